@@ -1,0 +1,40 @@
+# `make demo` and `make test` do all their own set-up; the environment is made anew only when its inputs change.
+PYTHON ?= python3
+BIN := .venv/bin
+INPUTS := $(shell cat pyproject.toml constraints.txt | cksum | cut -d ' ' -f 1)
+READY := .venv/ready-$(INPUTS)
+WORKERS ?= 2
+
+.PHONY: demo test lint format vectors readme clean
+
+demo: $(READY)
+	$(BIN)/python -m examples
+
+test: $(READY)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
+
+lint: $(READY)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/pyright
+
+format: $(READY)
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+vectors: $(READY)
+	$(BIN)/python -m parity_tests.make_vectors
+
+readme: $(READY)
+	$(BIN)/python -m examples.plot_focal_loss --out docs/focal_loss.png
+	$(BIN)/python -m parity_tests.make_readme
+
+$(READY):
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=...")'
+	rm -rf .venv
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+clean:
+	rm -rf .venv .pytest_cache .ruff_cache .hypothesis

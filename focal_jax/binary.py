@@ -1,0 +1,161 @@
+"""Binary losses with α: for hard targets, and for soft targets by two rules.
+
+The notation is p = σ(z), q = σ(−z), m = 1 − p_t = y·q + (1 − y)·p and b = −y·log p − (1 − y)·log q. For y = 1 and
+y = 0 both rules are the hard loss. Only there, with saturated logits, can m underflow; the quotients by m then take
+their limits.
+"""
+# A partial derivative refers to the function that it stands above, which pyright takes for a circle.
+# pyright: reportGeneralTypeIssues=false
+
+from typing import Any
+
+import jax.numpy as jnp
+from jax import Array
+
+from .margin import focal, focal_per_gamma, focal_slope, power, sigmoid, softplus
+from .rules import FAR, closed_form, share, weighted
+
+
+@weighted(
+    lambda z, y, alpha, gamma: _sign(z, y) * alpha_t(z, y, alpha) * focal_slope(_sign(z, y) * z, gamma),
+    None,
+    lambda z, y, alpha, gamma: _sign(z, y) * focal(_sign(z, y) * z, gamma),
+    lambda z, y, alpha, gamma: alpha_t(z, y, alpha) * focal_per_gamma(_sign(z, y) * z, gamma),
+)
+def hard_focal(z: Array, y: Array, alpha: Any, gamma: Any) -> Array:
+    """α_t·f(±z; γ), equation (5), for boolean targets."""
+    return share(alpha_t(z, y, alpha), focal(_sign(z, y) * z, gamma))
+
+
+def _sign(z: Array, y: Array) -> Array:
+    return jnp.where(y, jnp.ones_like(z), -jnp.ones_like(z))
+
+
+def alpha_t(z: Array, y: Array, alpha: Any) -> Any:
+    """α for y = 1 and 1 − α for y = 0, linear between; None weights nothing."""
+    if alpha is None:
+        return 1.0
+    if y.dtype != jnp.bool_:
+        return y * alpha + (1 - y) * (1 - alpha)
+    one, zero = (x if isinstance(x, Array) else jnp.full((), x, z.dtype) for x in (alpha, 1 - alpha))
+    return jnp.where(y, one, zero)
+
+
+@weighted(
+    lambda z, y, alpha, gamma: (
+        alpha_t(z, y, alpha)
+        * miss_power(z, y, gamma)
+        * (gamma * (1 - 2 * y) * overlap(z, y) * bce(z, y) + bce_slope(z, y))
+    ),
+    lambda z, y, alpha, gamma: (
+        miss_power(z, y, gamma)
+        * (alpha_t(z, y, alpha) * (gamma * pull(z, y) - z) + (0 if alpha is None else 2 * alpha - 1) * bce(z, y))
+    ),
+    lambda z, y, alpha, gamma: (2 * y - 1) * miss_power(z, y, gamma) * bce(z, y),
+    lambda z, y, alpha, gamma: alpha_t(z, y, alpha) * (miss_log(z, y) * bce(z, y) * miss_power(z, y, gamma)),
+)
+def interpolated_focal(z: Array, y: Array, alpha: Any, gamma: Any) -> Array:
+    """α_t·m^γ·b: p_t and α_t are interpolated between their values at y = 0 and y = 1."""
+    return share(alpha_t(z, y, alpha), miss_power(z, y, gamma) * bce(z, y))
+
+
+@weighted(
+    lambda z, y, alpha, gamma: (
+        y * _positive(alpha) * focal_slope(z, gamma) - (1 - y) * _negative(alpha) * focal_slope(-z, gamma)
+    ),
+    lambda z, y, alpha, gamma: _positive(alpha) * focal(z, gamma) - _negative(alpha) * focal(-z, gamma),
+    lambda z, y, alpha, gamma: y * focal(z, gamma) - (1 - y) * focal(-z, gamma),
+    lambda z, y, alpha, gamma: (
+        y * _positive(alpha) * focal_per_gamma(z, gamma) + (1 - y) * _negative(alpha) * focal_per_gamma(-z, gamma)
+    ),
+)
+def mixture_focal(z: Array, y: Array, alpha: Any, gamma: Any) -> Array:
+    """y·α·f(z) + (1 − y)·(1 − α)·f(−z): the expected loss when y is a probability."""
+    positive = share(y * _positive(alpha), focal(z, gamma))
+    return positive + share((1 - y) * _negative(alpha), focal(-z, gamma))
+
+
+def _positive(alpha: Any) -> Any:
+    return 1.0 if alpha is None else alpha
+
+
+def _negative(alpha: Any) -> Any:
+    return 1.0 if alpha is None else 1 - alpha
+
+
+@closed_form(lambda z, y: bce_slope(z, y), lambda z, y: -z)
+def bce(z: Array, y: Array) -> Array:
+    """b = |z|·(the target's share on the wrong side of z) + log(1 + exp(−|z|))."""
+    return share(jnp.where(z >= 0, 1 - y, y), jnp.abs(z)) + softplus(-jnp.abs(z))
+
+
+def bce_slope(z: Array, y: Array) -> Array:
+    """∂b/∂z = p − y, without its cancellation."""
+    return (1 - y) * sigmoid(z) - y * sigmoid(-z)
+
+
+@closed_form(
+    lambda z, y, gamma: gamma * (1 - 2 * y) * overlap(z, y) * miss_power(z, y, gamma),
+    lambda z, y, gamma: gamma * tilt(z, y) * miss_power(z, y, gamma),
+    lambda z, y, gamma: miss_log(z, y) * miss_power(z, y, gamma),
+)
+def miss_power(z: Array, y: Array, gamma: Any) -> Array:
+    """m^γ, also where m underflows and m^γ does not."""
+    m = _miss(z, y)
+    gone = _vanishes(m)
+    return jnp.where(gone, jnp.exp(-gamma * jnp.where(gone, jnp.abs(z), 0).clip(0, FAR)), power(m, gamma))
+
+
+@closed_form(lambda z, y: (1 - 2 * y) * overlap(z, y), lambda z, y: tilt(z, y))
+def miss_log(z: Array, y: Array) -> Array:
+    """log m, accurate at both ends of (0, 1)."""
+    m, hit = _miss(z, y), _miss(-z, y)
+    gone, low = _vanishes(m), m < hit
+    log = jnp.where(low, jnp.log(jnp.where(gone, 1, m)), -jnp.log1p(jnp.where(low, 0, hit) / jnp.where(gone, 1, m)))
+    return jnp.where(gone, -jnp.abs(z), log)
+
+
+@closed_form(
+    lambda z, y: -overlap(z, y) * (_lead(z) + (1 - 2 * y) * overlap(z, y)),
+    lambda z, y: -overlap(z, y) * tilt(z, y),
+)
+def overlap(z: Array, y: Array) -> Array:
+    """p·q / m."""
+    return sigmoid(jnp.abs(z)) * _quotient(sigmoid(-jnp.abs(z)), _miss(z, y))
+
+
+@closed_form(
+    lambda z, y: -overlap(z, y) * (2 + (1 - 2 * y) * tilt(z, y)),
+    lambda z, y: -tilt(z, y) * tilt(z, y),
+)
+def tilt(z: Array, y: Array) -> Array:
+    """(q − p) / m = ∂ log m / ∂y."""
+    m = _miss(z, y)
+    return jnp.where(_vanishes(m), 0, -_lead(z) / jnp.maximum(m, 1e4 * jnp.finfo(m.dtype).tiny))
+
+
+@closed_form(
+    lambda z, y: tilt(z, y) * bce_slope(z, y) - overlap(z, y) * (2 * bce(z, y) + (1 - 2 * y) * pull(z, y)),
+    lambda z, y: -tilt(z, y) * (z + pull(z, y)),
+)
+def pull(z: Array, y: Array) -> Array:
+    """(q − p)·b / m, where b / m stays finite although 1 / m does not."""
+    return -_lead(z) * _quotient(bce(z, y), _miss(z, y))
+
+
+def _lead(z: Array) -> Array:
+    """p − q."""
+    return jnp.tanh(z / 2)
+
+
+def _miss(z: Array, y: Array) -> Array:
+    return y * sigmoid(-z) + (1 - y) * sigmoid(z)
+
+
+def _vanishes(m: Array) -> Array:
+    return m < jnp.finfo(m.dtype).tiny
+
+
+def _quotient(x: Array, m: Array) -> Array:
+    gone = _vanishes(m)
+    return jnp.where(gone, 1, x / jnp.where(gone, 1, m))

@@ -1,0 +1,128 @@
+"""How closed forms become derivative rules: JAX here, PyTorch in the file of the same name."""
+
+from collections.abc import Callable
+from functools import partial, wraps
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+from jax.custom_derivatives import SymbolicZero
+from jax.typing import DTypeLike
+
+Function = Callable[..., Any]
+
+# Closed forms see ±inf as ±1e30, so that a product like σ(u)·softplus(−u) reaches its limit 0 instead of 0·inf.
+FAR = 1e30
+
+
+def closed_form(*partials: Function | None) -> Callable[[Function], Function]:
+    """Give a function its partial derivatives, one for each argument (None: not differentiable).
+
+    The function works element by element, or sums over a last axis that its array arguments have and its result has
+    not. Numbers among the arguments are constants. The partial derivatives are made of closed forms themselves, so
+    the rule holds to every order, forward and reverse. Reverse mode keeps one array per differentiated argument.
+    """
+
+    def decorate(value: Function) -> Function:
+        @wraps(value)
+        def call(*args: Any) -> Array:
+            arrays = [i for i, arg in enumerate(args) if isinstance(arg, Array)]
+
+            def fill(primals: tuple[Array, ...]) -> list[Any]:
+                found = dict(zip(arrays, primals, strict=True))
+                return [widen(found.get(i, arg)) for i, arg in enumerate(args)]
+
+            @jax.custom_jvp
+            def rule(*primals: Array) -> Array:
+                return value(*fill(primals))
+
+            @partial(rule.defjvp, symbolic_zeros=True)
+            def _(primals: tuple[Array, ...], tangents: tuple[Array | SymbolicZero, ...]) -> tuple[Array, Array]:
+                result, finite = rule(*primals), [near(arg) for arg in fill(primals)]
+                terms = [
+                    _apply(partials[i], finite, tangent.astype(result.dtype), result.ndim)
+                    for i, tangent in zip(arrays, tangents, strict=True)
+                    if not isinstance(tangent, SymbolicZero)
+                ]
+                return result, sum(terms[1:], start=terms[0])
+
+            return rule(*(args[i] for i in arrays))
+
+        return call
+
+    return decorate
+
+
+def _apply(partial: Function | None, args: list[Any], tangent: Array, ndim: int) -> Array:
+    assert partial is not None, "an argument without a derivative is never floating"
+    term = partial(*args) * tangent
+    return term.sum(-1) if term.ndim > ndim else term
+
+
+def weighted(*partials: Function | None) -> Callable[[Function], Function]:
+    """`closed_form` for a function that also takes `weight`, a factor on its result, and `where`, a mask.
+
+    Where the mask is False the result and all derivatives are exactly 0, whatever the arguments hold. Both belong
+    to the rule so that a backward pass keeps no weighted or masked copy of the logits.
+    """
+
+    def decorate(value: Function) -> Function:
+        def masked(function: Function) -> Function:
+            def call(*args: Any) -> Array:
+                *inputs, weight, where = args
+                result = function(*(keep(where, x) for x in inputs))
+                weight = _like(keep(where, weight), result)
+                return keep(where, result if weight is None else share(weight, result))
+
+            return call
+
+        def per_weight(*args: Any) -> Array:
+            *inputs, _, where = args
+            return rule(*inputs, None, where)
+
+        rule = closed_form(*(rule and masked(rule) for rule in partials), per_weight, None)(masked(value))
+
+        @wraps(value)
+        def call(*args: Any, weight: Array | None = None, where: Array | None = None) -> Array:
+            return rule(*args, weight, where)
+
+        return call
+
+    return decorate
+
+
+def keep(where: Array | None, x: Any) -> Any:
+    """The array `x` with 0 outside the mask, which may lack its last axis; constants stay as they are."""
+    if where is None or not isinstance(x, Array):
+        return x
+    return jnp.where(_like(where, x), x, jnp.zeros_like(x))
+
+
+def share(factor: Any, x: Array) -> Array:
+    """factor·x, where 0·inf is 0."""
+    if isinstance(factor, Array) or not factor:
+        x = jnp.where(jnp.isinf(x) & (factor == 0), 0, x)
+    return factor * x
+
+
+def widen(x: Any) -> Any:
+    """Half precision as float32, everything else as it is."""
+    return x.astype(compute_dtype(x)) if _is_floating(x) else x
+
+
+def compute_dtype(x: Array) -> DTypeLike:
+    return jnp.float32 if x.dtype.itemsize < 4 else x.dtype
+
+
+def _like(row: Any, x: Array) -> Any:
+    return row[..., None] if row is not None and row.ndim < x.ndim else row
+
+
+def near(x: Any) -> Any:
+    """±inf as ±1e30."""
+    return jnp.clip(x, -FAR, FAR) if _is_floating(x) else x
+
+
+def _is_floating(x: Any) -> bool:
+    return isinstance(x, Array) and jnp.issubdtype(x.dtype, jnp.floating)

@@ -1,0 +1,208 @@
+"""What the arguments must be. A message names the function, the argument, what it expected and got, and what to do."""
+
+import math
+from collections.abc import Callable
+from numbers import Integral, Real
+from typing import Any, NamedTuple, NoReturn
+
+import numpy as np
+import torch
+from torch import Tensor
+
+Shape = tuple[int, ...]
+
+
+class Allowed(NamedTuple):
+    text: str
+    holds: Callable[[Any], Any]
+    interval: bool = True
+
+
+def _in_unit(x: Any) -> Any:
+    return (x >= 0) & (x <= 1)
+
+
+def _nonnegative(x: Any) -> Any:
+    return (x >= 0) & (x < math.inf)
+
+
+def _hard(x: Any) -> Any:
+    return (x == 0) | (x == 1)
+
+
+UNIT = Allowed("in [0, 1]", _in_unit)
+NONNEGATIVE = Allowed("finite and at least 0", _nonnegative)
+HARD = Allowed("0 or 1", _hard, interval=False)
+
+
+def class_ids(classes: int) -> Allowed:
+    def holds(x: Any) -> Any:
+        return (x >= 0) & (x < classes)
+
+    return Allowed(f"in [0, {classes})", holds)
+
+
+class Checks:
+    """The checks of one public function."""
+
+    def __init__(self, function: str) -> None:
+        self.function = function
+
+    def fail(self, error: type[Exception], argument: str, expected: str, got: object, advice: str) -> NoReturn:
+        raise error(f"{self.function}({argument}=...): expected {expected}, got {got}. {advice}")
+
+    def array(self, argument: str, x: Any) -> Tensor:
+        if not is_array(x):
+            advice = "Make it an array (in PyTorch a tensor) first."
+            self.fail(TypeError, argument, "an array", type(x).__name__, advice)
+        if not (is_floating(x) or is_integer(x)):
+            self.fail(TypeError, argument, "real numbers", dtype_name(x), "Convert it, e.g. to float32.")
+        return x
+
+    def logits(self, x: Any, argument: str = "logits") -> Tensor:
+        x = self.array(argument, x)
+        if not is_floating(x):
+            self.fail(TypeError, argument, "floating-point numbers", dtype_name(x), "Convert it, e.g. to float32.")
+        return x
+
+    def shape(self, argument: str, x: Tensor, shape: Shape, like: str, advice: str) -> None:
+        if tuple(x.shape) != shape:
+            self.fail(ValueError, argument, f"shape {shape} {like}", tuple(x.shape), advice)
+
+    def values(self, argument: str, x: Tensor, allowed: Allowed, advice: str, where: Tensor | None = None) -> None:
+        """Check the values that `where` keeps, if they are known before the computation runs."""
+        if (known := read(x)) is None or not known.size:
+            return
+        if allowed.interval and allowed.holds(known.min()) and allowed.holds(known.max()):
+            return
+        bad = ~allowed.holds(known)
+        if where is not None:
+            kept = read(where)
+            bad = bad & (False if kept is None else kept)
+        if bad.any():
+            index = tuple(np.argwhere(bad)[0].tolist())
+            self.fail(ValueError, argument, f"values {allowed.text}", f"{known[index]} at {index}", advice)
+
+    def number(self, argument: str, x: Any, allowed: Allowed, advice: str) -> float:
+        if isinstance(x, bool) or not isinstance(x, Real):
+            self.fail(TypeError, argument, f"a number {allowed.text}", type(x).__name__, advice)
+        if not allowed.holds(float(x)):
+            self.fail(ValueError, argument, f"a number {allowed.text}", x, advice)
+        return float(x)
+
+    def integer(self, argument: str, x: Any, advice: str) -> int:
+        if isinstance(x, bool) or not isinstance(x, Integral):
+            self.fail(TypeError, argument, "an integer", type(x).__name__, advice)
+        return int(x)
+
+    def choice(self, argument: str, x: object, choices: tuple[str, ...]) -> None:
+        if x not in choices:
+            expected = "one of " + ", ".join(repr(choice) for choice in choices)
+            self.fail(ValueError, argument, expected, repr(x), "No other is defined.")
+
+    def parameter(self, argument: str, x: Any, shape: Shape, allowed: Allowed, dtype: torch.dtype) -> float | Tensor:
+        """A number as a float; an array broadcast to `shape`, as `dtype`."""
+        if not is_array(x):
+            return self.number(argument, x, allowed, "For several, give an array (in PyTorch a tensor).")
+        x = self.array(argument, x)
+        if not broadcasts(x, shape):
+            advice = "Write a dimension that repeats as 1."
+            self.fail(ValueError, argument, f"a shape that broadcasts to {shape}", tuple(x.shape), advice)
+        self.values(argument, x, allowed, "Correct it before the call.")
+        return torch.broadcast_to(x.to(dtype), shape)
+
+    def class_parameter(
+        self, argument: str, x: Any, logits: Tensor, axis: int, allowed: Allowed, dtype: torch.dtype
+    ) -> float | Tensor:
+        """As `parameter`, for one value per class, or for any shape that keeps the class axis; it is moved last."""
+        classes = logits.shape[axis]
+        if not is_array(x):
+            return self.number(argument, x, allowed, "For several, give an array (in PyTorch a tensor).")
+        x = self.array(argument, x)
+        if tuple(x.shape) not in ((), (classes,)) and (x.ndim != logits.ndim or not broadcasts(x, logits.shape)):
+            expected = f"shape () or {(classes,)}, or {logits.ndim} dimensions that broadcast to {tuple(logits.shape)}"
+            advice = "Per sample, keep the class axis with length 1."
+            self.fail(ValueError, argument, expected, tuple(x.shape), advice)
+        self.values(argument, x, allowed, "Correct it before the call.")
+        x = x.to(dtype)
+        return torch.broadcast_to(x, (classes,)) if x.ndim <= 1 else torch.movedim(x, axis, -1)
+
+    def class_weights(self, x: Any, classes: int, dtype: torch.dtype) -> Tensor:
+        advice = "A common factor belongs outside the loss."
+        if not is_array(x):
+            expected = f"an array (in PyTorch a tensor) of shape {(classes,)}"
+            self.fail(TypeError, "alpha", expected, type(x).__name__, advice)
+        x = self.array("alpha", x)
+        self.shape("alpha", x, (classes,), "with one weight per class", advice)
+        self.values("alpha", x, NONNEGATIVE, "Correct it before the call.")
+        return x.to(dtype)
+
+    def axis(self, x: Any, logits: Tensor) -> int:
+        axis = self.integer("axis", x, "Name the class axis by its number.")
+        if not logits.ndim:
+            self.fail(ValueError, "logits", "an axis of classes", "shape ()", "A single logit has no classes.")
+        if not -logits.ndim <= axis < logits.ndim:
+            advice = "It is the axis of the classes: by default -1 in JAX, 1 in PyTorch."
+            self.fail(ValueError, "axis", f"an axis of logits of shape {tuple(logits.shape)}", axis, advice)
+        if not logits.shape[axis]:
+            shape = f"shape {tuple(logits.shape)}"
+            self.fail(ValueError, "logits", "at least one class", shape, f"The classes are on axis {axis}.")
+        return axis
+
+    def weight(self, x: Any, shape: Shape, dtype: torch.dtype) -> Tensor | None:
+        return None if x is None else self._per_element("weight", self.array("weight", x), shape).to(dtype)
+
+    def where(self, x: Any, shape: Shape) -> Tensor | None:
+        if x is None:
+            return None
+        x = self.array("where", x)
+        if not is_bool(x):
+            self.fail(TypeError, "where", "bool values", dtype_name(x), "Compare first, e.g. mask > 0.")
+        return self._per_element("where", x, shape)
+
+    def _per_element(self, argument: str, x: Tensor, shape: Shape) -> Tensor:
+        if x.ndim != len(shape) or not broadcasts(x, shape):
+            advice = "Give it every dimension; one that repeats may be 1."
+            self.fail(ValueError, argument, f"shape {shape} like the unreduced loss", tuple(x.shape), advice)
+        return torch.broadcast_to(x, shape)
+
+
+def broadcasts(x: Tensor, shape: Shape) -> bool:
+    pairs = zip(reversed(x.shape), reversed(shape), strict=False)
+    return x.ndim <= len(shape) and all(have in (1, want) for have, want in pairs)
+
+
+def is_array(x: Any) -> bool:
+    return isinstance(x, Tensor)
+
+
+def is_floating(x: Tensor) -> bool:
+    return x.is_floating_point()
+
+
+def is_integer(x: Tensor) -> bool:
+    """Whether x holds integers, or booleans as 0 and 1."""
+    return not x.is_floating_point() and not x.is_complex()
+
+
+def is_bool(x: Tensor) -> bool:
+    return x.dtype == torch.bool
+
+
+def as_ids(x: Tensor) -> Tensor:
+    """Class ids in a signed type that can count all classes."""
+    return x.long()
+
+
+def dtype_name(x: Tensor) -> str:
+    return str(x.dtype).removeprefix("torch.")
+
+
+def read(x: Tensor) -> np.ndarray | None:
+    """The values of x, unless they are abstract, or on a device that would have to be waited for."""
+    if torch.compiler.is_compiling() or x.device.type != "cpu":
+        return None
+    try:
+        return (x.detach().double() if x.dtype.itemsize < 4 and x.is_floating_point() else x.detach()).numpy()
+    except RuntimeError:  # inside torch.func.vmap and under fake tensors
+        return None

@@ -1,0 +1,68 @@
+"""The mathematics: every focal loss is one function of one number, the margin u of the true class.
+
+    f(u; γ) = σ(−u)^γ · softplus(−u)          with  σ(−u) = 1 − p_t  and  softplus(−u) = −log p_t
+
+Each function stands below its partial derivatives, which are built from the same functions again. Nothing here
+forms 1 − p or q^(γ − 1), so both tails keep their relative accuracy and every derivative is finite for every γ ≥ 0.
+Equation numbers are those of Lin et al., Focal Loss for Dense Object Detection, arXiv:1708.02002.
+"""
+# A partial derivative refers to the function that it stands above, which pyright takes for a circle.
+# pyright: reportGeneralTypeIssues=false
+
+from functools import reduce
+from operator import mul
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .rules import closed_form
+
+
+@closed_form(lambda u: sigmoid(u) * sigmoid(-u))
+def sigmoid(u: Tensor) -> Tensor:
+    """σ(u) = 1 / (1 + exp(−u))."""
+    return torch.sigmoid(u)
+
+
+@closed_form(lambda u: sigmoid(u))
+def softplus(u: Tensor) -> Tensor:
+    """log(1 + exp(u)), so that softplus(−u) = −log σ(u)."""
+    return u.clamp(min=0) + torch.log1p(torch.exp(-torch.abs(u)))
+
+
+@closed_form(
+    lambda u, gamma: -gamma * sigmoid(u) * modulator(u, gamma),
+    lambda u, gamma: -softplus(u) * modulator(u, gamma),
+)
+def modulator(u: Tensor, gamma: Any) -> Tensor:
+    """σ(−u)^γ, the modulating factor of equation (4)."""
+    return power(sigmoid(-u), gamma)
+
+
+@closed_form(
+    lambda u, gamma: focal_slope(u, gamma),
+    lambda u, gamma: focal_per_gamma(u, gamma),
+)
+def focal(u: Tensor, gamma: Any) -> Tensor:
+    """f(u; γ) = σ(−u)^γ · softplus(−u): equation (4) as a function of the margin."""
+    return modulator(u, gamma) * softplus(-u)
+
+
+def focal_slope(u: Tensor, gamma: Any) -> Tensor:
+    """∂f/∂u = −q^γ (γ p s + q) with p = σ(u), q = σ(−u), s = softplus(−u): all terms have one sign."""
+    return -modulator(u, gamma) * (sigmoid(u) * softplus(-u) * gamma + sigmoid(-u))
+
+
+def focal_per_gamma(u: Tensor, gamma: Any) -> Tensor:
+    """∂f/∂γ = −softplus(u)·f, with the factor that may underflow last."""
+    return -softplus(u) * softplus(-u) * modulator(u, gamma)
+
+
+def power(base: Tensor, gamma: Any) -> Tensor:
+    """base^γ. A small γ that is known before the computation is split into a product and a fractional power."""
+    if isinstance(gamma, Tensor) or gamma >= 6:
+        return base**gamma
+    whole = int(gamma)
+    factors = [base] * whole + [base ** (gamma - whole)] * (gamma > whole)
+    return reduce(mul, factors) if factors else torch.ones_like(base)

@@ -1,0 +1,131 @@
+"""The losses as modules that carry their settings."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from .checks import HARD, NONNEGATIVE, UNIT, Checks
+from .losses import sigmoid_focal_loss, softmax_focal_loss
+
+
+class Settings(nn.Module):
+    """Tensors among the settings are buffers, which follow `.to()`; parameters stay parameters."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__()
+        self._names = tuple(settings)
+        for name, x in settings.items():
+            if isinstance(x, Tensor) and not isinstance(x, nn.Parameter):
+                self.register_buffer(name, x)
+            else:
+                setattr(self, name, x)
+
+    def settings(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in self._names}
+
+    def extra_repr(self) -> str:
+        return ", ".join(f"{name}={x!r}" for name, x in self.settings().items())
+
+
+class SigmoidFocalLoss(Settings):
+    """`sigmoid_focal_loss` with its settings as fields.
+
+    Use it like any loss of torch.nn. Without tensors among its settings it has no state. An α or γ that is an
+    nn.Parameter is learned.
+
+    Example:
+        >>> import torch
+        >>> loss = SigmoidFocalLoss(alpha=None, reduction="mean")
+        >>> print(f"{loss(torch.tensor([0.0, 3.0]), torch.tensor([0, 1])):.4f}")
+        0.0867
+    """
+
+    def __init__(
+        self,
+        *,
+        alpha: float | Tensor | None = 0.25,
+        gamma: float | Tensor = 2.0,
+        soft_targets: str = "interpolate",
+        reduction: str = "none",
+    ) -> None:
+        super().__init__(alpha=alpha, gamma=gamma, soft_targets=soft_targets, reduction=reduction)
+
+    def forward(
+        self, logits: Tensor, targets: Tensor, *, where: Tensor | None = None, weight: Tensor | None = None
+    ) -> Tensor:
+        return sigmoid_focal_loss(logits, targets, where=where, weight=weight, **self.settings())
+
+
+class SoftmaxFocalLoss(Settings):
+    """`softmax_focal_loss` with its settings as fields.
+
+    Use it like any loss of torch.nn. Without tensors among its settings it has no state. An α or γ that is an
+    nn.Parameter is learned.
+
+    Example:
+        >>> import torch
+        >>> loss = SoftmaxFocalLoss(gamma=0.0, reduction="mean")
+        >>> print(f"{loss(torch.zeros(2, 4), torch.tensor([0, 3])):.4f}")
+        1.3863
+    """
+
+    def __init__(
+        self,
+        *,
+        alpha: Tensor | None = None,
+        gamma: float | Tensor = 2.0,
+        axis: int = 1,
+        label_smoothing: float = 0.0,
+        ignore_index: int | None = None,
+        reduction: str = "none",
+    ) -> None:
+        super().__init__(
+            alpha=alpha,
+            gamma=gamma,
+            axis=axis,
+            label_smoothing=label_smoothing,
+            ignore_index=ignore_index,
+            reduction=reduction,
+        )
+
+    def forward(
+        self, logits: Tensor, targets: Tensor, *, where: Tensor | None = None, weight: Tensor | None = None
+    ) -> Tensor:
+        return softmax_focal_loss(logits, targets, where=where, weight=weight, **self.settings())
+
+
+class WeightedFocalLoss(Settings):
+    """The focal loss of a widely copied PyTorch tutorial: mean of at·(1 − pt)^γ·BCE, with at = [α, 1 − α][target].
+
+    It gives that class's numbers for 1-D inputs and hard targets, so that models and tables made with it can be
+    carried over. It differs from the paper, and from `sigmoid_focal_loss`, in one thing: class 1 is weighted with
+    1 − α and class 0 with α, which is the reverse. For a new model use `sigmoid_focal_loss`.
+
+    It differs from the tutorial's code where that code went wrong without saying so: inputs of shape (N, 1) were
+    broadcast to an (N, N) loss, (N, C) raised an error, soft targets were truncated to 0, and the weights lived on
+    one GPU. Here every shape is weighted element by element, and soft targets raise a ValueError when their values
+    are known; under `torch.compile` they give NaN.
+
+    Example:
+        >>> import torch
+        >>> print(f"{WeightedFocalLoss()(torch.tensor([2.0, -1.0]), torch.tensor([1, 0])):.4f}")
+        0.0035
+    """
+
+    alpha: float
+    gamma: float
+
+    def __init__(self, alpha: float = 0.25, gamma: float = 2) -> None:
+        super().__init__(alpha=alpha, gamma=gamma)
+
+    def forward(self, inputs: Tensor, targets: Tensor) -> Tensor:
+        check = Checks("WeightedFocalLoss")
+        alpha = check.number("alpha", self.alpha, UNIT, "It is the weight of class 0.")
+        gamma = check.number("gamma", self.gamma, NONNEGATIVE, "It is the focusing exponent.")
+        inputs, targets = check.logits(inputs, "inputs"), check.array("targets", targets)
+        check.shape("targets", targets, tuple(inputs.shape), "like inputs", "Reshape it, e.g. targets[:, None].")
+        check.values("targets", targets, HARD, "For soft targets call sigmoid_focal_loss.")
+        hard = torch.where((targets == 0) | (targets == 1), 1.0, torch.nan)
+        # With the classes swapped, α is the weight of class 1 in the paper's sense.
+        return sigmoid_focal_loss(-inputs, targets == 0, alpha=alpha, gamma=gamma, weight=hard, reduction="mean")
