@@ -1,0 +1,111 @@
+"""Write the golden vectors, or check that the written ones are what the oracle says today.
+
+    python -m parity_tests.make_vectors           write vectors/*.jsonl and vectors/MANIFEST.json
+    python -m parity_tests.make_vectors --check   generate them again and compare byte by byte
+
+Each line is one sample: the arguments of the loss, and every derivative up to second order that is not 0. Arguments
+are hex floats, which every language reads exactly; results are decimals with 32 digits. Where a result is a sum that
+cancels, or moves with the rounding of the logits, `scales` has the magnitude that its error is measured by.
+"""
+
+import argparse
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import mpmath
+import numpy as np
+from tqdm import tqdm
+
+from . import grid
+from .golden import FOLDER
+from .jets import Jet
+from .problems import Problem
+
+GENERATOR = "1"
+DIGITS = 32
+SAMPLES = 320
+
+
+def problems() -> dict[str, list[Problem]]:
+    """One file per function and dtype."""
+    return {
+        f"{function}_{dtype}.jsonl": _of_function(function, dtype)
+        for function in ("sigmoid_focal_loss", "softmax_focal_loss")
+        for dtype in ("float16", "bfloat16", "float32", "float64")
+    }
+
+
+def _of_function(function: str, dtype: str) -> list[Problem]:
+    if function == "softmax_focal_loss":
+        return [grid.softmax_soft(dtype, classes) for classes in (1, 2, 3)]
+    return [grid.sigmoid_soft(dtype, rule, alpha) for rule in ("interpolate", "mixture") for alpha in (None, 0.25)]
+
+
+def lines(problem: Problem, samples: int) -> Iterator[str]:
+    """A seeded choice of the problem's samples, in its own order."""
+    count = len(problem.points)
+    chosen = np.sort(np.random.default_rng(count).permutation(count)[:samples])
+    for row in chosen.tolist():
+        values = dict(zip(problem.names, (x.hex() for x in problem.points[row].tolist()), strict=True))
+        record = {"arguments": values, "constants": problem.constants} | _results(problem.truth(row))
+        yield json.dumps(record) + "\n"
+
+
+def _results(jet: Jet) -> dict[str, Any]:
+    entries = {" ".join(key) or "loss": term for key, term in sorted(jet.items()) if term.value}
+    scales = {key: term.scale for key, term in entries.items() if term.scale > 1.001 * abs(term.value)}
+    return {
+        "results": {key: mpmath.nstr(term.value, DIGITS) for key, term in entries.items()},
+        "scales": {key: mpmath.nstr(scale, 4) for key, scale in scales.items()},
+    }
+
+
+def generate() -> dict[str, str]:
+    """File name -> text, the manifest last."""
+    files = {}
+    for name, group in tqdm(problems().items(), desc="golden vectors", disable=None):
+        files[name] = "".join(line for problem in group for line in lines(problem, SAMPLES // len(group)))
+    manifest = {
+        "generator": GENERATOR,
+        "oracle": f"mpmath {mpmath.__version__}",
+        "digits": DIGITS,
+        "sha256": {name: hashlib.sha256(text.encode()).hexdigest() for name, text in files.items()},
+    }
+    return files | {"MANIFEST.json": json.dumps(manifest, indent=2) + "\n"}
+
+
+def check(files: dict[str, str], folder: Path = FOLDER) -> None:
+    """Raise unless the folder holds these files and no others."""
+    have = {path.name for path in folder.iterdir()}
+    if have != files.keys():
+        raise AssertionError(f"{folder} has other files than the generator makes: {sorted(have ^ files.keys())}")
+    for name, text in files.items():
+        for number, (old, new) in enumerate(
+            zip((folder / name).read_text().splitlines(), text.splitlines(), strict=False), start=1
+        ):
+            if old != new:
+                raise AssertionError(f"{name}, line {number}: the file has\n{old}\nthe oracle says\n{new}")
+        if (folder / name).read_text() != text:
+            raise AssertionError(f"{name} has another number of lines than the generator makes")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--check", action="store_true", help="compare instead of writing")
+    files = generate() if parser.parse_args().check else write(generate())
+    check(files)
+    print(f"{len(files)} files in {FOLDER} are what the oracle says")
+
+
+def write(files: dict[str, str]) -> dict[str, str]:
+    FOLDER.mkdir(exist_ok=True)
+    for name, text in files.items():
+        (FOLDER / name).write_text(text)
+    return files
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,97 @@
+"""Layer 1, names: a failure here means that the two packages have drifted apart, or that something is undocumented."""
+
+import ast
+import inspect
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import focal_jax
+import focal_torch
+
+JAX, TORCH = (Path(inspect.getfile(package)).parent for package in (focal_jax, focal_torch))
+FILES = sorted(path.name for path in JAX.glob("*.py"))
+FUNCTIONS = ("sigmoid_focal_loss", "softmax_focal_loss")
+CLASSES = ("SigmoidFocalLoss", "SoftmaxFocalLoss", "WeightedFocalLoss")
+
+
+def test_same_files() -> None:
+    assert {path.name for path in TORCH.iterdir()} - {"__pycache__"} == {*FILES, "py.typed"}
+    assert (JAX / "py.typed").exists()
+
+
+def test_same_public_names() -> None:
+    assert focal_jax.__all__ == focal_torch.__all__ == sorted((*FUNCTIONS, *CLASSES))
+
+
+def definitions(path: Path) -> list[str]:
+    """All functions and classes of a file with the names of their arguments, in order."""
+    found = []
+    for node in ast.parse(path.read_text()).body:
+        if isinstance(node, ast.FunctionDef):
+            found.append(f"{node.name}({', '.join(arg.arg for arg in (*node.args.args, *node.args.kwonlyargs))})")
+        elif isinstance(node, ast.ClassDef):
+            found.append(f"class {node.name}")
+    return found
+
+
+@pytest.mark.parametrize("name", [name for name in FILES if name != "rules.py"])
+def test_same_definitions_in_the_same_order(name: str) -> None:
+    assert definitions(JAX / name) == definitions(TORCH / name)
+
+
+@pytest.mark.parametrize("name", ["margin.py", "binary.py", "classes.py"])
+def test_the_mathematics_is_word_for_word_the_same(name: str) -> None:
+    """Docstrings and partial derivatives do not mention a framework, so they have to be equal."""
+    ours, theirs = (_framework_free(folder / name) for folder in (JAX, TORCH))
+    assert ours == theirs
+
+
+def _framework_free(path: Path) -> list[str]:
+    found = []
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Lambda):
+            found.append(ast.unparse(node))
+        elif isinstance(node, ast.FunctionDef | ast.Module):
+            found.append(ast.get_docstring(node) or "")
+    return found
+
+
+def parameters(callable_: Any) -> list[tuple[str, Any, Any]]:
+    return [(p.name, p.kind, p.default) for p in inspect.signature(callable_).parameters.values()]
+
+
+@pytest.mark.parametrize("name", [*FUNCTIONS, *CLASSES])
+def test_same_signatures_and_defaults(name: str) -> None:
+    ours, theirs = parameters(getattr(focal_jax, name)), parameters(getattr(focal_torch, name))
+    if "oftmax" in name:
+        axis = inspect.Parameter.KEYWORD_ONLY
+        assert ("axis", axis, -1) in ours, "the one intended difference"
+        theirs[theirs.index(("axis", axis, 1))] = ("axis", axis, -1)
+    assert ours == theirs
+
+
+@pytest.mark.parametrize("package", [focal_jax, focal_torch], ids=["jax", "torch"])
+@pytest.mark.parametrize(("name", "function"), [("SigmoidFocalLoss", FUNCTIONS[0]), ("SoftmaxFocalLoss", FUNCTIONS[1])])
+def test_the_fields_of_a_class_are_the_settings_of_its_function(package: Any, name: str, function: str) -> None:
+    per_call = ("logits", "targets", "where", "weight")
+    settings = [p for p in parameters(getattr(package, function)) if p[0] not in per_call]
+    assert parameters(getattr(package, name)) == settings
+
+
+@pytest.mark.parametrize("package", [focal_jax, focal_torch], ids=["jax", "torch"])
+@pytest.mark.parametrize("name", [*FUNCTIONS, *CLASSES])
+def test_everything_public_is_documented(package: Any, name: str) -> None:
+    text = getattr(package, name).__doc__
+    sections = ["Example:"] + ["Args:", "Returns:", "Raises:", "References:", "equation"] * (name in FUNCTIONS)
+    assert [section for section in sections if section not in text] == []
+    per_call = parameters(getattr(package, name)) if name in FUNCTIONS else []
+    assert [p[0] for p in per_call if f"        {p[0]}: " not in text] == []
+
+
+@pytest.mark.parametrize(
+    "path", [*JAX.glob("*.py"), *TORCH.glob("*.py")], ids=lambda path: f"{path.parent.name}-{path.name}"
+)
+def test_files_are_short(path: Path) -> None:
+    assert len(path.read_text().splitlines()) <= 250

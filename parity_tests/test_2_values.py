@@ -1,0 +1,89 @@
+"""Layer 2, values: a failure here is a wrong loss."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from examples import coming_from
+
+from .ports import Port
+from .suite import both_packages, each_port, each_problem, each_vector_file, examine, golden_vectors, solved
+from .tolerances import EPS, VALUE
+
+
+@each_port
+@each_problem
+def test_the_loss_is_the_oracles(name: str, port: Port) -> None:
+    examine(*solved(name), port, VALUE)
+
+
+@both_packages
+@each_vector_file
+@pytest.mark.parametrize("function", ["sigmoid_focal_loss", "softmax_focal_loss"])
+def test_the_loss_is_that_of_the_golden_vectors(function: str, dtype: str, port: Port) -> None:
+    for problem, truths in golden_vectors(function, dtype):
+        examine(problem, truths, port, VALUE)
+
+
+@both_packages
+@pytest.mark.parametrize(
+    ("dtype", "logit", "target", "gamma", "truth"),
+    [
+        ("float32", 20.0, 1, 2.0, 8.7565e-27),
+        ("float32", 17.0, 1, 1.5, 3.48726e-19),
+        ("float32", -20.0, 1, 2.0, 20.0),
+        ("float32", -100.0, 1, 2.0, 100.0),
+    ],
+)
+def test_published_numbers(port: Port, dtype: str, logit: float, target: int, gamma: float, truth: float) -> None:
+    logits, targets = port.array(np.array([logit], dtype)), port.array(np.array([target]))
+    loss = float(port.module.sigmoid_focal_loss(logits, targets, alpha=None, gamma=gamma)[0])
+    assert math.isclose(loss, truth, rel_tol=5e-6), f"{loss} is not {truth} to its published digits"
+
+
+@both_packages
+@pytest.mark.parametrize(("soft_targets", "truth"), [("interpolate", 0.287428), ("mixture", 0.358099)])
+def test_the_two_rules_for_soft_targets(port: Port, soft_targets: str, truth: float) -> None:
+    logits, targets = port.array(np.array([0.7])), port.array(np.array([0.3]))
+    loss = port.module.sigmoid_focal_loss(logits, targets, alpha=None, soft_targets=soft_targets)
+    assert math.isclose(float(loss[0]), truth, rel_tol=2e-6)
+
+
+@both_packages
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("kept", [None, 0.3])
+def test_reductions(port: Port, dtype: str, kept: float | None) -> None:
+    """A sum of 10⁵ positive losses has the error of one loss and of a pairwise sum, not of a running one."""
+    rng = np.random.default_rng(0)
+    logits, targets = rng.normal(size=(1000, 100)).astype(dtype), rng.random((1000, 100)).astype(dtype)
+    where = np.ones_like(targets, dtype=bool) if kept is None else rng.random(targets.shape) < kept
+    mask = None if kept is None else port.array(where)
+
+    def call(reduction: str) -> np.ndarray:
+        z, y = port.array(logits), port.array(targets)
+        return port.numpy(port.module.sigmoid_focal_loss(z, y, where=mask, reduction=reduction))
+
+    each = call("none")
+    assert each.dtype == dtype
+    assert not each[~where].any()
+    total = math.fsum(each.astype(float).ravel().tolist())
+    positives = math.fsum(targets[where].astype(float).tolist())
+    expected = {"sum": total, "mean": total / where.sum(), "mean_positive": total / positives}
+    for reduction, truth in expected.items():
+        got = call(reduction)
+        assert got.dtype == dtype
+        assert abs(float(got) - truth) <= 8 * EPS[dtype] * truth, (reduction, float(got), truth)
+
+
+@both_packages
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("gamma", [0, 0.5, 2, 5])
+def test_the_tutorial_class_has_the_tutorials_numbers(port: Port, dtype: str, gamma: float) -> None:
+    """For 1-D inputs and hard targets, as far as its own 1 − exp(−BCE) is exact."""
+    rng = np.random.default_rng(0)
+    inputs, targets = rng.normal(size=50).astype(dtype), rng.integers(0, 2, 50)
+    theirs = coming_from.tutorial_class(torch.tensor(inputs), torch.tensor(targets.astype(dtype)), 0.25, gamma)
+    ours = port.module.WeightedFocalLoss(0.25, gamma)(port.array(inputs), port.array(targets))
+    assert math.isclose(float(ours), float(theirs), rel_tol=64 * EPS[dtype])

@@ -1,0 +1,28 @@
+"""Layer 3, derivatives in logits, targets, α, γ and weight: a failure here is a wrong or unstable gradient."""
+
+import pytest
+
+from .ports import Port
+from .suite import both_packages, each_port, each_problem, each_vector_file, examine, golden_vectors, solved
+from .tolerances import GRADIENT, HESSIAN
+
+
+@each_port
+@each_problem
+def test_first_derivatives_are_the_oracles(name: str, port: Port) -> None:
+    examine(*solved(name), port, GRADIENT)
+
+
+@each_port
+@each_problem
+def test_second_derivatives_are_the_oracles(name: str, port: Port) -> None:
+    examine(*solved(name), port, HESSIAN)
+
+
+@both_packages
+@each_vector_file
+@pytest.mark.parametrize("order", [GRADIENT, HESSIAN])
+@pytest.mark.parametrize("function", ["sigmoid_focal_loss", "softmax_focal_loss"])
+def test_derivatives_are_those_of_the_golden_vectors(function: str, order: int, dtype: str, port: Port) -> None:
+    for problem, truths in golden_vectors(function, dtype):
+        examine(problem, truths, port, order)

@@ -1,0 +1,63 @@
+"""What the documentation shows runs, and what it claims is what its commands print."""
+
+import doctest
+import re
+from pathlib import Path
+from types import ModuleType
+
+import jax
+import pytest
+
+import focal_jax.losses
+import focal_jax.modules
+import focal_torch.losses
+import focal_torch.modules
+
+from . import make_readme
+from .make_readme import README
+
+TEXT = README.read_text()
+BLOCKS = re.findall(r"```python\n(.*?)```", TEXT, re.S)
+MODULES = [focal_jax.losses, focal_jax.modules, focal_torch.losses, focal_torch.modules]
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__)
+def test_examples_in_docstrings(module: ModuleType) -> None:
+    """As a reader runs them: without 64-bit types."""
+    with jax.enable_x64(False):
+        failed, tried = doctest.testmod(module)
+    assert not failed
+    assert tried
+
+
+@pytest.mark.parametrize("block", BLOCKS, ids=lambda block: block.strip().splitlines()[0])
+def test_code_in_the_readme(block: str) -> None:
+    with jax.enable_x64(False):
+        exec(compile(block, README.name, "exec"), {})
+
+
+def test_the_six_lines_differ_in_the_framework_alone() -> None:
+    ours, theirs = BLOCKS[:2]
+    assert ours.replace("focal_jax", "focal_torch") == theirs
+
+
+def test_differences_from_other_losses_are_what_the_command_prints() -> None:
+    command = "examples.coming_from --markdown"
+    assert make_readme.tables(TEXT)[command] == make_readme.run(command)
+
+
+def test_the_parity_table_is_within_its_limits() -> None:
+    """The errors themselves may differ by a rounding between processors; the tests assert the limits everywhere."""
+    rows = make_readme.tables(TEXT)["parity_tests.table --markdown"].strip().splitlines()[2:]
+    assert len(rows) == 17
+    for row in rows:
+        cells = [cell.strip() for cell in row.strip("|").split("|")]
+        assert all(0 < float(cell) < 100 for cell in cells[2:6] if cell)
+        if "γ" not in cells[6]:
+            assert all(float(cell) <= float(cells[6]) for cell in cells[2:6] if cell)
+
+
+def test_files_that_the_readme_links_to_exist() -> None:
+    links = re.findall(r"\]\(([^)#]+)\)", TEXT)
+    assert links
+    assert [link for link in links if "://" not in link and not Path(README.parent, link).exists()] == []

@@ -1,0 +1,19 @@
+"""ε is added to p inside the logarithm, which caps the loss."""
+
+import jax
+import jax.numpy as jnp
+
+from . import Probe
+
+CONTROL = Probe((-1.0, 0.5), targets=(1.0,))
+PROBE = Probe((-30.0,), targets=(1.0,))
+REASON = "value of"
+
+
+def sigmoid_focal_loss(
+    logits: jax.Array, targets: jax.Array, *, alpha: float | None = 0.25, gamma: float = 2.0
+) -> jax.Array:
+    y = jnp.asarray(targets, logits.dtype)
+    alpha_t = 1.0 if alpha is None else alpha * y + (1 - alpha) * (1 - y)
+    u = (2 * y - 1) * logits
+    return -alpha_t * jax.nn.sigmoid(-u) ** gamma * jnp.log(jax.nn.sigmoid(u) + 1e-9)
