@@ -1,0 +1,1 @@
+"""Training on imbalanced data in both frameworks, and the figures."""

@@ -1,0 +1,26 @@
+"""The demonstration: train in both frameworks, draw the pictures, and measure both packages against the oracle."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+STEPS = {
+    "Training in JAX": ("examples.train_jax", "--dtype", "float64"),
+    "The same training in PyTorch": ("examples.train_torch", "--dtype", "float64"),
+    "Both loss curves": ("examples.plot_training",),
+    "The loss and its gradient": ("examples.plot_focal_loss",),
+    "The parity table": ("parity_tests.table",),
+}
+
+
+def main() -> None:
+    for title, module in STEPS.items():
+        print(f"\n{title}: python -m {' '.join(module)}", flush=True)
+        subprocess.run([sys.executable, "-m", *module], check=True, timeout=600)
+    print("\nThe pictures:")
+    for picture in ("training.png", "focal_loss.png"):
+        print(" ", Path("out", picture).resolve())
+
+
+if __name__ == "__main__":
+    main()

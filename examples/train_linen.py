@@ -1,0 +1,64 @@
+"""The training of `train_jax.py` in Flax Linen, where the loss is a field of the module."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from flax import linen as nn
+from flax.training.train_state import TrainState
+from flax.traverse_util import unflatten_dict
+from jax import Array
+from tqdm import tqdm
+
+from focal_jax import SigmoidFocalLoss
+
+from .caravan import LOSSES, RECIPE, Arrays, Data, Loss, Recipe, batches, dataset
+from .report import Run, arguments, report
+from .train_jax import initial_weights
+
+
+class Classifier(nn.Module):
+    loss: SigmoidFocalLoss
+    width: int
+
+    def setup(self) -> None:
+        self.first, self.second, self.last = nn.Dense(self.width), nn.Dense(self.width), nn.Dense(1)
+
+    def logits(self, x: Array) -> Array:
+        return self.last(jnp.tanh(self.second(jnp.tanh(self.first(x)))))[:, 0]
+
+    def __call__(self, x: Array, y: Array) -> Array:
+        return self.loss(self.logits(x), y)
+
+
+@jax.jit
+def step(state: TrainState, x: Array, y: Array) -> tuple[TrainState, Array]:
+    value, gradient = jax.value_and_grad(state.apply_fn)(state.params, x, y)
+    return state.apply_gradients(grads=gradient), value
+
+
+def train(weights: Arrays, data: Data, loss: Loss, dtype: str, recipe: Recipe = RECIPE, progress: bool = True) -> Run:
+    """What `train_jax.train` returns, from the same weights."""
+    model = Classifier(SigmoidFocalLoss(alpha=loss.alpha, gamma=loss.gamma, reduction="mean"), recipe.width)
+    params = {"params": unflatten_dict({name: jnp.asarray(x, dtype) for name, x in weights.items()}, sep=".")}
+    rule = optax.adam(recipe.learning_rate, *recipe.betas, eps=recipe.eps)
+    state = TrainState.create(apply_fn=model.apply, params=params, tx=rule)
+    x, y = jnp.asarray(data.train_x, dtype), jnp.asarray(data.train_y)
+    curve = []
+    for i in tqdm(np.concatenate(batches(len(x), recipe)), str(loss), disable=None if progress else True):
+        state, value = step(state, x[i], y[i])
+        curve.append(float(value))
+    probabilities = nn.sigmoid(model.bind(state.params).logits(jnp.asarray(data.test_x, dtype)))
+    return np.array(curve), np.asarray(probabilities)
+
+
+def main() -> None:
+    args = arguments(__doc__)
+    data, weights = dataset(), initial_weights()
+    with jax.enable_x64(True):
+        runs = {name: train(weights, data, loss, args.dtype) for name, loss in LOSSES.items()}
+    report("linen", runs, data.test_y, args)
+
+
+if __name__ == "__main__":
+    main()
