@@ -1,4 +1,8 @@
-"""Settings of the whole run: the strictest that JAX has, one thread per worker, and a seed that is printed."""
+"""Settings of the whole run: the strictest that JAX has, one thread per worker, and seeds that are printed.
+
+By default hypothesis draws the same examples in every run, so that a red run has its reason in the code.
+`--hypothesis-profile explore` draws a thousand new ones per test, `--hypothesis-seed N` those of one seed.
+"""
 
 import hypothesis
 import jax
@@ -12,11 +16,14 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_platforms", "cpu")
 torch.set_num_threads(1)
 
-hypothesis.settings.register_profile("parity", deadline=None, max_examples=60, print_blob=True)
+shared = hypothesis.settings(deadline=None, print_blob=True, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.register_profile("parity", shared, max_examples=60, derandomize=True)
+hypothesis.settings.register_profile("explore", shared, max_examples=1000)
 hypothesis.settings.load_profile("parity")
 
 
 def pytest_report_header(config: pytest.Config) -> str:
-    seed = config.getoption("--hypothesis-seed") or "random, printed on failure"
+    fixed = hypothesis.settings.get_current_profile_name() == "parity"
+    seed = config.getoption("--hypothesis-seed") or ("fixed by the test" if fixed else "random, printed on failure")
     versions = f"jax {jax.__version__}, torch {torch.__version__}, numpy {np.__version__}"
     return f"{versions}, hypothesis seed {seed}"
