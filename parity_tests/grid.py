@@ -1,6 +1,8 @@
 """The points of the tests. They leave the textbook: every γ, both saturations, targets at and next to the ends."""
 
 import itertools
+from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
@@ -13,6 +15,8 @@ TARGETS = (0.0, 1e-6, 0.3, 0.5, 1.0)
 MAGNITUDES = tuple(10.0**exponent for exponent in np.arange(-4, 4.01, 0.5).tolist())
 LOGITS = (*(-m for m in reversed(MAGNITUDES)), -17.0, -1.5, 0.0, 0.7, 17.0, 80.0, *MAGNITUDES)
 INFINITE = (-np.inf, np.inf)
+
+Named = dict[str, Callable[[], Problem]]
 
 
 def rounded(points: np.ndarray, dtype: str) -> np.ndarray:
@@ -66,3 +70,23 @@ def softmax_soft(dtype: str, classes: int) -> Problem:
         points += [np.concatenate([row, y, rng.uniform(0.1, 2.0, classes), [gamma, 0.7]]) for y in soft]
     names = [f"{stem}{c}" for stem in ("logits", "targets", "alpha") for c in range(classes)]
     return Problem("softmax_focal_loss", dtype, (*names, "gamma", "weight"), rounded(np.array(points), dtype))
+
+
+def named_sigmoid_hard(dtype: str) -> Named:
+    pairs = zip(GAMMAS, itertools.cycle(ALPHAS), strict=False)
+    return {f"gamma={gamma} alpha={alpha}": partial(sigmoid_hard, dtype, gamma, alpha) for gamma, alpha in pairs}
+
+
+def named_sigmoid_soft(dtype: str, soft_targets: str) -> Named:
+    return {f"alpha={alpha}": partial(sigmoid_soft, dtype, soft_targets, alpha) for alpha in ALPHAS}
+
+
+def named_softmax_hard(dtype: str) -> Named:
+    pairs = [(gamma, classes) for gamma in GAMMAS for classes in ((1, 2, 5) if gamma == 2 else (2, 3))]
+    return {
+        f"gamma={gamma} classes={classes}": partial(softmax_hard, dtype, classes, gamma) for gamma, classes in pairs
+    }
+
+
+def named_softmax_soft(dtype: str) -> Named:
+    return {f"classes={classes}": partial(softmax_soft, dtype, classes) for classes in (1, 2, 3)}

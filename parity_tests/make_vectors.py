@@ -19,12 +19,11 @@ import mpmath
 import numpy as np
 from tqdm import tqdm
 
-from . import grid
+from .checker.contract import RECORDS, VERSION
 from .golden import FOLDER
 from .jets import Jet
 from .problems import Problem
 
-GENERATOR = "1"
 DIGITS = 32
 SAMPLES = 320
 
@@ -32,16 +31,8 @@ SAMPLES = 320
 def problems() -> dict[str, list[Problem]]:
     """One file per function and dtype."""
     return {
-        f"{function}_{dtype}.jsonl": _of_function(function, dtype)
-        for function in ("sigmoid_focal_loss", "softmax_focal_loss")
-        for dtype in ("float16", "bfloat16", "float32", "float64")
+        f"{record.name}_{dtype}.jsonl": record.vectors(dtype) for record in RECORDS.values() for dtype in record.dtypes
     }
-
-
-def _of_function(function: str, dtype: str) -> list[Problem]:
-    if function == "softmax_focal_loss":
-        return [grid.softmax_soft(dtype, classes) for classes in (1, 2, 3)]
-    return [grid.sigmoid_soft(dtype, rule, alpha) for rule in ("interpolate", "mixture") for alpha in (None, 0.25)]
 
 
 def lines(problem: Problem, samples: int) -> Iterator[str]:
@@ -69,7 +60,7 @@ def generate() -> dict[str, str]:
     for name, group in tqdm(problems().items(), desc="golden vectors", disable=None):
         files[name] = "".join(line for problem in group for line in lines(problem, SAMPLES // len(group)))
     manifest = {
-        "generator": GENERATOR,
+        "contract": VERSION,
         "oracle": f"mpmath {mpmath.__version__}",
         "digits": DIGITS,
         "sha256": {name: hashlib.sha256(text.encode()).hexdigest() for name, text in files.items()},

@@ -2,15 +2,17 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from . import oracle
 from .compare import Entry
 from .jets import Jet
-from .ports import Port
 from .tolerances import DTYPES, FLOOR, allowed
+
+if TYPE_CHECKING:
+    from .ports import Port
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,7 +30,7 @@ class Problem:
     ids: np.ndarray | None = None
     constants: dict[str, Any] = field(default_factory=dict)
 
-    def loss(self, port: Port) -> Callable[..., Any]:
+    def loss(self, port: "Port") -> Callable[..., Any]:
         """The port's function of one sample's variables, and of its id if there are ids."""
         function = getattr(port.module, self.function)
 
@@ -63,7 +65,7 @@ class Problem:
         function = getattr(oracle, self.function)
         return oracle.certified(lambda: function(**arguments))
 
-    def entries(self, port: Port, order: int, truths: list[Jet]) -> Iterator[Entry]:
+    def entries(self, port: "Port", order: int, truths: list[Jet]) -> Iterator[Entry]:
         """The port's derivatives of one order beside the truth."""
         dtype = DTYPES[self.dtype]
         got = port.per_sample(self.loss(port), order, self.points.astype(dtype), self.ids)
@@ -76,7 +78,7 @@ class Problem:
                 floor = FLOOR[self.dtype][order]
                 yield Entry(float(got[row][index]), truth[key], limit, floor, self.describe(port, row, key))
 
-    def describe(self, port: Port, row: int, key: tuple[str, ...]) -> str:
+    def describe(self, port: "Port", row: int, key: tuple[str, ...]) -> str:
         """A line that says which derivative it is and reproduces the point."""
         values = dict(zip(self.names, self.points[row].tolist(), strict=True))
         target = {} if self.ids is None else {"targets": int(self.ids[row])}

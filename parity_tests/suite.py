@@ -1,12 +1,12 @@
 """The problems that every implementation has to solve, by name, with the truth computed once per process."""
 
-import itertools
 from collections.abc import Callable
-from functools import cache, partial
+from functools import cache
 
 import pytest
 
-from . import golden, grid
+from . import golden
+from .checker.contract import RECORDS
 from .compare import require
 from .jets import Jet
 from .ports import JAX, PORTS, TORCH, Port
@@ -16,21 +16,13 @@ FULL = ("float32", "float64")
 
 
 def _problems() -> dict[str, Callable[[], Problem]]:
-    problems: dict[str, Callable[[], Problem]] = {}
-    for dtype in FULL:
-        for gamma, alpha in zip(grid.GAMMAS, itertools.cycle(grid.ALPHAS), strict=False):
-            name = f"sigmoid hard {dtype} gamma={gamma} alpha={alpha}"
-            problems[name] = partial(grid.sigmoid_hard, dtype, gamma, alpha)
-            for classes in (1, 2, 5) if gamma == 2 else (2, 3):
-                name = f"softmax hard {dtype} gamma={gamma} classes={classes}"
-                problems[name] = partial(grid.softmax_hard, dtype, classes, gamma)
-        for rule in ("interpolate", "mixture"):
-            for alpha in grid.ALPHAS:
-                name = f"sigmoid {rule} {dtype} alpha={alpha}"
-                problems[name] = partial(grid.sigmoid_soft, dtype, rule, alpha)
-        for classes in (1, 2, 3):
-            problems[f"softmax soft {dtype} classes={classes}"] = partial(grid.softmax_soft, dtype, classes)
-    return problems
+    return {
+        f"{label} {dtype} {name}": problem
+        for record in RECORDS.values()
+        for label, grid in record.grids.items()
+        for dtype in FULL
+        for name, problem in grid(dtype).items()
+    }
 
 
 PROBLEMS = _problems()

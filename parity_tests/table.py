@@ -15,17 +15,12 @@ from rich.table import Table
 from tqdm import tqdm
 
 from . import halves, suite
+from .checker.contract import RECORDS
 from .ports import JAX, TORCH, Port
 from .tolerances import GRADIENT, HALF, HESSIAN, PER_GAMMA, SIGMOID, SOFTMAX, VALUE
 
 ORDERS = {"value": VALUE, "1st": GRADIENT, "2nd": HESSIAN}
-ROWS = {
-    "sigmoid, hard": "sigmoid hard",
-    "sigmoid, soft": "sigmoid interpolate",
-    "sigmoid, mixture": "sigmoid mixture",
-    "softmax, ids": "softmax hard",
-    "softmax, soft": "softmax soft",
-}
+ROWS = [label for record in RECORDS.values() for label in record.grids]
 PAIRS = [(dtype, port) for dtype in suite.FULL for port in (JAX, TORCH)]
 HEADER = ("loss", "derivative", *(f"{port.name} {dtype[5:]}" for dtype, port in PAIRS), "allowed")
 NOTE = (
@@ -37,14 +32,14 @@ Row = tuple[str, ...]
 
 
 def rows() -> list[Row]:
-    work = [(label, prefix, name, order) for label, prefix in ROWS.items() for name, order in ORDERS.items()]
+    work = [(label, name, order) for label in ROWS for name, order in ORDERS.items()]
     table = [_row(*cell) for cell in tqdm(work, desc="parity table", disable=None)]
     return [*table, *(_halves(dtype) for dtype in ("bfloat16", "float16"))]
 
 
-def _row(label: str, prefix: str, name: str, order: int) -> Row:
-    errors = [_worst(port, f"{prefix} {dtype}", order) for dtype, port in PAIRS]
-    allowed = f"{SOFTMAX:g}" if prefix.startswith("softmax") else f"{SIGMOID[order]:g} + {PER_GAMMA:g}γ"
+def _row(label: str, name: str, order: int) -> Row:
+    errors = [_worst(port, f"{label} {dtype} ", order) for dtype, port in PAIRS]
+    allowed = f"{SOFTMAX:g}" if label.startswith("softmax") else f"{SIGMOID[order]:g} + {PER_GAMMA:g}γ"
     return label, name, *(f"{error:.1f}" for error in errors), allowed
 
 

@@ -1,0 +1,187 @@
+"""How to call a loss in each framework: numpy in, numpy out, and derivatives by the framework's own machinery.
+
+A framework is imported when it is first asked for. Each class here has the same five methods; `loss` is a function of
+one array of that framework, and derivatives are those of the sum of its result.
+"""
+
+import contextlib
+from collections.abc import Callable
+from functools import cache
+from typing import Any, Protocol
+
+import ml_dtypes
+import numpy as np
+
+Loss = Callable[[Any], Any]
+
+
+class Framework(Protocol):
+    name: str
+    differentiates: bool
+
+    def array(self, x: np.ndarray) -> Any: ...
+
+    def numpy(self, x: Any) -> np.ndarray: ...
+
+    def value(self, loss: Loss, x: np.ndarray) -> np.ndarray: ...
+
+    def gradient(self, loss: Loss, x: np.ndarray) -> np.ndarray:
+        """∂ Σ loss / ∂x."""
+        ...
+
+    def second(self, loss: Loss, x: np.ndarray, along: np.ndarray) -> np.ndarray:
+        """The Hessian of Σ loss, times `along`."""
+        ...
+
+
+class Numpy:
+    """Values only: derivatives of a numpy port are a second function of the same arguments."""
+
+    name, differentiates = "numpy", False
+
+    def array(self, x: np.ndarray) -> np.ndarray:
+        return x
+
+    def numpy(self, x: Any) -> np.ndarray:
+        return np.asarray(x)
+
+    def value(self, loss: Loss, x: np.ndarray) -> np.ndarray:
+        with np.errstate(all="ignore"):
+            return self.numpy(loss(x))
+
+    def gradient(self, loss: Loss, x: np.ndarray) -> np.ndarray:
+        raise TypeError("numpy does not differentiate")
+
+    def second(self, loss: Loss, x: np.ndarray, along: np.ndarray) -> np.ndarray:
+        raise TypeError("numpy does not differentiate")
+
+
+class Jax:
+    """Eager JAX, in 64 bits where the input has them."""
+
+    name, differentiates = "jax", True
+
+    def __init__(self) -> None:
+        import jax
+
+        self.jax = jax
+
+    def array(self, x: np.ndarray) -> Any:
+        return self.jax.numpy.asarray(x)
+
+    def numpy(self, x: Any) -> np.ndarray:
+        return np.asarray(x)
+
+    def value(self, loss: Loss, x: np.ndarray) -> np.ndarray:
+        with self._bits(x):
+            return self.numpy(loss(self.array(x)))
+
+    def gradient(self, loss: Loss, x: np.ndarray) -> np.ndarray:
+        with self._bits(x):
+            return self.numpy(self._gradient(loss)(self.array(x)))
+
+    def second(self, loss: Loss, x: np.ndarray, along: np.ndarray) -> np.ndarray:
+        def slope_along(z: Any) -> Any:
+            return (self._gradient(loss)(z) * self.array(along)).sum()
+
+        with self._bits(x):
+            return self.numpy(self.jax.grad(slope_along)(self.array(x)))
+
+    def _gradient(self, loss: Loss) -> Callable[[Any], Any]:
+        return self.jax.grad(lambda z: loss(z).sum())
+
+    def _bits(self, x: np.ndarray) -> contextlib.AbstractContextManager[Any]:
+        return self.jax.enable_x64(True) if x.dtype == np.float64 else contextlib.nullcontext()
+
+
+class Torch:
+    """Eager PyTorch on the CPU."""
+
+    name, differentiates = "torch", True
+
+    def __init__(self) -> None:
+        import torch
+
+        self.torch = torch
+
+    def array(self, x: np.ndarray) -> Any:
+        x = np.array(x)
+        if x.dtype == ml_dtypes.bfloat16:
+            return self.torch.from_numpy(x.view(np.int16)).view(self.torch.bfloat16)
+        return self.torch.from_numpy(x)
+
+    def numpy(self, x: Any) -> np.ndarray:
+        if not isinstance(x, self.torch.Tensor):
+            return np.asarray(x)
+        x = x.detach().contiguous()
+        bfloat16 = x.dtype == self.torch.bfloat16
+        return x.view(self.torch.int16).numpy().view(ml_dtypes.bfloat16) if bfloat16 else x.numpy()
+
+    def value(self, loss: Loss, x: np.ndarray) -> np.ndarray:
+        return self.numpy(loss(self.array(x)))
+
+    def gradient(self, loss: Loss, x: np.ndarray) -> np.ndarray:
+        leaf = self.array(x).requires_grad_()
+        return self.numpy(self.torch.autograd.grad(loss(leaf).sum(), leaf)[0])
+
+    def second(self, loss: Loss, x: np.ndarray, along: np.ndarray) -> np.ndarray:
+        leaf = self.array(x).requires_grad_()
+        slope = self.torch.autograd.grad(loss(leaf).sum(), leaf, create_graph=True)[0]
+        return self.numpy(self.torch.autograd.grad((slope * self.array(along)).sum(), leaf)[0])
+
+
+class Tensorflow:
+    """Eager TensorFlow on the CPU."""
+
+    name, differentiates = "tensorflow", True
+
+    def __init__(self) -> None:
+        import tensorflow
+
+        self.tf = tensorflow
+
+    def array(self, x: np.ndarray) -> Any:
+        return self.tf.constant(x)
+
+    def numpy(self, x: Any) -> np.ndarray:
+        return np.asarray(x)
+
+    def value(self, loss: Loss, x: np.ndarray) -> np.ndarray:
+        return self.numpy(loss(self.array(x)))
+
+    def gradient(self, loss: Loss, x: np.ndarray) -> np.ndarray:
+        return self.numpy(self._gradient(loss, self.array(x)))
+
+    def second(self, loss: Loss, x: np.ndarray, along: np.ndarray) -> np.ndarray:
+        z = self.array(x)
+        with self.tf.GradientTape() as tape:
+            tape.watch(z)
+            slope = self._gradient(loss, z) * self.array(along)
+        return self.numpy(tape.gradient(slope, z))
+
+    def _gradient(self, loss: Loss, z: Any) -> Any:
+        with self.tf.GradientTape() as tape:
+            tape.watch(z)
+            result = loss(z)
+        return tape.gradient(result, z)
+
+
+def _keras() -> Framework:
+    """Keras runs on one of the others, which then differentiates for it."""
+    import keras
+
+    return load(keras.backend.backend())
+
+
+FRAMEWORKS: dict[str, Callable[[], Framework]] = {
+    "jax": Jax,
+    "torch": Torch,
+    "numpy": Numpy,
+    "tensorflow": Tensorflow,
+    "keras": _keras,
+}
+
+
+@cache
+def load(name: str) -> Framework:
+    return FRAMEWORKS[name]()
