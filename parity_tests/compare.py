@@ -26,7 +26,9 @@ def error_in_eps(got: float, truth: Term, dtype: str, floor: float) -> float:
     if not mpmath.isfinite(got):
         return 0.0 if mpf(got) == truth.value else float("inf")
     error = abs(mpf(got) - truth.value) - floor
-    return float(error / (EPS[dtype] * truth.scale)) if error > 0 else 0.0
+    if error <= 0:
+        return 0.0
+    return float(error / (EPS[dtype] * truth.scale)) if truth.scale else float("inf")
 
 
 def require(entries: Iterable[Entry], dtype: str) -> float:

@@ -6,13 +6,15 @@ from typing import Any
 
 import numpy as np
 
-from . import judge
+from ..problems import Problem
+from ..tolerances import DTYPES
+from . import judge, questions
 from .identities import IDENTITIES
 from .judge import FAIL, PASS, Finding, Row, verdict
 from .options import ERRORS, options
 from .python_port import PythonPort
 from .special import SPECIAL
-from .subject import BadPortError, Plan, PortError, Subject
+from .subject import BadPortError, Plan, PortError, Subject, columns
 
 Progress = Callable[[list[Any], str], Any]
 
@@ -85,32 +87,42 @@ def layer(subject: Subject, plan: Plan, name: str) -> Row:
 def _names(subject: Subject, plan: Plan) -> Row:
     lacking = [a.name for a in plan.record.arguments if not subject.takes(a.name)]
     fixed = [f"{name} = {value}" for name, value in plan.fixed.items() if not subject.takes(name)]
-    note = "; ".join(filter(None, (f"without {', '.join(lacking)}" if lacking else "", ", ".join(fixed))))
+    notes = [f"without {', '.join(lacking)}"] if lacking else []
+    notes += [*fixed, *(() if plan.without_alpha else ("alpha=None is refused",))]
+    notes += ["one number per batch"] if getattr(subject, "one_by_one", False) else []
+    note = "; ".join(notes)
     return Row("names", PASS, count=len(plan.record.arguments) - len(lacking), note=note)
 
 
 def first_contact(port: PythonPort) -> PythonPort:
     """Call the port once as its users do. Raise BadPortError, with what to do, if nothing can be learned from it."""
-    plan = port.plan
-    problem = judge.questions.hard(plan)[-1]
-    few = replace(problem, points=problem.points[40:46], ids=None if problem.ids is None else problem.ids[40:46])
-    logits = judge.questions.grid.rounded(few.points, plan.dtype)
+    problem = questions.first(port.plan)
+    logits = columns(problem, "logits").astype(DTYPES[port.plan.dtype])
     try:
-        few_logits = (logits if plan.record.classes else logits[:, 0]).astype(judge.questions.grid.DTYPES[plan.dtype])
-        got = port.call(few_logits, port.arguments(few, few_logits))
+        got = port.call(logits, port.arguments(problem, logits))
     except PortError as error:
         raise BadPortError(
-            f"{port.title} raised {error}; it was called with logits of shape {few.points[:, 0].shape}, "
-            f"{plan.dtype}: see --map, --set, --pass and --dtype"
+            f"{port.title} raised {error}; it was called with logits of shape {logits.shape}, "
+            f"{port.plan.dtype}: see --map, --set, --pass and --dtype"
         ) from None
-    return _judge_first(port, few_logits, got)
+    return _without_alpha(_judge_first(port, logits, got), problem, logits)
+
+
+def _without_alpha(port: PythonPort, problem: Problem, logits: np.ndarray) -> PythonPort:
+    """Leave alpha=None out if the port raises an error for it."""
+    if port.takes("alpha") and "alpha" not in port.plan.fixed and not port.plan.record.classes:
+        try:
+            port.call(logits, port.arguments(problem, logits) | {"alpha": None})
+        except PortError:
+            return replace(port, plan=replace(port.plan, without_alpha=False))
+    return port
 
 
 def _judge_first(port: PythonPort, logits: np.ndarray, got: Any) -> PythonPort:
     expected = logits.shape[:1]
     if got.dtype.kind not in "fV" and got.dtype != logits.dtype:
         raise BadPortError(f"{port.title} returned {got.dtype}, not numbers: return the loss as an array")
-    if got.shape == () and not port.takes("reduction"):
+    if got.shape == ():
         port = replace(port, one_by_one=True)
     elif got.shape != expected:
         raise BadPortError(

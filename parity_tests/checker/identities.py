@@ -31,7 +31,7 @@ def _logits(plan: Plan) -> np.ndarray:
 def _ask(subject: Subject, plan: Plan, points: Any, ids: Any, gamma: float, alpha: float | None = None) -> Pair:
     points = np.asarray(points, float)
     names = tuple(f"logits{c}" for c in range(points.shape[1])) if plan.record.classes else ("logits",)
-    alpha = plan.fixed.get("alpha", alpha)
+    alpha = plan.fixed.get("alpha", 0.5 if alpha is None and not plan.without_alpha else alpha)
     constants = {"gamma": gamma} | ({} if plan.record.classes and alpha is None else {"alpha": alpha})
     problem = Problem(plan.record.name, plan.dtype, names, points, np.asarray(ids), constants)
     return problem, subject.answer(problem, VALUE)
@@ -59,7 +59,7 @@ def _binary(plan: Plan) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _weights(plan: Plan, ids: np.ndarray) -> list[float]:
-    alpha = plan.fixed.get("alpha")
+    alpha = plan.fixed.get("alpha", None if plan.without_alpha else 0.5)
     factor = readings.ALPHA[plan.convention("alpha")]
     return [1.0 if alpha is None else float(factor(y, alpha)) for y in ids.tolist()]
 

@@ -29,6 +29,7 @@ from .subject import Plan, PortError, RefusedError, Subject
 # Adding up a dozen losses and dividing, in eps.
 REDUCED = 3.0
 KEPT = (True, False, True, True, False, True)
+WEIGHTS = (0.5, 2.0, 0.0, 1.0, 4.0, 0.25)
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,7 @@ def where(port: PythonPort, plan: Plan) -> Iterator[Finding]:
 
 
 def weight(port: PythonPort, plan: Plan) -> Iterator[Finding]:
-    call, factors = _call(port, plan), [0.5, 2.0, 0.0, 1.0, 4.0, 0.25]
+    call, factors = _call(port, plan), WEIGHTS
     terms = [_total([term], [factor]) for term, factor in zip(call.terms, factors, strict=True)]
     got = _ask(port, call, weight=np.array(factors, DTYPES[plan.dtype]))
     yield from _finding(call, got, terms, {"weight": factors}, "weight is a factor of each loss")
@@ -109,9 +110,7 @@ def ignore_index(port: PythonPort, plan: Plan) -> Iterator[Finding]:
     kept = [t != 0 for t in call.problem.ids.tolist()] if call.problem.ids is not None else []
     terms = [term if keep else Term(mpf(0), mpf(1)) for term, keep in zip(call.terms, kept, strict=True)]
     got = _ask(port, call, ignore_index=0)
-    yield from _finding(
-        call, got, terms, {"ignore_index": 0}, "ignored elements must be 0, and the others as they were"
-    )
+    yield from _finding(call, got, terms, {"ignore_index": 0}, "ignored elements must be 0, the others as they were")
 
 
 def label_smoothing(port: PythonPort, plan: Plan) -> Iterator[Finding]:
@@ -127,29 +126,56 @@ def label_smoothing(port: PythonPort, plan: Plan) -> Iterator[Finding]:
     yield from _finding(call, got, terms, {"label_smoothing": 0.125}, "smoothing mixes the target with 1/C")
 
 
+def alpha(port: PythonPort, plan: Plan) -> Iterator[Finding]:
+    """One weight per class of a softmax, which may be above 1."""
+    call, weights = _call(port, plan), (0.5, 2.0, 0.25)
+    if not plan.record.classes or "alpha" in plan.fixed or call.problem.ids is None:
+        return
+    factors = [weights[t] for t in call.problem.ids.tolist()]
+    terms = [_total([term], [factor]) for term, factor in zip(call.terms, factors, strict=True)]
+    got = _ask(port, call, alpha=np.array(weights, DTYPES[plan.dtype]))
+    yield from _finding(call, got, terms, {"alpha": weights}, "alpha is one weight per class")
+
+
 def reductions(port: PythonPort, plan: Plan) -> Iterator[Finding]:
-    """sum, mean and mean_positive, without a mask and with the one that the port takes."""
+    """sum, mean and mean_positive, without a mask and with the one that the port takes, and with weights."""
     call = _call(port, plan)
     ids = call.problem.ids
     assert ids is not None
-    masks: list[tuple[dict[str, Any], np.ndarray]] = [({}, np.ones(6, bool))]
+    everything, ones = np.ones(6, bool), np.ones(6)
+    batches: list[tuple[dict[str, Any], np.ndarray, np.ndarray]] = [({}, everything, ones)]
     if port.takes("where"):
-        masks.append(({"where": np.array(KEPT)}, np.array(KEPT)))
+        batches.append(({"where": np.array(KEPT)}, np.array(KEPT), ones))
     if port.takes("ignore_index"):
-        masks.append(({"ignore_index": 0}, ids != 0))
-    for more, kept in masks:
-        mean = kept.sum() if plan.convention("mean") == "kept" else len(kept)
-        positives = kept.sum() if plan.record.classes else max(1, (kept & (ids == 1)).sum())
-        for reduction, divisor in {"sum": 1, "mean": mean, "mean_positive": positives}.items():
-            try:
-                got = _ask(port, call, reduction=reduction, **more)
-            except PortError:
-                if reduction == "mean_positive":
-                    continue
-                raise
-            terms = [_total(call.terms, kept.astype(float).tolist(), float(divisor))]
-            said = f"{reduction} divides by {divisor} here: {'; '.join(more) or 'nothing is ignored'}"
-            yield from _finding(call, got, terms, {"reduction": reduction} | more, said)
+        batches.append(({"ignore_index": 0}, ids != 0, ones))
+    if port.takes("weight"):
+        batches.append(({"weight": np.array(WEIGHTS, DTYPES[plan.dtype])}, everything, np.array(WEIGHTS)))
+    for more, kept, weights in batches:
+        for reduction, divisor in _divisors(plan, kept, weights, ids).items():
+            yield from _reduction(port, call, reduction, divisor, more, kept * weights)
+
+
+def _divisors(plan: Plan, kept: np.ndarray, weights: np.ndarray, ids: np.ndarray) -> dict[str, float]:
+    means = {"kept": kept.sum(), "all": len(kept), "weights": (kept * weights).sum()}
+    positives = kept.sum() if plan.record.classes else max(1, (kept & (ids == 1)).sum())
+    return {"sum": 1.0, "mean": float(means[plan.convention("mean")]), "mean_positive": float(positives)}
+
+
+def _reduction(
+    port: PythonPort, call: Call, reduction: str, divisor: float, more: dict[str, Any], factors: np.ndarray
+) -> Iterator[Finding]:
+    try:
+        got = _ask(port, call, reduction=reduction, **more)
+    except PortError:
+        if reduction != "mean_positive":
+            raise
+        return
+    if reduction == "mean_positive" and got.shape:
+        return
+    said = f"{reduction} divides by {divisor:g} here; {', '.join(more) or 'nothing'} is given"
+    yield from _finding(
+        call, got, [_total(call.terms, factors.tolist(), divisor)], {"reduction": reduction} | more, said
+    )
 
 
 def own_reduction(port: PythonPort, plan: Plan) -> Iterator[Finding]:
@@ -164,18 +190,15 @@ def own_reduction(port: PythonPort, plan: Plan) -> Iterator[Finding]:
     yield from min(both, key=lambda found: found[0].error)
 
 
-OPTIONS = (where, weight, ignore_index, label_smoothing)
+OPTIONS = (where, weight, alpha, ignore_index, label_smoothing)
 
 
 def options(subject: Subject, plan: Plan, failed: list[PortError]) -> Iterator[Finding]:
     if not isinstance(subject, PythonPort) or plan.probabilities:
         return
-    if subject.one_by_one:
-        yield from own_reduction(subject, plan)
-        return
-    checks = [option for option in OPTIONS if subject.takes(option.__name__)]
-    if subject.takes("reduction"):
-        checks.append(reductions)
+    checks = [option for option in OPTIONS if subject.takes(option.__name__) and not subject.one_by_one]
+    if subject.takes("reduction") or subject.one_by_one:
+        checks.append(reductions if subject.takes("reduction") else own_reduction)
     for check in checks:
         try:
             yield from check(subject, plan)

@@ -94,9 +94,10 @@ class PythonPort:
         target = target or self.target
         if not inspect.isclass(target):
             return target(**theirs, **self.extra)
-        inner = {self.names.get(name) for name in WITH_THE_CALL} & theirs.keys()
+        inner = [self.names[name] for name in WITH_THE_CALL if self.names.get(name) in theirs]
         settings = {name: x for name, x in theirs.items() if name not in inner}
-        return target(**settings, **self.extra)(**{name: theirs[name] for name in inner})
+        instance: Any = target(**settings, **self.extra)
+        return instance(**{name: theirs[name] for name in inner})
 
     def _convert(self, x: Any) -> Any:
         return self.framework.array(x) if isinstance(x, np.ndarray) else x
@@ -167,7 +168,7 @@ def _parameters(target: Callable[..., Any]) -> list[str]:
     """The names that a function takes, or a class in its settings and its call."""
     functions = [target]
     if inspect.isclass(target):
-        method = target.forward if hasattr(target, "forward") else target.__call__
+        method = getattr(target, "forward", target.__call__)
         functions = [target.__init__, method]
     try:
         found = [name for function in functions for name in inspect.signature(function).parameters]

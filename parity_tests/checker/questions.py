@@ -1,6 +1,7 @@
 """What a port is asked: the samples of each layer, the smallest set in which no published fault can hide."""
 
 import itertools
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -26,12 +27,26 @@ def gammas(plan: Plan) -> tuple[float, ...]:
     return tuple(g for g in chosen if g or plan.convention("form") != "FL*")
 
 
+def first(plan: Plan) -> Problem:
+    """A few ordinary samples with the usual settings."""
+    gamma = 2.0 if 2.0 in gammas(plan) else gammas(plan)[-1]
+    if plan.record.classes:
+        problem = softmax_ids(plan.dtype, 3, gamma, _weights(plan, 3))
+        chosen = slice(24, 30)
+    else:
+        alpha = _choices(plan, "alpha", (0.25,))[0]
+        problem = sigmoid_hard(plan.dtype, gamma, alpha, plan.probabilities)
+        chosen = slice(30, 36)
+    ids = None if problem.ids is None else problem.ids[chosen]
+    return replace(problem, points=problem.points[chosen], ids=ids)
+
+
 def hard(plan: Plan) -> list[Problem]:
     """Hard targets at every γ: the layer that everybody has to pass."""
     if plan.record.classes:
         pairs = zip(gammas(plan), itertools.cycle((3, 2)), strict=False)
         return [softmax_ids(plan.dtype, classes, gamma, _weights(plan, classes)) for gamma, classes in pairs]
-    alphas = _choices(plan, "alpha", ALPHAS)
+    alphas = _choices(plan, "alpha", tuple(a for a in ALPHAS if a is not None or plan.without_alpha))
     return [
         sigmoid_hard(plan.dtype, gamma, alpha, plan.probabilities)
         for gamma, alpha in zip(gammas(plan), itertools.cycle(alphas), strict=False)

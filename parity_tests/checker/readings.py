@@ -48,6 +48,7 @@ SOFT: dict[str, Callable[[Real, Real, Real], Real]] = {
     "quality": lambda z, y, g: abs(y - sigmoid(z)) ** g * cross_entropy(z, y),
     "legacy": lambda z, y, g: mpmath.exp(-g * y * z - g * neg_log_sigmoid(z)) * cross_entropy(z, y),
     "hard_modulator": lambda z, y, g: (sigmoid(-z) if hardened(y) else sigmoid(z)) ** g * cross_entropy(z, y),
+    "scaled_margin": lambda z, y, g: focal((2 * y - 1) * z, g),
     "rounded": lambda z, y, g: focal(z if hardened(y) else -z, g),
 }
 

@@ -33,6 +33,8 @@ class Plan:
     fixed: Mapping[str, Any] = field(default_factory=dict)
     conventions: Mapping[str, str] = field(default_factory=dict)
     probabilities: bool = False
+    # Whether alpha=None may be asked; a port whose α is always a number refuses it.
+    without_alpha: bool = True
 
     def convention(self, name: str) -> str:
         known = self.record.conventions.get(name)

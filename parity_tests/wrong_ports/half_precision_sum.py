@@ -16,4 +16,6 @@ def sigmoid_focal_loss(
     y = jnp.asarray(targets, logits.dtype)
     u = (2 * y - 1) * logits
     loss = (alpha * y + (1 - alpha) * (1 - y)) * jax.nn.sigmoid(-u) ** gamma * jax.nn.softplus(-u)
+    if reduction == "none":
+        return loss
     return jax.lax.reduce(loss, jnp.zeros((), loss.dtype), jax.lax.add, (0,))

@@ -22,4 +22,5 @@ def sigmoid_focal_loss(
     y = jnp.asarray(targets, logits.dtype)
     u = (2 * y - 1) * logits
     loss = (alpha * y + (1 - alpha) * (1 - y)) * jax.nn.sigmoid(-u) ** gamma * jax.nn.softplus(-u)
-    return loss.mean() if where is None else jnp.where(where, loss, 0).mean()
+    loss = loss if where is None else jnp.where(where, loss, 0)
+    return loss.mean() if reduction == "mean" else loss.sum() if reduction == "sum" else loss

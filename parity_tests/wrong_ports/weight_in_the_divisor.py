@@ -22,4 +22,6 @@ def sigmoid_focal_loss(
     y = jnp.asarray(targets, logits.dtype)
     u = (2 * y - 1) * logits
     loss = (alpha * y + (1 - alpha) * (1 - y)) * jax.nn.sigmoid(-u) ** gamma * jax.nn.softplus(-u)
-    return loss.mean() if weight is None else (loss * weight).sum() / weight.sum()
+    weight = jnp.ones_like(loss) if weight is None else weight
+    total = (loss * weight).sum()
+    return total / weight.sum() if reduction == "mean" else total if reduction == "sum" else loss * weight

@@ -1,0 +1,83 @@
+"""Faults beside the formula: shapes, masks, reductions and the precision of sums."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from .evidence import Diagnosis, Evidence
+from .judge import FAIL, verdict
+from .options import reductions
+from .python_port import PythonPort
+from .subject import PortError
+
+MEAN_SAYS = {
+    "kept": "your mean divides by the elements that are kept",
+    "all": "you average over ignored elements: mean divides by all of them",
+    "weights": "your mean divides by the sum of the weights, so a common weight has no effect",
+}
+
+
+def diagnose(evidence: Evidence) -> Iterator[Diagnosis]:
+    port = evidence.subject
+    if not isinstance(port, PythonPort) or evidence.plan.probabilities:
+        return
+    yield from _broadcast(port)
+    if port.takes("reduction"):
+        yield from _mean(evidence, port)
+        yield from _sum_precision(evidence, port)
+
+
+def _broadcast(port: PythonPort) -> Iterator[Diagnosis]:
+    """(N,) logits with (N, 1) targets."""
+    if port.plan.record.classes:
+        return
+    dtype = np.dtype("float32")
+    arguments = {"targets": np.zeros((4, 1), dtype), "gamma": 2.0, "alpha": 0.25, "reduction": "none"}
+    try:
+        got = port.call(np.zeros(4, dtype), arguments)
+    except PortError:
+        return
+    if got.shape == (4, 4):
+        yield Diagnosis("broadcast", "(N,) logits with (N, 1) targets are broadcast to (N, N)")
+
+
+def _mean(evidence: Evidence, port: PythonPort) -> Iterator[Diagnosis]:
+    """Which divisor the mean has, if not the declared one."""
+    plan = evidence.plan
+    if _row(port, plan, reductions) != FAIL:
+        return
+    for choice, says in MEAN_SAYS.items():
+        if choice != plan.convention("mean"):
+            other = replace(plan, conventions={**plan.conventions, "mean": choice})
+            if _row(port, other, reductions) != FAIL:
+                yield Diagnosis(f"mean_{choice}", says)
+
+
+def _row(port: PythonPort, plan: Any, option: Any) -> str:
+    failed: list[PortError] = []
+    try:
+        return verdict("options", list(option(port, plan)), failed).status
+    except PortError:
+        return FAIL
+
+
+def _reduced(port: PythonPort, logits: np.ndarray, arguments: dict[str, Any]) -> float | None:
+    try:
+        return float(port.call(logits, arguments | {"targets": np.ones_like(logits)}))
+    except (PortError, TypeError):
+        return None
+
+
+def _sum_precision(evidence: Evidence, port: PythonPort) -> Iterator[Diagnosis]:
+    """The float16 sum of many equal losses, beside the float32 one."""
+    if port.plan.record.classes:
+        return
+    gamma, count = 2.0 if 2.0 in evidence.gammas else evidence.gammas[-1], 2**18
+    arguments = {"gamma": gamma, "alpha": evidence.alpha, "reduction": "sum"}
+    half, full = (_reduced(port, np.full(count, -1.0, dtype), arguments) for dtype in (np.float16, np.float32))
+    if half and full and not math.isclose(half, full, rel_tol=0.02):
+        says = f"your sum of {count} float16 losses is {half:.6g}, not {full:.6g}: add in float32"
+        yield Diagnosis("half_sum", says)
