@@ -35,14 +35,13 @@ def problems() -> dict[str, list[Problem]]:
     }
 
 
-def lines(problem: Problem, samples: int) -> Iterator[str]:
+def lines(problem: Problem, samples: int) -> Iterator[dict[str, Any]]:
     """A seeded choice of the problem's samples, in its own order."""
     count = len(problem.points)
     chosen = np.sort(np.random.default_rng(count).permutation(count)[:samples])
     for row in chosen.tolist():
         values = dict(zip(problem.names, (x.hex() for x in problem.points[row].tolist()), strict=True))
-        record = {"arguments": values, "constants": problem.constants} | _results(problem.truth(row))
-        yield json.dumps(record) + "\n"
+        yield {"arguments": values, "constants": problem.constants} | _results(problem.truth(row))
 
 
 def _results(jet: Jet) -> dict[str, Any]:
@@ -58,7 +57,10 @@ def generate() -> dict[str, str]:
     """File name -> text, the manifest last."""
     files = {}
     for name, group in tqdm(problems().items(), desc="golden vectors", disable=None):
-        files[name] = "".join(line for problem in group for line in lines(problem, SAMPLES // len(group)))
+        records = [record for problem in group for record in lines(problem, SAMPLES // len(group))]
+        stem = name.removesuffix(".jsonl")
+        numbered = [{"id": f"{stem}/{number}"} | record for number, record in enumerate(records)]
+        files[name] = "".join(json.dumps(record) + "\n" for record in numbered)
     manifest = {
         "contract": VERSION,
         "oracle": f"mpmath {mpmath.__version__}",

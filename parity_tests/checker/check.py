@@ -1,6 +1,6 @@
 """A check from first contact to report: the port is called once by hand, then judged layer by layer."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -15,8 +15,6 @@ from .options import ERRORS, options
 from .python_port import PythonPort
 from .special import SPECIAL
 from .subject import BadPortError, Plan, PortError, Subject, columns
-
-Progress = Callable[[list[Any], str], Any]
 
 
 @dataclass(frozen=True)
@@ -69,12 +67,9 @@ LAYERS: dict[str, tuple[Any, bool]] = {
 }
 
 
-def check(subject: Subject, plan: Plan, progress: Progress | None = None) -> Report:
-    """All layers. With `progress`, what goes through the list of them may draw a bar."""
-    rows = [_names(subject, plan)]
-    work = list(LAYERS)
-    for name in progress(work, "layers") if progress else work:
-        rows.append(layer(subject, plan, name))
+def check(subject: Subject, plan: Plan, layers: Iterable[str] = LAYERS) -> Report:
+    """The rows of these layers, after what was learned at first contact."""
+    rows = [_names(subject, plan), *(layer(subject, plan, name) for name in layers)]
     return Report(subject.title, plan, tuple(rows))
 
 

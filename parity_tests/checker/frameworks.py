@@ -6,7 +6,8 @@ one array of that framework, and derivatives are those of the sum of its result.
 
 import contextlib
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
+from importlib import import_module
 from typing import Any, Protocol
 
 import ml_dtypes
@@ -33,8 +34,35 @@ class Framework(Protocol):
         """The Hessian of Σ loss, times `along`."""
         ...
 
+    def rows(
+        self, loss: Callable[[Any, Any], Any], x: np.ndarray, y: np.ndarray, order: int, along: np.ndarray
+    ) -> np.ndarray: ...
 
-class Numpy:
+
+def derivative(framework: Framework, loss: Loss, x: np.ndarray, order: int, along: np.ndarray) -> np.ndarray:
+    """The loss, its gradient, or its Hessian times `along`, for order 0, 1 and 2."""
+    if order == 2:
+        return framework.second(loss, x, along)
+    return (framework.value, framework.gradient)[order](loss, x)
+
+
+class OneByOne:
+    """For ports that give one number for a batch: each sample is a batch of its own."""
+
+    def rows(
+        self: Any, loss: Callable[[Any, Any], Any], x: np.ndarray, y: np.ndarray, order: int, along: np.ndarray
+    ) -> np.ndarray:
+        """The derivative of loss(x[i : i + 1], y[i : i + 1]) for every i."""
+        pairs = [(x[i : i + 1], self.array(y[i : i + 1])) for i in range(len(x))]
+        found = [derivative(self, partial(_second_given, loss, target), z, order, along) for z, target in pairs]
+        return np.stack([row.reshape(x.shape[1:] if order else ()) for row in found])
+
+
+def _second_given(loss: Callable[[Any, Any], Any], y: Any, x: Any) -> Any:
+    return loss(x, y)
+
+
+class Numpy(OneByOne):
     """Values only: derivatives of a numpy port are a second function of the same arguments."""
 
     name, differentiates = "numpy", False
@@ -56,7 +84,7 @@ class Numpy:
         raise TypeError("numpy does not differentiate")
 
 
-class Jax:
+class Jax(OneByOne):
     """Eager JAX, in 64 bits where the input has them."""
 
     name, differentiates = "jax", True
@@ -87,6 +115,15 @@ class Jax:
         with self._bits(x):
             return self.numpy(self.jax.grad(slope_along)(self.array(x)))
 
+    def rows(
+        self, loss: Callable[[Any, Any], Any], x: np.ndarray, y: np.ndarray, order: int, along: np.ndarray
+    ) -> np.ndarray:
+        """As above, compiled once, unless the port needs to see numbers."""
+        try:
+            return super().rows(self.jax.jit(loss), x, y, order, along)
+        except self.jax.errors.JAXTypeError:
+            return super().rows(loss, x, y, order, along)
+
     def _gradient(self, loss: Loss) -> Callable[[Any], Any]:
         return self.jax.grad(lambda z: loss(z).sum())
 
@@ -94,7 +131,7 @@ class Jax:
         return self.jax.enable_x64(True) if x.dtype == np.float64 else contextlib.nullcontext()
 
 
-class Torch:
+class Torch(OneByOne):
     """Eager PyTorch on the CPU."""
 
     name, differentiates = "torch", True
@@ -130,15 +167,13 @@ class Torch:
         return self.numpy(self.torch.autograd.grad((slope * self.array(along)).sum(), leaf)[0])
 
 
-class Tensorflow:
+class Tensorflow(OneByOne):
     """Eager TensorFlow on the CPU."""
 
     name, differentiates = "tensorflow", True
 
     def __init__(self) -> None:
-        import tensorflow
-
-        self.tf = tensorflow
+        self.tf = import_module("tensorflow")
 
     def array(self, x: np.ndarray) -> Any:
         return self.tf.constant(x)
@@ -168,9 +203,7 @@ class Tensorflow:
 
 def _keras() -> Framework:
     """Keras runs on one of the others, which then differentiates for it."""
-    import keras
-
-    return load(keras.backend.backend())
+    return load(import_module("keras").backend.backend())
 
 
 FRAMEWORKS: dict[str, Callable[[], Framework]] = {

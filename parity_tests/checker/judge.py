@@ -13,7 +13,7 @@ from ..problems import Problem
 from . import questions, truth
 from .subject import GRADIENT, SECOND, VALUE, Plan, PortError, RefusedError, Subject
 
-PASS, FAIL, NOT_OFFERED = "PASS", "FAIL", "not offered"
+PASS, FAIL, XFAIL, NOT_OFFERED = "PASS", "FAIL", "expected failure", "not offered"
 
 
 class Finding(NamedTuple):

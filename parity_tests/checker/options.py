@@ -22,7 +22,7 @@ from ..tolerances import DTYPES, SMALLEST_NORMAL, allowed
 from . import truth
 from .judge import Finding
 from .python_port import PythonPort
-from .questions import gammas
+from .questions import first, gammas
 from .special import Check
 from .subject import Plan, PortError, RefusedError, Subject
 
@@ -209,10 +209,10 @@ def options(subject: Subject, plan: Plan, failed: list[PortError]) -> Iterator[F
 def _refuses(port: PythonPort, plan: Plan, targets: tuple[int, ...]) -> Iterator[Finding]:
     """Shapes that do not fit have to be an error, not a broadcast."""
     dtype = DTYPES[plan.dtype]
-    logits = np.zeros((4, 3) if plan.record.classes else (4,), dtype)
+    logits = np.full((4, 3) if plan.record.classes else (4,), 0.5, dtype)
     labels = np.zeros(targets, np.int64 if plan.record.classes else dtype)
-    call = _call(port, plan)
-    arguments = port.arguments(call.problem, _logits(call.problem)) | {"targets": labels}
+    problem = first(plan)
+    arguments = port.arguments(problem, _logits(problem)) | {"targets": labels}
     try:
         got = port.call(logits, arguments)
     except RefusedError:

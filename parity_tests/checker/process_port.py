@@ -1,169 +1,168 @@
 """A port in any language: a process that reads questions as lines of JSON, and answers each with a line.
 
-docs/protocol.md describes what the lines hold. Processes are run as POSIX has them.
+`protocol` has what the lines hold, `process` how they are carried.
 """
 
-import itertools
-import json
-import os
-import select
 import shlex
-import signal
-import subprocess
-import time
-from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
 
 from ..problems import Problem
-from ..tolerances import DTYPES
 from . import questions
-from .contract import VERSION
+from .process import GRACE, Process
+from .protocol import PROTOCOL, compact, handshake, parse_line, parse_results, question
 from .subject import GRADIENT, SECOND, VALUE, BadPortError, Plan, PortError, RefusedError, along, logit_names
 
-PROTOCOL = 1
-RESULTS = {"loss": VALUE, "logits": GRADIENT, "logits logits": SECOND}
-BLOCK, LONGEST = 1 << 16, 1 << 24
-# Seconds that a port has to end by itself at the end of its input.
-GRACE = 1.0
+ORDERS = {VALUE: "loss", GRADIENT: "logits", SECOND: "logits logits"}
 
 
-def parse_results(results: Any, names: list[str], order: int, dtype: str) -> np.ndarray:
-    """The loss, its gradient in the logits `names`, or its Hessian, of shape (), (C,) or (C, C), from hex floats."""
-    if not isinstance(results, Mapping):
-        raise PortError(f"results are {_short(results)}, not an object such as {{'loss': '0x1.8p+1'}}")
-    keys = list(itertools.product(names, repeat=order))
-    found = np.array([_number(results, key) for key in keys])
-    with np.errstate(all="ignore"):
-        other = ~((found == found.astype(DTYPES[dtype]).astype(float)) | np.isnan(found))
-    if other.any():
-        where = int(other.argmax())
-        raise PortError(f"{_name(keys[where])} is {found[where].hex()}, not a number of {dtype}: round results to it")
-    return found.reshape((len(names),) * order)
+class ProcessPort:
+    """A `Subject` that is a command, for use in a `with` statement, after which nothing of it is left running.
 
+    `limit` is how many seconds it may take for its next line. Where it fails it is started anew for the next problem.
+    `first_contact` changes `plan` if the port refuses alpha = null.
+    """
 
-def _number(results: Mapping[str, Any], key: tuple[str, ...]) -> float:
-    """One number by its name; a second derivative may have its two logits in either order."""
-    text = results.get(_name(key), results.get(_name(key[::-1])))
-    if text is None:
-        raise PortError(f"results have no {_name(key)!r}, only {', '.join(map(repr, results)) or 'nothing'}")
-    with suppress(ValueError, OverflowError):
-        # Without its 0x a decimal would be read as another number.
-        if isinstance(text, str) and ("0x" in text.lower() or text.strip("+-")[:1].lower() in ("i", "n")):
-            return float.fromhex(text)
-    raise PortError(f'{_name(key)} is {_short(text)}, not a hex float such as "0x1.8p+1": %a in C, float.hex in Python')
+    def __init__(self, command: str, plan: Plan, limit: float = 10.0) -> None:
+        self.title, self.plan, self.limit = command, plan, limit
+        self.arguments: list[str] = []
+        self.results: list[str] = []
+        self._process: Process | None = None
+        self._dtype = ""
+        # All orders of derivatives come with one answer, and what failed once is not asked again.
+        self._known: dict[Problem, list[dict[str, Any]] | PortError] = {}
 
+    def __enter__(self) -> Self:
+        try:
+            self._accept(self._begin(self.plan.dtype)[1])
+        except PortError as error:
+            self._end()
+            raise BadPortError(f"{self.title}: {error}") from None
+        except BaseException:
+            self._end()
+            raise
+        return self
 
-def _name(key: tuple[str, ...]) -> str:
-    return " ".join(key) or "loss"
+    def __exit__(self, *_: object) -> None:
+        self._end(GRACE)
 
+    def _begin(self, dtype: str) -> tuple[Process, dict[str, Any]]:
+        """A new process for a dtype, and its answer to the handshake."""
+        self._end(GRACE)
+        try:
+            process = self._process = Process(shlex.split(self.title), self.limit)
+        except (OSError, ValueError, IndexError) as error:
+            raise BadPortError(
+                f"cannot start {self.title!r}: {getattr(error, 'strerror', None) or error}; "
+                "give a program with its path, e.g. ./focal, or with what runs it, e.g. 'node focal.js'"
+            ) from None
+        self._dtype = dtype
+        offer = parse_line(next(process.ask([compact(handshake(self.plan, dtype))])))
+        if "error" in offer:
+            raise RefusedError(f"{dtype}: {offer['error']}")
+        if offer.get("protocol") != PROTOCOL:
+            raise PortError(
+                f"the port answers protocol {offer.get('protocol')!r}, not {PROTOCOL}: see docs/protocol.md"
+            )
+        return process, offer
 
-def _short(value: Any) -> str:
-    """A value on one line, for a message."""
-    text = " ".join(str(value).split())
-    return repr(text if len(text) <= 60 else f"{text[:60]}…")
+    def _accept(self, offer: dict[str, Any]) -> None:
+        """Note what the port takes and gives, and raise BadPortError if that cannot be judged."""
+        for name in ("arguments", "results"):
+            if not isinstance(offer.get(name), list):
+                raise BadPortError(f"{self.title}: its handshake has no list of {name}: see docs/protocol.md")
+        self.arguments, self.results = offer["arguments"], offer["results"]
+        lacking = [name for name in ("logits", "targets") if not self.takes(name)]
+        if lacking or "loss" not in self.results:
+            name, where = (lacking[0], "arguments") if lacking else ("loss", "results")
+            raise BadPortError(f"{self.title}: {name!r} is not in the {where} of its handshake: see docs/protocol.md")
+        for argument in self.plan.record.arguments:
+            if argument.essential and not self.takes(argument.name) and argument.name not in self.plan.fixed:
+                raise BadPortError(
+                    f"{self.title} takes no {argument.name}; say which value it has, e.g. --set {argument.name}="
+                    f"{argument.default}, or name it in the arguments of the handshake"
+                )
 
+    def _end(self, grace: float = 0.0) -> None:
+        if self._process:
+            self._process.stop(grace)
+        self._process = None
 
-def _object(line: str) -> dict[str, Any]:
-    try:
-        found = json.loads(line)
-    except (ValueError, RecursionError):
-        raise PortError(f"line {_short(line)} is not JSON: print nothing but answers on stdout") from None
-    if not isinstance(found, dict):
-        raise PortError(f"line {_short(line)} is not a JSON object")
-    return found
+    def takes(self, argument: str) -> bool:
+        return argument in self.arguments
 
+    @property
+    def orders(self) -> tuple[int, ...]:
+        return tuple(order for order, name in ORDERS.items() if name in self.results)
 
-def _compact(record: Mapping[str, Any]) -> str:
-    return json.dumps(record, separators=(",", ":"))
+    def answer(self, problem: Problem, order: int) -> np.ndarray:
+        names = logit_names(problem)
+        rows = [parse_results(answer, names, order, problem.dtype) for answer in self._answers(problem)]
+        got = np.array(rows)
+        if order == SECOND:
+            with np.errstate(all="ignore"):
+                got = got @ along(problem)
+        return got.reshape(len(got)) if names == ["logits"] else got
 
-
-class Run:
-    """One run of a command: lines in, as many lines out, and nothing left of it when it is stopped."""
-
-    def __init__(self, command: list[str], limit: float) -> None:
-        pipe = subprocess.PIPE
-        self.popen = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, bufsize=0, start_new_session=True)
-        assert self.popen.stdin and self.popen.stdout and self.popen.stderr
-        self.pipes = (self.popen.stdin, self.popen.stdout, self.popen.stderr)
-        self.stdin, self.stdout, self.stderr = (pipe.fileno() for pipe in self.pipes)
-        self.open = [self.stdout, self.stderr]
-        self.limit, self.lines, self.waiting, self.unread, self.words = limit, 0, b"", b"", b""
-        for end in (self.stdin, self.stdout, self.stderr):
-            os.set_blocking(end, False)
-
-    def ask(self, lines: list[str]) -> Iterator[str]:
-        """The answer to each line. All are written while answers are read, so that neither side waits for ever."""
-        self.waiting += "".join(f"{line}\n" for line in lines).encode()
-        for _ in lines:
-            deadline = time.monotonic() + self.limit
-            while b"\n" not in self.unread:
-                self._move(deadline)
-            line, _, self.unread = self.unread.partition(b"\n")
-            self.lines += 1
-            yield line.decode(errors="replace")
-
-    def _move(self, deadline: float) -> None:
-        """Write and read what the pipes take and have."""
-        left = deadline - time.monotonic()
-        readable, writable, _ = select.select(self.open, [self.stdin] if self.waiting else [], [], max(left, 0))
-        if left <= 0 or not (readable or writable):
-            raise PortError(self._silence())
-        if self.stderr in readable:
-            self._listen()
-        if self.stdout in readable:
-            block = os.read(self.stdout, BLOCK)
-            self.unread += block
-            if not block or len(self.unread) > LONGEST:
-                raise PortError(self._ending() if not block else f"a line is longer than {LONGEST} bytes")
-        if writable:
+    def _answers(self, problem: Problem) -> list[dict[str, Any]]:
+        if problem not in self._known:
             try:
-                self.waiting = self.waiting[os.write(self.stdin, self.waiting) :]
-            except BrokenPipeError:
-                self.waiting = b""
+                self._known[problem] = self._exchange(problem)
+            except PortError as error:
+                self._known[problem] = error
+        known = self._known[problem]
+        if isinstance(known, PortError):
+            raise type(known)(*known.args)
+        return known
 
-    def _listen(self) -> None:
-        block = os.read(self.stderr, BLOCK)
-        self.words = (self.words + block)[-BLOCK:]
-        if not block:
-            self.open.remove(self.stderr)
+    def _exchange(self, problem: Problem) -> list[dict[str, Any]]:
+        """The answers to all samples of a problem. After a failure the process is out of step, and is ended."""
+        try:
+            process = self._process
+            if process is None or self._dtype != problem.dtype:
+                process, _ = self._begin(problem.dtype)
+            first = process.lines
+            samples = [question(problem, row, self.plan, self.arguments) for row in range(len(problem.points))]
+            lines = [compact({"id": first + row, **sample}) for row, sample in enumerate(samples)]
+            answers = [_in_order(parse_line(line), first + row) for row, line in enumerate(process.ask(lines))]
+        except PortError:
+            self._end()
+            raise
+        for answer in answers:
+            if "error" in answer:
+                raise RefusedError(str(answer["error"]))
+        return answers
 
-    def _silence(self) -> str:
-        if self.popen.poll() is not None:
-            return self._ending()
-        said = f"no answer within {self.limit:g} s, {self._when()}: flush stdout after every line"
-        return f"{said}, or allow more time{self._last_words()}"
+    def first_contact(self) -> Self:
+        """Ask a few ordinary samples. Raise BadPortError, with what to do, if nothing can be learned from the port."""
+        problem = questions.first(self.plan)
+        try:
+            losses, *_ = [self.answer(problem, order) for order in self.orders]
+        except PortError as error:
+            raise BadPortError(f"{self.title}: {error}") from None
+        if np.isnan(losses).all():
+            raise BadPortError(
+                f"{self.title} returns NaN for every one of {len(losses)} ordinary logits: nothing to judge"
+            )
+        self._try_without_alpha(problem)
+        return self
 
-    def _ending(self) -> str:
-        with suppress(subprocess.TimeoutExpired):
-            self.popen.wait(GRACE)
-        code = self.popen.poll()
-        how = "closed its stdout" if code is None else f"ended with exit code {code}"
-        if code is not None and code < 0:
-            how = f"was ended by signal {-code} ({signal.strsignal(-code)})"
-        return f"the port {how} {self._when()}{self._last_words()}"
+    def _try_without_alpha(self, problem: Problem) -> None:
+        """Leave alpha = null out of the questions if the port refuses it."""
+        if self.takes("alpha") and "alpha" not in self.plan.fixed and not self.plan.record.classes:
+            try:
+                self.answer(replace(problem, constants={**problem.constants, "alpha": None}), VALUE)
+            except RefusedError:
+                self.plan = replace(self.plan, without_alpha=False)
+            except PortError:
+                # A failure is a finding of the layers that ask the same.
+                return
 
-    def _when(self) -> str:
-        return f"after {self.lines - 1} answers" if self.lines else "before it answered the first line"
 
-    def _last_words(self) -> str:
-        """The end of stderr, or the last line that speaks of an error: many languages put a trace below it."""
-        with suppress(BlockingIOError):
-            self.words += os.read(self.stderr, BLOCK)
-        lines = [line for line in self.words.decode(errors="replace").splitlines() if line.strip()]
-        telling = [line for line in lines if "rror" in line or "panic" in line] or lines
-        return f"; its last words: {' '.join(telling[-1].split())[:200]}" if telling else ""
-
-    def stop(self, grace: float) -> None:
-        """End its input, and kill what is left of it and of what it started."""
-        self.pipes[0].close()
-        with suppress(subprocess.TimeoutExpired):
-            self.popen.wait(grace)
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.popen.pid, signal.SIGKILL)
-        self.popen.wait()
-        for pipe in self.pipes:
-            pipe.close()
+def _in_order(answer: dict[str, Any], number: int) -> dict[str, Any]:
+    if answer.get("id") != number:
+        came = f"answer {answer['id']}" if "id" in answer else "an answer without id"
+        raise PortError(f"{came} came where {number} was asked: answer in the order of the questions, one line each")
+    return answer

@@ -60,10 +60,11 @@ class PythonPort:
     slope: Callable[..., Any] | None = None
     # A port that has no unreduced loss is asked one sample at a time.
     one_by_one: bool = False
+    values_only: bool = False
 
     @property
     def orders(self) -> tuple[int, ...]:
-        if self.framework.differentiates:
+        if self.framework.differentiates and not self.slope and not self.values_only:
             return (VALUE, GRADIENT, SECOND)
         return (VALUE, GRADIENT) if self.slope else (VALUE,)
 
@@ -106,8 +107,7 @@ class PythonPort:
         logits = columns(problem, "logits").astype(DTYPES[problem.dtype])
         arguments = self.arguments(problem, logits)
         if self.one_by_one:
-            rows = [self._row(logits, arguments, order, i) for i in range(len(logits))]
-            return np.stack(rows).astype(float)
+            return self._one_by_one(logits, arguments, order).astype(float)
         result = self.call(logits, arguments, order)
         expected = logits.shape if order or not self.plan.record.classes else logits.shape[:1]
         if result.shape != expected:
@@ -116,10 +116,17 @@ class PythonPort:
             raise PortError(f"a result of {result.dtype} for logits of {logits.dtype}")
         return result.astype(float)
 
-    def _row(self, logits: np.ndarray, arguments: dict[str, Any], order: int, row: int) -> np.ndarray:
-        one = arguments | {"targets": arguments["targets"][row : row + 1]}
-        result = self.call(logits[row : row + 1], one, order)
-        return result.reshape(logits.shape[1:] if order else ())
+    def _one_by_one(self, logits: np.ndarray, arguments: dict[str, Any], order: int) -> np.ndarray:
+        target = self.slope if order and self.slope else self.target
+
+        def loss(z: Any, y: Any) -> Any:
+            return self._loss(z, arguments | {"targets": y}, target)
+
+        direction = np.broadcast_to(arguments["along"], logits[:1].shape).astype(logits.dtype)
+        try:
+            return self.framework.rows(loss, logits, arguments["targets"], 0 if self.slope else order, direction)
+        except Exception as error:
+            raise RefusedError(first_line(error)) from error
 
     def arguments(self, problem: Problem, logits: np.ndarray) -> dict[str, Any]:
         """The arguments that go with a batch of logits, in numpy."""

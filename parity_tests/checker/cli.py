@@ -1,0 +1,107 @@
+"""The command `focal-parity`. Frameworks, mpmath and the rest are imported when a command needs them."""
+
+import argparse
+import sys
+from importlib import import_module
+from typing import NoReturn
+
+EPILOG = """exit code: 0 everything passes, 1 something fails, 2 it could not be judged (one line says why)"""
+
+COMMANDS = {
+    "check": ("check_command", "check"),
+    "vectors": ("files", "vectors"),
+    "score": ("files", "score"),
+    "list": ("explain", "list_functions"),
+    "explain": ("explain", "explain"),
+}
+
+
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
+
+
+def parser() -> Parser:
+    top = Parser(prog="focal-parity", description="Is your focal loss right?", epilog=EPILOG)
+    commands = top.add_subparsers(dest="name", required=True, metavar="COMMAND")
+    _check(commands.add_parser("check", help="judge a port, layer by layer", epilog=EPILOG))
+    vectors = commands.add_parser("vectors", help="write the golden vectors as files")
+    vectors.add_argument("--format", choices=("jsonl", "npz", "csv"), default="jsonl")
+    vectors.add_argument("--out", default="vectors", metavar="FOLDER", help="where to (default: vectors)")
+    score = commands.add_parser("score", help="score answers to the golden vectors, offline")
+    score.add_argument("results", help='JSON lines, each {"id": ..., "results": {"loss": ..., "logits": ...}}')
+    commands.add_parser("list", help="the functions of the contract, their conventions and layers")
+    explain = commands.add_parser("explain", help="the definition of a function")
+    explain.add_argument("function", metavar="NAME")
+    for name, says in (
+        ("audit", "judge the public implementations that are installed"),
+        ("sweep", "every float32 logit"),
+    ):
+        commands.add_parser(name, help=says, add_help=False)
+    return top
+
+
+def _check(check: argparse.ArgumentParser) -> None:
+    what = check.add_argument_group("the port")
+    what.add_argument(
+        "port", nargs="?", metavar="MODULE:ATTRIBUTE", help="a function, or a class whose objects are called"
+    )
+    what.add_argument("--command", metavar="PROGRAM", help="a port in any language, as a process (docs/protocol.md)")
+    what.add_argument("--as", dest="function", metavar="NAME", help="what it is; see `focal-parity list`")
+    what.add_argument("--framework", help="jax, torch, numpy, tensorflow or keras (default: what its module imports)")
+    what.add_argument(
+        "--map", action="append", default=[], metavar="OURS=THEIRS", help="what the port calls an argument"
+    )
+    what.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="judge for this value alone")
+    what.add_argument(
+        "--pass", dest="extra", action="append", default=[], metavar="THEIRS=VALUE", help="an extra argument"
+    )
+    what.add_argument(
+        "--convention", action="append", default=[], metavar="NAME=CHOICE", help="judge by this convention"
+    )
+    what.add_argument("--input", choices=("logits", "probabilities"), default="logits")
+    what.add_argument(
+        "--gradient", metavar="MODULE:ATTRIBUTE", help="the gradient in the logits, same arguments (numpy)"
+    )
+    what.add_argument("--values-only", action="store_true", help="the port has no gradients")
+    what.add_argument("--time-limit", type=float, default=10.0, metavar="SECONDS", help="for an answer of a --command")
+    how = check.add_argument_group("the check")
+    how.add_argument(
+        "--dtype", action="append", help="float32 (default), float64, bfloat16 or float16; may be repeated"
+    )
+    how.add_argument("--layer", action="append", help="only this layer; may be repeated")
+    how.add_argument("--at", metavar="JSON", help="only this point, as a report gives it")
+    how.add_argument("--xfails", metavar="FILE", help="layers that are expected to fail, strictly")
+    out = check.add_argument_group("the report")
+    for name in ("json", "junit", "html", "badge"):
+        out.add_argument(f"--{name}", metavar="FILE")
+
+
+def main(argv: list[str] | None = None) -> int:
+    argv = sys.argv[1:] if argv is None else argv
+    if argv[:1] in (["audit"], ["sweep"]):
+        return _run(f"parity_tests.checker.{argv[0]}", "main", argv[1:])
+    arguments = parser().parse_args(argv)
+    module, function = COMMANDS[arguments.name]
+    return _run(f"parity_tests.checker.{module}", function, arguments)
+
+
+def _run(module: str, function: str, arguments: object) -> int:
+    try:
+        from .subject import BadPortError
+
+        command = getattr(import_module(module), function)
+    except ModuleNotFoundError as error:
+        print(f"focal-parity: {error.name} is missing: pip install 'focal-parity[parity]'", file=sys.stderr)
+        return 2
+    try:
+        return int(command(arguments))
+    except BadPortError as error:
+        print(f"focal-parity: {error}", file=sys.stderr)
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

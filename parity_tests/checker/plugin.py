@@ -1,0 +1,188 @@
+"""A pytest plugin: all layers of a check in somebody else's test run, one test per layer and dtype.
+
+    pytest --focal-port mypkg.losses:focal --focal-as sigmoid_focal_loss
+
+or, for a port that is made in the test run, a fixture and a test in any file:
+
+    @pytest.fixture(scope="session")
+    def focal_port():
+        return {"port": make_loss(), "function": "sigmoid_focal_loss", "framework": "torch"}
+
+    def test_focal_loss(focal_verdict):
+        focal_verdict.require()
+
+A layer that is expected to fail stands in a file of the adopter's own, --focal-xfails, and is strict.
+"""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from .judge import Row
+
+LISTS = {
+    "--focal-dtype": "a dtype to check in; may be repeated (default: float32)",
+    "--focal-map": "OURS=THEIRS, what the port calls an argument",
+    "--focal-set": "NAME=VALUE, judge for this value alone",
+    "--focal-pass": "THEIRS=VALUE, an extra argument of the port",
+    "--focal-convention": "NAME=CHOICE, judge by this convention",
+}
+TEXTS = {
+    "--focal-port": "MODULE:ATTRIBUTE of the port to check",
+    "--focal-as": "what it is: sigmoid_focal_loss, softmax_focal_loss",
+    "--focal-framework": "jax, torch, numpy, tensorflow or keras",
+    "--focal-xfails": "a file of layers that are expected to fail",
+}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("focal-parity")
+    for name, says in TEXTS.items():
+        group.addoption(name, help=says)
+    for name, says in LISTS.items():
+        group.addoption(name, action="append", default=[], help=says)
+
+
+class LayerError(Exception):
+    """A layer that does not pass; its text is the whole report."""
+
+
+class Verdict:
+    """The row of one layer in one dtype."""
+
+    def __init__(self, row: "Row", dtype: str, diagnosis: list[str]) -> None:
+        self.row, self.dtype, self.diagnosis = row, dtype, diagnosis
+
+    def require(self) -> None:
+        """Raise unless the layer passes, or the port does not offer it."""
+        from .report import one_line
+
+        if self.row.status == "FAIL":
+            point = ", ".join(f"{name} = {x}" for name, x in (self.row.point or {}).items())
+            lines = [f"{self.row.layer} in {self.dtype}: {one_line(self.row)}", f"at {point}" if point else ""]
+            raise LayerError("\n".join([*filter(None, lines), *(f"→ {says}" for says in self.diagnosis)]))
+
+
+class Judge:
+    """Builds each port once per dtype, and judges one layer at a time."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self.config = config
+        self.built: dict[tuple[int, str], Any] = {}
+        self.diagnoses: dict[tuple[int, str], list[str]] = {}
+
+    def verdict(self, port: Any, dtype: str, layer: str) -> Verdict:
+        from .build import build
+        from .check import layer as judge
+        from .diagnose import diagnose
+
+        key = (id(port), dtype)
+        if key not in self.built:
+            self.built[key] = build(self._options(port), dtype)
+        subject = self.built[key]
+        row = judge(subject, subject.plan, layer)
+        if row.status == "FAIL" and key not in self.diagnoses:
+            self.diagnoses[key] = [found.says for found in diagnose(subject, subject.plan)]
+        return Verdict(row, dtype, self.diagnoses.get(key, []) if row.status == "FAIL" else [])
+
+    def _options(self, port: Any) -> Any:
+        from .build import Options, pairs, value
+
+        def named(option: str) -> dict[str, str]:
+            return pairs(list(self.config.getoption(option) or ()), option)
+
+        given = {
+            "function": self.config.getoption("--focal-as"),
+            "framework": self.config.getoption("--focal-framework"),
+            "renamed": named("--focal-map"),
+            "fixed": {name: value(x) for name, x in named("--focal-set").items()},
+            "extra": {name: value(x) for name, x in named("--focal-pass").items()},
+            "conventions": named("--focal-convention"),
+        }
+        return Options(**(given | port)) if isinstance(port, dict) else Options(port=port, **given)
+
+
+class LayerItem(pytest.Item):
+    """The test of one layer of the port that --focal-port names."""
+
+    def __init__(self, *, dtype: str, layer: str, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.dtype, self.layer = dtype, layer
+
+    def runtest(self) -> None:
+        judge: Judge = self.config.stash[JUDGE]
+        judge.verdict(self.config.getoption("--focal-port"), self.dtype, self.layer).require()
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
+        from .subject import BadPortError
+
+        own = isinstance(excinfo.value, LayerError | BadPortError)
+        return str(excinfo.value) if own else super().repr_failure(excinfo, style)
+
+    def reportinfo(self) -> tuple[Any, None, str]:
+        return self.path, None, self.name
+
+
+JUDGE = pytest.StashKey[Judge]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[JUDGE] = Judge(config)
+
+
+def _pairs(config: pytest.Config) -> Iterator[tuple[str, str]]:
+    from .check import LAYERS
+
+    for dtype in config.getoption("--focal-dtype") or ["float32"]:
+        for layer in LAYERS:
+            yield dtype, layer
+
+
+def _expected(config: pytest.Config) -> list[tuple[str, str]]:
+    from .subject import BadPortError
+    from .xfails import read
+
+    path: str | None = config.getoption("--focal-xfails")
+    try:
+        return read(path) if path else []
+    except BadPortError as error:
+        raise pytest.UsageError(str(error)) from None
+
+
+def _marks(config: pytest.Config, dtype: str, layer: str) -> list[pytest.MarkDecorator]:
+    listed = {(dtype, layer), ("", layer)} & set(_expected(config))
+    return [pytest.mark.xfail(strict=True, reason="listed in --focal-xfails")] if listed else []
+
+
+def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config, items: list[pytest.Item]) -> None:
+    if not config.getoption("--focal-port"):
+        return
+    for dtype, layer in _pairs(config):
+        name = f"focal-parity[{dtype}-{layer.replace(' ', '-')}]"
+        item = LayerItem.from_parent(session, name=name, dtype=dtype, layer=layer)
+        for mark in _marks(config, dtype, layer):
+            item.add_marker(mark)
+        items.append(item)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "focal_verdict" in metafunc.fixturenames:
+        cases = [
+            pytest.param(pair, id="-".join(pair).replace(" ", "-"), marks=_marks(metafunc.config, *pair))
+            for pair in _pairs(metafunc.config)
+        ]
+        metafunc.parametrize("focal_verdict", cases, indirect=True)
+
+
+@pytest.fixture(scope="session")
+def focal_port(pytestconfig: pytest.Config) -> Any:
+    """The port to judge; define a fixture of this name to judge another than --focal-port."""
+    return pytestconfig.getoption("--focal-port")
+
+
+@pytest.fixture
+def focal_verdict(request: pytest.FixtureRequest, focal_port: Any) -> Verdict:
+    """The verdict on one layer in one dtype; a test that asks for it runs once for each."""
+    return request.config.stash[JUDGE].verdict(focal_port, *request.param)
