@@ -36,7 +36,10 @@ FAULTS = {
         "os.kill(os.getpid(), signal.SIGKILL)",
         r"^the port was ended by signal 9 \(Killed.*\) after 1 answer",
     ),
-    "hangs": ("time.sleep(60)", r"^no answer within 2 s after 1 answer: flush stdout after every line, or allow more"),
+    "hangs": (
+        "time.sleep(60)",
+        r"^no answer within 2 s after 1 answer: flush stdout after every line, or raise --time",
+    ),
     "closes_stdout": ("os.close(1); time.sleep(60)", r"^the port closed its stdout after 1 answer"),
     "ends_no_line": (
         "while True: os.write(1, b'x' * 4096)",

@@ -130,7 +130,7 @@ def test_what_failed_is_not_asked_again(tmp_path: Path, started: list[Process]) 
 
 
 def test_a_refusal_ends_nothing(tmp_path: Path, started: list[Process]) -> None:
-    with ProcessPort(faulty(tmp_path, "say(id=id, error='not 3'); continue"), PLAN) as port:
+    with ProcessPort(faulty(tmp_path, "say(id=id, error='not\\n 3'); continue"), PLAN) as port:
         with pytest.raises(RefusedError, match=r"^not 3$"):
             port.answer(problem(1.0, 3.0, 2.0), VALUE)
         assert port.answer(problem(2.0), VALUE).tolist() == [1]

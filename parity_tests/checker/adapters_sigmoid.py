@@ -94,7 +94,6 @@ SIGMOID = (
         "effdet.loss:new_focal_loss",
         "effdet",
         extra={"normalizer": 1.0, "label_smoothing": 0.0},
-        leave=("label_smoothing",),
         torchvision=True,
         note="label_smoothing=0",
     ),

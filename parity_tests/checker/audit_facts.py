@@ -48,7 +48,7 @@ def port_of(adapter: Adapter) -> PythonPort:
 
 
 def facts(adapter: Adapter, layers: tuple[str, ...]) -> dict[str, Any]:
-    port = port_of(adapter)
+    port: Any = port_of(adapter)
     evidence = Evidence(port, port.plan)
     rows = {name: layer(port, port.plan, name) for name in layers if adapter.shapes or name != "shapes"}
     return {

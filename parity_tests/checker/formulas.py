@@ -59,7 +59,7 @@ def tensorflow_addons(logits: "Tensor", targets: "Tensor", alpha: float, gamma: 
 
 
 def artemmavrin(logits: "Tensor", targets: "Tensor", gamma: float, alpha: float | None = None) -> "Tensor":
-    """binary_focal_loss of artemmavrin/focal-loss, from logits: the modulator of a label that is not 0; a pos_weight."""
+    """binary_focal_loss of artemmavrin/focal-loss, from logits: labels other than 0 have the modulator of class 1."""
     import torch
     from torch.nn.functional import binary_cross_entropy_with_logits
 

@@ -53,7 +53,7 @@ def _margins(subject: Subject, plan: Plan) -> tuple[float, ...]:
     """A port that gives one number per batch is asked at fewer, for it is called once for each."""
     margins = np.array(MARGINS)
     if getattr(subject, "one_by_one", False):
-        margins = np.union1d(margins[::3], TICKS)
+        margins = np.union1d(margins[::6], TICKS)
     if plan.probabilities:
         p = _probabilities(margins, plan.dtype)
         margins = margins[(p > 0) & (p < 1)]
@@ -74,7 +74,7 @@ def _about(plan: Plan) -> str:
     alpha = _alpha(plan)
     weight = "without α" if alpha is None else f"α = {alpha}"
     if plan.record.classes:
-        return f"3 classes, the others at {OTHERS[0]:g} and {OTHERS[1]:g}, {weight}"
+        return f"3 classes, the others at 0 and −1, {weight}"
     return f"target 1, {weight}" + (", p = σ(margin)" if plan.probabilities else "")
 
 

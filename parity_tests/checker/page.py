@@ -16,7 +16,7 @@ Colour = tuple[int, int, int]
 LOWEST, HIGHEST, STEPS = 0.25, 1e8, 18
 LIGHT = ("#efebdf", "#f5d8a0", "#f0a860", "#d9604c", "#982a68", "#2b0a45")
 DARK = ("#262a31", "#3f2f63", "#7f3379", "#c94c60", "#f29b55", "#fdf1bb")
-LEGEND = (0.25, 1.0, 10.0, 100.0, 1e4, 1e6, 1e8)
+LEGEND = (0.25, 10.0, 100.0, 1e4, 1e6, 1e8)
 
 LAYERS = {
     "names": "Arguments of the contract that the port takes",
@@ -79,17 +79,23 @@ def margin(x: float) -> str:
 
 
 def _row(row: dict[str, Any]) -> dict[str, Any]:
-    """One layer as it is shown. What can only be right or wrong has no error to speak of."""
-    failed, either = row["status"] == "FAIL", row["allowed"] is not None and float(row["allowed"]) == 0
-    error, allowed = row["error"], row["allowed"]
-    shown = ("wrong" if failed else "right") if either else pretty(error)
-    share = 1.0 if failed else 0.0 if either or error is None else float(error) / float(row["allowed"])
-    values = [("got", row["got"]), ("truth", row["truth"])] if failed or not either else []
+    """One layer as it is shown."""
+    size = _size(row)
     point = ", ".join(f"{name} = {x}" for name, x in (row["point"] or {}).items())
-    numbers = f"{row['wrong']:,} of {row['count']:,}" if error is not None else "—"
-    shown = {"error": shown, "limit": None if either or error is None else pretty(allowed), "numbers": numbers}
+    values = [("got", row["got"]), ("truth", row["truth"])] if size["limit"] or row["wrong"] else []
     facts = [(name, x) for name, x in [("at", point), *values] if x]
-    return row | shown | {"about": LAYERS.get(row["layer"], ""), "share": min(share, 1.0), "facts": facts}
+    return row | size | {"about": LAYERS.get(row["layer"], ""), "facts": facts}
+
+
+def _size(row: dict[str, Any]) -> dict[str, Any]:
+    """The worst error in words. What can only be right or wrong has none to speak of."""
+    if row["error"] is None or row["allowed"] is None:
+        return {"error": "—", "limit": "", "share": 0.0, "numbers": "—"}
+    error, allowed, numbers = float(row["error"]), float(row["allowed"]), f"{row['wrong']:,} of {row['count']:,}"
+    if not allowed:
+        return {"error": "wrong" if row["wrong"] else "right", "limit": "", "share": 0.0, "numbers": numbers}
+    share = min(error / allowed, 2.0)
+    return {"error": pretty(error), "limit": pretty(allowed), "share": round(share, 4), "numbers": numbers}
 
 
 def _palette() -> list[tuple[str, str]]:

@@ -73,7 +73,7 @@ class Process:
     def _silence(self) -> str:
         if self.popen.poll() is not None:
             return self._ending()
-        said = f"no answer within {self.limit:g} s {self._when()}: flush stdout after every line, or allow more time"
+        said = f"no answer within {self.limit:g} s {self._when()}: flush stdout after every line, or raise --time-limit"
         return f"{said}{self._last_words()}"
 
     def _ending(self) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 from ..problems import Problem
 from . import questions
 from .process import GRACE, Process
-from .protocol import PROTOCOL, compact, handshake, parse_line, parse_results, question
+from .protocol import PROTOCOL, compact, handshake, one_line, parse_line, parse_results, question
 from .subject import GRADIENT, SECOND, VALUE, BadPortError, Plan, PortError, RefusedError, along, logit_names
 
 ORDERS = {VALUE: "loss", GRADIENT: "logits", SECOND: "logits logits"}
@@ -36,7 +36,8 @@ class ProcessPort:
 
     def __enter__(self) -> Self:
         try:
-            self._accept(self._begin(self.plan.dtype)[1])
+            self._accept(self._begin(self.plan.dtype))
+            self._demand_settings()
         except PortError as error:
             self._end()
             raise BadPortError(f"{self.title}: {error}") from None
@@ -48,36 +49,41 @@ class ProcessPort:
     def __exit__(self, *_: object) -> None:
         self._end(GRACE)
 
-    def _begin(self, dtype: str) -> tuple[Process, dict[str, Any]]:
-        """A new process for a dtype, and its answer to the handshake."""
+    def _begin(self, dtype: str) -> dict[str, Any]:
+        """Start a new process for a dtype. What it answers to the handshake."""
         self._end(GRACE)
+        self._process, self._dtype = self._launch(), dtype
+        offer = parse_line(next(self._process.ask([compact(handshake(self.plan, dtype))])))
+        if "error" in offer:
+            raise RefusedError(f"{dtype}: {one_line(offer['error'])}")
+        if offer.get("protocol") != PROTOCOL:
+            said = f"the port answers protocol {offer.get('protocol')!r}, not {PROTOCOL}"
+            raise PortError(f"{said}: see docs/protocol.md")
+        return offer
+
+    def _launch(self) -> Process:
         try:
-            process = self._process = Process(shlex.split(self.title), self.limit)
+            return Process(shlex.split(self.title), self.limit)
         except (OSError, ValueError, IndexError) as error:
             raise BadPortError(
                 f"cannot start {self.title!r}: {getattr(error, 'strerror', None) or error}; "
                 "give a program with its path, e.g. ./focal, or with what runs it, e.g. 'node focal.js'"
             ) from None
-        self._dtype = dtype
-        offer = parse_line(next(process.ask([compact(handshake(self.plan, dtype))])))
-        if "error" in offer:
-            raise RefusedError(f"{dtype}: {offer['error']}")
-        if offer.get("protocol") != PROTOCOL:
-            raise PortError(
-                f"the port answers protocol {offer.get('protocol')!r}, not {PROTOCOL}: see docs/protocol.md"
-            )
-        return process, offer
 
     def _accept(self, offer: dict[str, Any]) -> None:
-        """Note what the port takes and gives, and raise BadPortError if that cannot be judged."""
+        """Note what the port takes and gives, if that is what has to be there."""
         for name in ("arguments", "results"):
             if not isinstance(offer.get(name), list):
-                raise BadPortError(f"{self.title}: its handshake has no list of {name}: see docs/protocol.md")
+                raise PortError(f"its handshake has no list of {name}: see docs/protocol.md")
         self.arguments, self.results = offer["arguments"], offer["results"]
-        lacking = [name for name in ("logits", "targets") if not self.takes(name)]
-        if lacking or "loss" not in self.results:
-            name, where = (lacking[0], "arguments") if lacking else ("loss", "results")
-            raise BadPortError(f"{self.title}: {name!r} is not in the {where} of its handshake: see docs/protocol.md")
+        for name in ("logits", "targets"):
+            if not self.takes(name):
+                raise PortError(f"{name!r} is not in the arguments of its handshake: see docs/protocol.md")
+        if VALUE not in self.orders:
+            raise PortError("'loss' is not in the results of its handshake: see docs/protocol.md")
+
+    def _demand_settings(self) -> None:
+        """Each setting that matters is taken by the port or fixed by the user."""
         for argument in self.plan.record.arguments:
             if argument.essential and not self.takes(argument.name) and argument.name not in self.plan.fixed:
                 raise BadPortError(
@@ -120,19 +126,19 @@ class ProcessPort:
     def _exchange(self, problem: Problem) -> list[dict[str, Any]]:
         """The answers to all samples of a problem. After a failure the process is out of step, and is ended."""
         try:
-            process = self._process
-            if process is None or self._dtype != problem.dtype:
-                process, _ = self._begin(problem.dtype)
-            first = process.lines
+            if self._process is None or self._dtype != problem.dtype:
+                self._begin(problem.dtype)
+            assert self._process
+            first = self._process.lines
             samples = [question(problem, row, self.plan, self.arguments) for row in range(len(problem.points))]
             lines = [compact({"id": first + row, **sample}) for row, sample in enumerate(samples)]
-            answers = [_in_order(parse_line(line), first + row) for row, line in enumerate(process.ask(lines))]
+            answers = [_in_order(parse_line(line), first + row) for row, line in enumerate(self._process.ask(lines))]
         except PortError:
             self._end()
             raise
         for answer in answers:
             if "error" in answer:
-                raise RefusedError(str(answer["error"]))
+                raise RefusedError(one_line(answer["error"]))
         return answers
 
     def first_contact(self) -> Self:
@@ -163,6 +169,6 @@ class ProcessPort:
 
 def _in_order(answer: dict[str, Any], number: int) -> dict[str, Any]:
     if answer.get("id") != number:
-        came = f"answer {answer['id']}" if "id" in answer else "an answer without id"
+        came = f"answer {one_line(answer['id'])}" if "id" in answer else "an answer without id"
         raise PortError(f"{came} came where {number} was asked: answer in the order of the questions, one line each")
     return answer

@@ -101,7 +101,11 @@ def _name(key: tuple[str, ...]) -> str:
     return " ".join(key) or "loss"
 
 
-def _short(value: Any) -> str:
-    """A value on one line, for a message."""
+def one_line(value: Any, size: int = 200) -> str:
+    """What a port wrote, for a message."""
     text = " ".join(str(value).split())
-    return repr(text if len(text) <= 60 else f"{text[:60]}…")
+    return text if len(text) <= size else f"{text[:size]}…"
+
+
+def _short(value: Any) -> str:
+    return repr(one_line(value, 60))

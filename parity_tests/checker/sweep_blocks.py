@@ -52,10 +52,10 @@ def _chunk(settings: Settings, magnitudes: Array, gammas: tuple[float, ...]) -> 
     u = np.stack([magnitudes, magnitudes | np.uint32(2**31)]).view(np.float32)
     with np.errstate(invalid="ignore"):
         margins = twin.both_margins(u[0].astype(float))
+    asked = [(0, u[::-1].copy(), np.zeros(u.size, settings.labels)), (1, u, np.ones(u.size, settings.labels))]
     for gamma in gammas:
         focal = twin.focal(margins, gamma)
-        for target in (0, 1):
-            logits, labels = u if target else u[::-1].copy(), np.full(u.size, target, settings.labels)
+        for target, logits, labels in asked:
             value, slope = (x.reshape(u.shape) for x in evaluate(settings, gamma)(logits.ravel(), labels))
             yield replace(_judge(value, slope, truths(focal, target), logits), gamma=gamma, target=target)
 
@@ -147,6 +147,8 @@ def _jax(loss: Callable[[Any, Any], Any]) -> Evaluate:
 
 def _torch(loss: Callable[[Any, Any], Any]) -> Evaluate:
     torch = importlib.import_module("torch")
+    # A chunk is in the cache of one core, and cores have blocks of their own.
+    torch.set_num_threads(1)
 
     def both(z: Array, y: Array) -> tuple[Array, Array]:
         leaf = torch.from_numpy(z).requires_grad_()

@@ -106,7 +106,7 @@ def _digest(files: list[Path]) -> str:
 
 def recall(path: Path, expected: dict[str, Any]) -> dict[int, list[Cell]]:
     """The blocks that the file has; a new file begins with the header."""
-    text = path.read_text() if path.exists() else ""
+    text = path.read_text(errors="replace") if path.exists() else ""
     if not text:
         path.write_text(json.dumps(expected) + "\n")
         return {}

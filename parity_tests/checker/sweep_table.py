@@ -1,34 +1,33 @@
 """What a sweep has found, as a table and as a verdict."""
 
+import math
 from collections.abc import Iterable, Iterator
 
 from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
 
 from ..tolerances import GRADIENT, PER_GAMMA, SIGMOID, VALUE
 from .sweep_record import Cell, Settings
 
 HEADER = (
-    "γ", "target", "value", "allowed", "at logit", "gradient", "allowed", "at logit",
+    "γ", "target", "value", "at logit", "gradient", "at logit",
     "NaN", "wrong inf", "NaN lost", "rises", "largest", "logits",
 )  # fmt: skip
 NOTE = (
-    "value, gradient, largest: in eps of float32. NaN: results for logits that are none. NaN lost: NaN logits with a "
-    "loss that is none. rises: how often the loss is larger at the next larger margin; one rounding does that."
+    "value, gradient: the worst error and what is allowed, in eps of float32. NaN: results for logits that are none. "
+    "NaN lost: NaN logits whose loss is none. rises: where the loss is larger at the next larger margin, which "
+    "rounding may do; the largest in eps."
 )
 Row = tuple[str, ...]
-
-
-def rows(cells: Iterable[Cell], break_with: str) -> list[Row]:
-    return [_row(cell, break_with) for cell in cells]
 
 
 def _row(cell: Cell, break_with: str) -> Row:
     value, slope = allowed(cell)
     return (
         f"{cell.gamma:g}", f"{cell.target}",
-        f"{cell.value:.2f}", f"{value:g}", logit(cell.value_at, break_with),
-        f"{cell.slope:.2f}", f"{slope:g}", logit(cell.slope_at, break_with),
+        f"{cell.value:.2f} of {value:g}", logit(cell.value_at, break_with),
+        f"{cell.slope:.2f} of {slope:g}", logit(cell.slope_at, break_with),
         f"{cell.nans}", f"{cell.infinities}", f"{cell.nans_lost}",
         f"{cell.rises}", f"{cell.rise:.2f}", f"{cell.logits}",
     )  # fmt: skip
@@ -40,8 +39,10 @@ def allowed(cell: Cell) -> tuple[float, float]:
 
 def logit(z: float, break_with: str = " = ") -> str:
     """In hex, which is exact, and in decimal."""
-    mantissa, p, exponent = z.hex().partition("p")
-    return f"{mantissa.rstrip('0') if '.' in mantissa else mantissa}{p}{exponent}{break_with}{z:.6g}"
+    if not math.isfinite(z):
+        return f"{z}"
+    mantissa, _, exponent = z.hex().partition("p")
+    return f"{mantissa.rstrip('0').rstrip('.')}p{exponent}{break_with}{z:.6g}"
 
 
 def failures(cells: Iterable[Cell]) -> Iterator[str]:
@@ -59,16 +60,17 @@ def failures(cells: Iterable[Cell]) -> Iterator[str]:
 
 
 def markdown(cells: Iterable[Cell]) -> str:
-    rule = ("---:",) * len(HEADER)
-    return "\n".join("| " + " | ".join(row) + " |" for row in (HEADER, rule, *rows(cells, " = ")))
+    rows = [_row(cell, " = ") for cell in cells]
+    return "\n".join("| " + " | ".join(row) + " |" for row in (HEADER, ("---:",) * len(HEADER), *rows))
 
 
 def show(cells: Iterable[Cell], settings: Settings) -> None:
     pretty = Table(title=f"{settings.target}, {settings.labels} targets", caption=NOTE)
     for name in HEADER:
-        pretty.add_column(name, justify="right", no_wrap=True)
-    for row in rows(cells, "\n"):
-        pretty.add_row(*row)
-    console = Console()
-    # A table that is cut at the edge of a narrow window would lose digits.
-    console.print(pretty, width=max(console.width, console.measure(pretty).maximum), soft_wrap=True)
+        pretty.add_column(name.replace(" ", "\n"), justify="right", no_wrap=True)
+    for cell in cells:
+        pretty.add_row(*_row(cell, "\n"))
+    # Where the window is too narrow, its lines wrap: rich would cut the numbers.
+    unlimited = Console(width=1000)
+    width = Measurement.get(unlimited, unlimited.options, pretty).maximum
+    Console(width=max(Console().width, width)).print(pretty)

@@ -69,12 +69,17 @@ def _sample(problem: Problem, plan: Plan, row: int) -> tuple[Any, float]:
 
 
 def _read(loss: readings.Loss, z: Any, y: float, alpha: Any, gamma: float, near: Jet) -> Jet:
-    """A reading's jet. Its terms cancel where those of the paper's loss `near` it do."""
+    """A reading's jet. Its terms cancel where those of the paper's loss `near` it do.
+
+    Readings scale the margin, by γ or by 2y − 1: the scale holds what the rounding of that product costs.
+    """
     with mpmath.workdps(DIGITS):
+        *values, beyond = (readings.derivative(loss, z, y, alpha, gamma, order) for order in range(4))
         jet = Jet()
-        for key in ((), ("logits",), ("logits", "logits")):
-            value = readings.derivative(loss, z, y, alpha, gamma, len(key))
-            jet[key] = Term(value, max(abs(value), near[key].scale if key else mpf(0)))
+        for order, value in enumerate(values):
+            moved = abs(z * (values[order + 1] if order < SECOND else beyond))
+            size = abs(value) if not order else max(abs(value), near[("logits",) * order].scale)
+            jet[("logits",) * order] = Term(value, size + moved)
         return jet
 
 

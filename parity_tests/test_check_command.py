@@ -1,0 +1,319 @@
+"""The command as people use it: rows, files, exit codes; and one line for every way to call it wrongly."""
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from .checker.cli import main
+
+PORTS = """
+import numpy as np
+import torch
+from torch.nn.functional import binary_cross_entropy_with_logits
+
+import focal_torch
+
+NUMBER = 3
+
+
+def formula(inputs, targets, alpha: float = 0.25, gamma: float = 2, reduction="none"):
+    p = torch.sigmoid(inputs)
+    bce = binary_cross_entropy_with_logits(inputs, targets, reduction="none")
+    p_t = p * targets + (1 - p) * (1 - targets)
+    loss = (alpha * targets + (1 - alpha) * (1 - targets)) * bce * (1 - p_t) ** gamma
+    return {"none": loss, "mean": loss.mean(), "sum": loss.sum()}[reduction]
+
+
+def fixed(scores, truth):
+    return focal_torch.sigmoid_focal_loss(scores, truth, alpha=0.5, gamma=1.5)
+
+
+def renamed(scores, truth, focusing, balance):
+    return focal_torch.sigmoid_focal_loss(scores, truth, alpha=balance, gamma=focusing)
+
+
+def extra(logits, targets, gamma, alpha, from_logits):
+    assert from_logits is True
+    return focal_torch.sigmoid_focal_loss(logits, targets, alpha=alpha, gamma=gamma)
+
+
+def mean(logits, targets, gamma, alpha):
+    return focal_torch.sigmoid_focal_loss(logits, targets, alpha=alpha, gamma=gamma, reduction="mean")
+
+
+def detached(logits, targets, gamma, alpha):
+    return focal_torch.sigmoid_focal_loss(logits, targets, alpha=alpha, gamma=gamma).detach()
+
+
+def probabilities(p, targets, gamma):
+    one, zero = -torch.log(p) * (1 - p) ** gamma, -torch.log1p(-p) * p**gamma
+    one = torch.where(p > 0.5, -torch.log1p(p - 1) * (1 - p) ** gamma, one)
+    return torch.where(targets == 1, one, zero)
+
+
+def numpy_loss(logits, targets, gamma):
+    u = np.where(targets == 1, logits, -logits)
+    tail = np.exp(-np.abs(u))
+    q = np.where(u >= 0, tail, 1) / (1 + tail)
+    return (q**gamma * (np.maximum(-u, 0) + np.log1p(tail))).astype(logits.dtype)
+
+
+def numpy_slope(logits, targets, gamma):
+    u = np.where(targets == 1, logits, -logits)
+    tail = np.exp(-np.abs(u))
+    p, q = np.where(u >= 0, 1, tail) / (1 + tail), np.where(u >= 0, tail, 1) / (1 + tail)
+    s = np.maximum(-u, 0) + np.log1p(tail)
+    slope = -(q**gamma) * (gamma * p * np.where(p == 0, 0, s) + q)
+    return (np.where(targets == 1, 1, -1) * slope).astype(logits.dtype)
+
+
+def raises(logits, targets, gamma, alpha):
+    raise RuntimeError("first line\\nsecond line")
+
+
+def nothing_but_nan(logits, targets, gamma, alpha):
+    return logits * float("nan")
+
+
+def matrix(logits, targets, gamma, alpha):
+    return logits[:, None] * targets
+
+
+def double(logits, targets, gamma, alpha):
+    return logits.double()
+
+
+def integer(logits, targets, gamma, alpha):
+    return targets.long()
+
+
+def text(logits, targets, gamma, alpha):
+    return "loss"
+
+
+def none(logits, targets, gamma, alpha):
+    return None
+
+
+def no_arguments():
+    return 0
+"""
+
+
+@pytest.fixture
+def ports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a module of ports, which is where the command is called."""
+    (tmp_path / "some_ports.py").write_text(PORTS)
+    (tmp_path / "broken.py").write_text("import nothing_of_this_name\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    for name in ("some_ports", "broken"):
+        sys.modules.pop(name, None)
+    return tmp_path
+
+
+SIGMOID = ("--as", "sigmoid_focal_loss", "--framework", "torch")
+FEW = ("--layer", "values", "--layer", "gradients")
+
+
+def check(*arguments: str) -> int:
+    return main(["check", *arguments])
+
+
+# What is given, and what the one line has to say.
+BAD = {
+    "no port": ((), "give a port to check"),
+    "no module": (("no_such_module:loss", *SIGMOID), "cannot import no_such_module: ModuleNotFoundError"),
+    "broken module": (("broken:loss", *SIGMOID), "cannot import broken: ModuleNotFoundError: No module named 'nothing"),
+    "no attribute": (("some_ports:missing", *SIGMOID), "some_ports has no 'missing'; it has "),
+    "no colon": (("some_ports", *SIGMOID), "write MODULE:ATTRIBUTE"),
+    "not callable": (("some_ports:NUMBER", *SIGMOID), "is a int and cannot be called"),
+    "no such function": (("some_ports:formula",), "'formula' is no function of the contract; say what the port is"),
+    "no framework": (
+        ("some_ports:formula", "--as", "sigmoid_focal_loss", "--framework", "caffe"),
+        "by --framework, one",
+    ),
+    "no dtype": (("some_ports:formula", *SIGMOID, "--dtype", "float128"), "there is no dtype 'float128'"),
+    "no layer": (("some_ports:formula", *SIGMOID, "--layer", "colours"), "there is no layer 'colours'"),
+    "no convention": (("some_ports:formula", *SIGMOID, "--convention", "beta=1"), "there is no convention 'beta'"),
+    "no choice": (("some_ports:formula", *SIGMOID, "--convention", "alpha=up"), "no choice of alpha 'up'"),
+    "no setting": (("some_ports:formula", *SIGMOID, "--set", "delta=1"), "there is no setting 'delta'"),
+    "no pair": (("some_ports:formula", *SIGMOID, "--set", "gamma"), "write NAME=VALUE"),
+    "bad gamma": (("some_ports:formula", *SIGMOID, "--set", "gamma=-1"), "gamma has to be a number of at least 0"),
+    "bad alpha": (("some_ports:formula", *SIGMOID, "--set", "alpha=3"), "alpha has to be none or a number in [0, 1]"),
+    "no argument": (("some_ports:formula", *SIGMOID, "--map", "gamma=power"), "has no argument 'power'; it has inputs"),
+    "unclear": (("some_ports:renamed", *SIGMOID), "say it by --map logits=THEIRS"),
+    "no gamma": (
+        ("some_ports:fixed", *SIGMOID, "--map", "logits=scores", "--map", "targets=truth", "--set", "alpha=0.5"),
+        "takes no gamma; say which value it has, e.g. --set gamma=2.0",
+    ),
+    "no parameters": (("some_ports:no_arguments", *SIGMOID), "cannot tell which argument"),
+    "raises": (("some_ports:raises", *SIGMOID), "raised RuntimeError: first line; it was called with logits of shape"),
+    "nan": (("some_ports:nothing_but_nan", *SIGMOID), "returns NaN for every one of 6 ordinary logits"),
+    "shape": (("some_ports:matrix", *SIGMOID), "returned shape (6, 6) for logits of shape (6,)"),
+    "dtype": (("some_ports:double", *SIGMOID), "returned float64 for logits of float32"),
+    "integer": (("some_ports:integer", *SIGMOID), "returned int64"),
+    "text": (("some_ports:text", *SIGMOID), "return the loss as an array"),
+    "none": (("some_ports:none", *SIGMOID), "return the loss as an array"),
+    "bad point": (("some_ports:formula", *SIGMOID, "--at", "logits=3"), "is no point; write JSON such as"),
+    "softmax probabilities": (
+        ("focal_torch:softmax_focal_loss", "--input", "probabilities"),
+        "probabilities are for the sigmoid loss",
+    ),
+    "no xfails": (("some_ports:formula", *SIGMOID, "--xfails", "none.txt"), "cannot read the expected failures"),
+    "no program": (("--command", "./no_such_program", "--as", "sigmoid_focal_loss"), "no_such_program"),
+    "no function": (("--command", "cat"), "say what the program is by --as"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+@pytest.mark.usefixtures("ports")
+def test_bad_input_is_one_line_and_exit_code_2(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments, says = BAD[name]
+    assert check(*arguments) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("focal-parity: ")
+    assert says in err
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize("arguments", [["check", "--colour"], ["no_such_command"], [], ["vectors", "--format", "xml"]])
+def test_wrong_options_are_one_line(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(arguments)
+    assert stopped.value.code == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+RIGHT = {
+    "fixed": ("fixed", "--map", "logits=scores", "--map", "targets=truth", "--set", "gamma=1.5", "--set", "alpha=0.5"),
+    "renamed": ("renamed", *(x for pair in ("logits=scores", "targets=truth", "gamma=focusing", "alpha=balance")
+                             for x in ("--map", pair))),
+    "extra": ("extra", "--pass", "from_logits=true"),
+    "mean": ("mean",),
+    "no gradient": ("detached", "--values-only"),
+    "probabilities": ("probabilities", "--map", "logits=p", "--input", "probabilities", "--set", "alpha=none"),
+    "numpy": ("numpy_loss", "--framework", "numpy", "--set", "alpha=none", "--gradient", "some_ports:numpy_slope"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", RIGHT)
+@pytest.mark.usefixtures("ports")
+def test_a_port_is_checked_for_what_it_does(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    port, *options = RIGHT[name]
+    layers = ("--layer", "values") if name == "probabilities" else FEW
+    assert check(f"some_ports:{port}", *SIGMOID, *options, *layers) == 0
+    assert "PASS" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("ports")
+def test_without_gradients_the_layer_fails(capsys: pytest.CaptureFixture[str]) -> None:
+    assert check("some_ports:detached", *SIGMOID, "--layer", "gradients") == 1
+    assert "does not require grad" in capsys.readouterr().out
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """One check of the textbook formula with all files; the folder, and what was printed."""
+    folder = tmp_path_factory.mktemp("formula")
+    (folder / "some_ports.py").write_text(PORTS)
+    files = [x for kind in ("json", "junit", "badge") for x in (f"--{kind}", f"out/report.{kind}")]
+    command = [sys.executable, "-m", "parity_tests.checker.cli", "check", "some_ports:formula", *SIGMOID, *files]
+    path = str(Path(__file__).parents[1])
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env={"PYTHONPATH": path, "PATH": "/usr/bin:/bin"},
+    )
+    assert (done.returncode, done.stderr) == (1, "")
+    return folder / "out", done.stdout
+
+
+def test_the_report_for_people(written: tuple[Path, str]) -> None:
+    text = " ".join(written[1].split())
+    assert "your (1 − p_t) cancels above logit 16.8: the loss is exactly 0 from there on" in text
+    assert "your gradient is NaN above logit 16.75, target 1, for γ = 0" in text
+    assert "FAIL some_ports:formula in float32" in text
+    assert (
+        "focal-parity check some_ports:formula --as sigmoid_focal_loss --framework torch --dtype float32 --at " in text
+    )
+
+
+def test_the_json_has_every_layer(written: tuple[Path, str]) -> None:
+    report = json.loads((written[0] / "report.json").read_text())
+    assert report["passed"] is False
+    assert report["function"] == "sigmoid_focal_loss"
+    assert report["versions"]["torch"]
+    status = {row["layer"]: row["status"] for row in report["rows"]}
+    assert status["values"] == status["gradients"] == status["special values"] == "FAIL"
+    assert status["names"] == status["options"] == "PASS"
+    assert all(row["reproduce"].startswith("focal-parity check some_ports:formula") for row in report["rows"])
+
+
+def test_the_junit_file_has_a_case_per_layer(written: tuple[Path, str]) -> None:
+    suite = ElementTree.fromstring((written[0] / "report.junit").read_text())
+    failures = [case for case in suite if case.find("failure") is not None]
+    assert int(suite.get("failures", "0")) == len(failures) > 0
+    assert int(suite.get("tests", "0")) == len(suite) == 10
+
+
+def test_the_badge(written: tuple[Path, str]) -> None:
+    badge = json.loads((written[0] / "report.badge").read_text())
+    assert badge["schemaVersion"] == 1
+    assert badge["color"] == "red"
+
+
+@pytest.mark.usefixtures("ports")
+def test_the_line_of_a_report_shows_its_point_again(capsys: pytest.CaptureFixture[str]) -> None:
+    point = '{"logits": 20.0, "targets": 1, "gamma": 2.0, "alpha": null}'
+    assert check("focal_torch:sigmoid_focal_loss", "--at", point) == 0
+    assert "8.7565" in capsys.readouterr().out
+    point = '{"logits": 20.0, "targets": 1, "gamma": 2.0, "alpha": 0.25}'
+    assert check("some_ports:formula", *SIGMOID, "--at", point) == 1
+    assert "0.0" in capsys.readouterr().out
+
+
+def test_expected_failures_are_strict(ports: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    listed = ports / "expected.txt"
+    listed.write_text("values  # 1 − p\nfloat64 gradients\n\n# nothing else\n")
+    assert check("some_ports:formula", *SIGMOID, "--layer", "values", "--xfails", "expected.txt") == 0
+    assert "expected failure" in capsys.readouterr().out
+    assert check("some_ports:extra", *SIGMOID, "--pass", "from_logits=true", *FEW, "--xfails", "expected.txt") == 1
+    assert "take it out of the expected failures" in " ".join(capsys.readouterr().out.split())
+    listed.write_text("colours\n")
+    assert check("some_ports:formula", *SIGMOID, "--xfails", "expected.txt") == 2
+    assert "expected.txt, line 1: 'colours' is no layer" in capsys.readouterr().err
+
+
+def test_list_and_explain(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["list"]) == 0
+    assert "WeightedFocalLoss" in capsys.readouterr().out
+    assert main(["explain", "softmax_focal_loss"]) == 0
+    assert "u_t = z_t − log Σ_{j≠t} exp(z_j)" in capsys.readouterr().out
+    assert main(["explain", "hinge"]) == 2
+    assert "there is no function 'hinge'" in capsys.readouterr().err
+
+
+IMPORTS = (
+    "import sys; import parity_tests.checker.cli; print([m for m in ('jax', 'torch', 'numpy') if m in sys.modules])"
+)
+
+
+def test_importing_the_command_is_quick_and_imports_no_framework() -> None:
+    """Under 0.3 s; the best of a few, since others use the machine as well."""
+    times = []
+    for _ in range(5):
+        start = time.perf_counter()
+        done = subprocess.run([sys.executable, "-c", IMPORTS], capture_output=True, text=True, timeout=60, check=True)
+        times.append(time.perf_counter() - start)
+        assert done.stdout.strip() == "[]"
+    assert min(times) < 0.3, times
