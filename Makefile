@@ -5,7 +5,7 @@ INPUTS := $(shell cat pyproject.toml constraints.txt | cksum | cut -d ' ' -f 1)
 READY := .venv/ready-$(INPUTS)
 WORKERS ?= 2
 
-.PHONY: demo test lint format vectors readme clean
+.PHONY: demo test lint format vectors readme audit sweep clean
 
 demo: $(READY)
 	$(BIN)/python -m examples
@@ -29,6 +29,20 @@ readme: $(READY)
 	$(BIN)/python -m examples.plot_focal_loss --out docs/focal_loss.png
 	$(BIN)/python -m parity_tests.make_readme
 
+# The public implementations, in an environment of their own: PyTorch first, since some ask for any build of it.
+audit: .venv-audit/bin/focal-parity
+	.venv-audit/bin/python -m parity_tests.make_readme audit
+
+.venv-audit/bin/focal-parity: pyproject.toml constraints.txt
+	rm -rf .venv-audit
+	$(PYTHON) -m venv .venv-audit
+	.venv-audit/bin/python -m pip install --quiet --quiet --constraint constraints.txt torch
+	.venv-audit/bin/python -m pip install --quiet --quiet --constraint constraints.txt --editable '.[audit]'
+
+# All 2^32 float32 logits: half an hour for each package on two cores.
+sweep: $(READY)
+	$(BIN)/python -m parity_tests.make_readme sweep
+
 $(READY):
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=...")'
 	rm -rf .venv
@@ -37,4 +51,4 @@ $(READY):
 	touch $@
 
 clean:
-	rm -rf .venv .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-audit .pytest_cache .ruff_cache .hypothesis

@@ -1,15 +1,21 @@
-"""Run the commands that the README's tables come from, and put their output where the README names them.
+"""Run the commands that the tables of the pages come from, and put their output where the pages name them.
 
-python -m parity_tests.make_readme
+python -m parity_tests.make_readme            the tables of the README that this environment makes
+python -m parity_tests.make_readme audit      those of `focal-parity audit`, which needs the extra `audit`
+python -m parity_tests.make_readme sweep      those of `focal-parity sweep`, which takes an hour
 """
 
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
-README = Path(__file__).parent.parent / "README.md"
+ROOT = Path(__file__).parent.parent
+README = ROOT / "README.md"
+PAGES = (README, *sorted((ROOT / "docs").glob("*.md")))
 TABLE = re.compile(r"<!-- begin: (?P<command>.*?) -->\n(?P<text>.*?)<!-- end -->", re.S)
+COMMAND = "focal-parity "
 
 
 def tables(text: str) -> dict[str, str]:
@@ -18,17 +24,25 @@ def tables(text: str) -> dict[str, str]:
 
 
 def run(command: str) -> str:
-    arguments = [sys.executable, "-m", *command.split()]
-    output = subprocess.run(arguments, cwd=README.parent, capture_output=True, text=True, check=True, timeout=900)
+    module = command.replace(COMMAND, "parity_tests.checker.cli ", 1) if command.startswith(COMMAND) else command
+    arguments = [sys.executable, "-m", *shlex.split(module)]
+    output = subprocess.run(arguments, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True, timeout=4 * 3600)
     return output.stdout.strip("\n") + "\n"
 
 
-def main() -> None:
+def wanted(command: str, kind: str) -> bool:
+    return command.startswith(COMMAND + kind) if kind else not command.startswith(COMMAND)
+
+
+def main(kind: str) -> None:
     def fresh(match: re.Match[str]) -> str:
+        if not wanted(match["command"], kind):
+            return match[0]
         return f"<!-- begin: {match['command']} -->\n{run(match['command'])}<!-- end -->"
 
-    README.write_text(TABLE.sub(fresh, README.read_text()))
+    for page in PAGES:
+        page.write_text(TABLE.sub(fresh, page.read_text()))
 
 
 if __name__ == "__main__":
-    main()
+    main("".join(sys.argv[1:2]))

@@ -168,6 +168,7 @@ BAD = {
     "no xfails": (("some_ports:formula", *SIGMOID, "--xfails", "none.txt"), "cannot read the expected failures"),
     "no program": (("--command", "./no_such_program", "--as", "sigmoid_focal_loss"), "no_such_program"),
     "no function": (("--command", "cat"), "say what the program is by --as"),
+    "option of Python": (("--command", "cat", "--as", "sigmoid_focal_loss", "--map", "a=b"), "--map is for Python"),
 }
 
 
@@ -246,6 +247,14 @@ def test_the_report_for_people(written: tuple[Path, str]) -> None:
     assert (
         "focal-parity check some_ports:formula --as sigmoid_focal_loss --framework torch --dtype float32 --at " in text
     )
+
+
+def test_the_readme_shows_these_sentences(written: tuple[Path, str]) -> None:
+    readme = (Path(__file__).parents[1] / "README.md").read_text()
+    shown = [line for line in readme.splitlines() if line.startswith("→ your")]
+    text = " ".join(written[1].split())
+    assert len(shown) == 2
+    assert all(line in text for line in shown)
 
 
 def test_the_json_has_every_layer(written: tuple[Path, str]) -> None:

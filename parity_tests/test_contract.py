@@ -77,5 +77,5 @@ def test_the_vectors_are_those_of_this_contract() -> None:
 
 
 def test_layers_are_in_the_order_of_reading() -> None:
-    assert list(LAYERS)[0] == "values"
-    assert list(LAYERS)[-1] == "dtypes"
+    first, *_, last = LAYERS
+    assert (first, last) == ("values", "dtypes")

@@ -14,6 +14,7 @@ import focal_jax
 from . import oracle, twin
 from .checker import sweep, sweep_blocks, sweep_table
 from .checker.sweep_record import Cell, Settings, empty
+from .compare import error_in_eps
 from .tolerances import EPS, SMALLEST_NORMAL
 
 HERE = "parity_tests.test_sweep"
@@ -107,6 +108,20 @@ def cells(target: str, *blocks: int, gamma: float = 2.0) -> dict[int, Cell]:
         for cell in sweep_blocks.measure(settings, block):
             found[cell.gamma, cell.target] += cell
     return {target: cell for (_, target), cell in found.items()}
+
+
+def test_the_worst_errors_are_those_that_the_oracle_finds() -> None:
+    for target, cell in cells(RIGHT, 126, gamma=1.5).items():
+        evaluate = sweep_blocks.evaluate(Settings(RIGHT, "jax", (1.5,), sample=True), 1.5)
+        for order, logit, error in ((0, cell.value_at, cell.value), (1, cell.slope_at, cell.slope)):
+            got = evaluate(np.full(1, logit, np.float32), np.full(1, target))[order]
+            term = oracle.certified(oracle.sigmoid_focal_loss, logit, target, 0.25, 1.5)[("logits",) * order]
+            assert error > 2
+            assert error == pytest.approx(error_in_eps(float(got[0]), term, "float32", 0.0), rel=1e-6)
+
+
+def test_gamma_is_what_float32_has() -> None:
+    assert sweep.exponent("0.3") == float(np.float32(0.3)) != 0.3
 
 
 def test_a_probability_that_is_close_to_one_is_seen() -> None:

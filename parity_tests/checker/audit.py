@@ -8,6 +8,7 @@ focal-parity audit --markdown [--short]       the tables of docs/audit.md, or th
 import argparse
 import json
 import os
+import platform
 import subprocess
 import sys
 import tempfile
@@ -96,6 +97,16 @@ def print_markdown(found: list[Row], short: bool) -> None:
     known = [row for row in found if "reason" not in row]
     for (title, columns), listed in zip(FULL.items(), (found, known), strict=True):
         print(f"### {title}\n\n{markdown(listed, columns)}\n")
+    print(environment())
+
+
+def environment() -> str:
+    parts = [f"{name} {version(name)}" for name in ("numpy", "mpmath", "jax", "torch") if _has(name)]
+    return f"Python {platform.python_version()}, {', '.join(parts)}, float32 on the CPU."
+
+
+def _has(name: str) -> bool:
+    return installed(Adapter(name, "", name)) is not None
 
 
 def parser() -> argparse.ArgumentParser:

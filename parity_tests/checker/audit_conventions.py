@@ -94,7 +94,7 @@ def _alpha_of_classes(evidence: Evidence) -> str:
     weights = [0.25, 0.5, 0.75]
     if _is_weighted(evidence, weights, weights):
         found.append("one per class")
-    for says, expected in {"1 − α for class 0, α": [0.75, 0.25, 0.25], "α for all": [0.25] * 3}.items():
+    for says, expected in {"1 − α for class 0, else α": [0.75, 0.25, 0.25], "α for all": [0.25] * 3}.items():
         if _is_weighted(evidence, 0.25, expected):
             found.append(f"a number: {says}")
     return "; ".join(found) or OTHER

@@ -76,13 +76,14 @@ def _worst(row: Row | None) -> dict[str, Any] | None:
     return {"eps": eps, "got": row.got, "logits": logits, "targets": row.point["targets"], "gamma": gamma}
 
 
-def _climb(evidence: Evidence, side: int, gamma: float, order: int = VALUE) -> np.ndarray | None:
-    """The loss or slope of class 1 at growing margins, to its side or against it."""
-    margins, ids = side * MARGINS, [1] * len(MARGINS)
+def _climb(evidence: Evidence, side: int, gamma: float, order: int = VALUE, target: int = 1) -> np.ndarray | None:
+    """The loss or slope of a class at growing margins, to its side or against it."""
+    margins, ids = side * MARGINS, [target] * len(MARGINS)
     if not evidence.plan.record.classes:
-        return evidence.ask(margins, ids, gamma, evidence.alpha, order)
-    got = evidence.ask(np.stack([np.zeros_like(margins), margins], 1), ids, gamma, evidence.alpha, order)
-    return got if got is None or not order else got[:, 1]
+        return evidence.ask(margins if target else -margins, ids, gamma, evidence.alpha, order)
+    columns = (np.zeros_like(margins), margins) if target else (margins, np.zeros_like(margins))
+    got = evidence.ask(np.stack(columns, 1), ids, gamma, evidence.alpha, order)
+    return got if got is None or not order else got[:, target]
 
 
 def _truth(evidence: Evidence, margins: np.ndarray, gamma: float) -> np.ndarray:
@@ -108,14 +109,17 @@ def _middle(evidence: Evidence) -> float:
 
 
 def _easy(evidence: Evidence) -> dict[str, Any]:
-    """Where an example that is learned stops having a loss, although that is a normal number of the dtype."""
+    """Where examples of class 1 and class 0 that are learned have no loss, although it is a normal number."""
     gamma = _middle(evidence)
-    got, truth = _climb(evidence, 1, gamma), _truth(evidence, MARGINS, gamma)
+    truth = _truth(evidence, MARGINS, gamma)
     normal = truth > 4 * SMALLEST_NORMAL[evidence.plan.dtype]
-    scaled = _scaled(evidence, got, truth)
-    zero = None if got is None else _first(normal & (got == 0))
-    off = None if scaled is None else _first(normal & ~(np.abs(scaled - truth) <= OFF * truth))
-    return {"focal": scaled is not None, "easy_zero": zero, "easy_off": off}
+    climbs = [_climb(evidence, 1, gamma, target=target) for target in (1, 0)]
+    scaled = [_scaled(evidence, got, truth) for got in climbs]
+    return {
+        "focal": all(x is not None for x in scaled),
+        "easy_zero": [None if got is None else _first(normal & (got == 0)) for got in climbs],
+        "easy_off": [None if x is None else _first(normal & ~(np.abs(x - truth) <= OFF * truth)) for x in scaled],
+    }
 
 
 def _hard(evidence: Evidence) -> float | None:

@@ -41,13 +41,20 @@ def _margin(worst: Row) -> float:
 def _place(worst: Row | None) -> str:
     if worst is None or worst["eps"] == 0:
         return ""
-    return f"{_margin(worst):.3g}, {worst['gamma']:g}".replace("-", "−")
+    margin = _margin(worst)
+    shown = f"{margin:.3g}" if abs(margin) < 1e3 else f"{margin:.0f}"
+    return f"{shown}, {worst['gamma']:g}".replace("-", "−")
+
+
+def _number(x: float | None) -> str:
+    return NEVER if x is None else f"{x:g}"
 
 
 def _from(row: Row, key: str) -> str:
     if not row["focal"] and key.endswith("off"):
         return "another formula"
-    return NEVER if row[key] is None else f"{row[key]:g}"
+    found = row[key] if isinstance(row[key], list) else [row[key]]
+    return " / ".join(dict.fromkeys(_number(x) for x in found))
 
 
 def _nan(row: Row) -> str:

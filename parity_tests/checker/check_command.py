@@ -6,6 +6,7 @@ import json
 import shlex
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -46,6 +47,11 @@ def check(arguments: argparse.Namespace) -> int:
 def _consistent(arguments: argparse.Namespace) -> None:
     if bool(arguments.port) == bool(arguments.command):
         raise BadPortError("give a port to check: MODULE:ATTRIBUTE, or --command PROGRAM")
+    if arguments.command:
+        given = {"--map": arguments.map, "--pass": arguments.extra, "--gradient": arguments.gradient}
+        given |= {"--values-only": arguments.values_only, "--framework": arguments.framework}
+        if useless := [option for option, value in given.items() if value]:
+            raise BadPortError(f"{useless[0]} is for Python; a program says what it takes and gives (docs/protocol.md)")
     for layer in arguments.layer or ():
         if layer not in LAYERS:
             raise BadPortError(f"there is no layer {layer!r}; they are {', '.join(LAYERS)}")
@@ -123,7 +129,10 @@ def _write(arguments: argparse.Namespace) -> None:
     if arguments.html:
         from .page import render
 
-        reports.write(arguments.html, render(kept[0][1]))
+        for number, (_, found) in enumerate(kept):
+            path = Path(arguments.html)
+            path = path.with_name(f"{path.stem}-{found['dtype']}{path.suffix}") if number else path
+            reports.write(str(path), render(found))
 
 
 def command_line(arguments: argparse.Namespace) -> str:

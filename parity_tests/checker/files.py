@@ -74,15 +74,15 @@ def _npz(path: Path, folder: Path) -> list[str]:
 
 
 def _csv(path: Path, folder: Path) -> list[str]:
-    """Hex floats for arguments, decimals for results; the constants are columns of their own."""
+    """Hex floats for arguments, decimals for results: `loss`, and `d NAME` for a derivative; constants have columns."""
     names = []
     for name, records in _tables(path):
         keys = _results(records)
+        titles = [key if key == "loss" else f"d {key}" for key in keys]
         with (folder / f"{name}.csv").open("w", newline="") as file:
             writer = csv.writer(file)
-            writer.writerow(
-                ["id", *records[0]["constants"], *records[0]["arguments"], *keys, *(f"scale of {k}" for k in keys)]
-            )
+            inputs = [*records[0]["constants"], *records[0]["arguments"]]
+            writer.writerow(["id", *inputs, *titles, *(f"scale of {title}" for title in titles)])
             for r in records:
                 results = [r["results"].get(key, "0.0") for key in keys]
                 scales = [r["scales"].get(key, "") for key in keys]
@@ -100,14 +100,16 @@ def score(arguments: argparse.Namespace) -> int:
             worst[(name, order)].append(found)
     if not worst:
         raise BadPortError(f"{arguments.results} has no results to score")
-    table = Table("answers to", "of", "number", "worst error", "allowed", "at", "")
-    passed = []
+    table = Table("answers to", "of", "number", "worst error", "allowed", "")
+    passed, lines = [], []
     for (name, order), found in sorted(worst.items()):
         error, limit, at = max(found, key=lambda item: item[0] / item[1])
         passed.append(all(error <= limit for error, limit, _ in found))
         verdict = "[green]PASS[/]" if passed[-1] else "[bold red]FAIL[/]"
-        table.add_row(name, ORDERS[order], str(len(found)), f"{error:.3g} eps", f"{limit:g} eps", at, verdict)
+        table.add_row(name, ORDERS[order], str(len(found)), f"{error:.3g} eps", f"{limit:g} eps", verdict)
+        lines.append(f"{ORDERS[order]}: the worst is {at}")
     Console().print(table)
+    Console().print("\n".join(lines), highlight=False, soft_wrap=True)
     return 0 if all(passed) else 1
 
 

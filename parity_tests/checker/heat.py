@@ -139,13 +139,13 @@ def _row(subject: Subject, plan: Plan, problem: Problem, order: int, notes: list
 
 def _cell(findings: list[Finding], dtype: str) -> tuple[Any, str, str]:
     """The worst number of a sample: one of its logits in the gradient of a softmax."""
-    worst = max(findings, key=lambda finding: (math.isnan(finding.got), finding.error))
+    worst = max(findings, key=lambda finding: (math.isnan(float(finding.got)), finding.error))
     return _error(worst), str(mpmath.nstr(mpmath.mpf(worst.got), DIGITS[dtype])), worst.truth
 
 
 def _error(finding: Finding) -> float | str:
     """For JSON, which has neither NaN nor infinity."""
-    if math.isnan(finding.got):
+    if math.isnan(float(finding.got)):
         return "nan"
     return float(f"{finding.error:.4g}") if math.isfinite(finding.error) else "inf"
 

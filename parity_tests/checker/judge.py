@@ -21,7 +21,7 @@ class Finding(NamedTuple):
 
     error: float
     allowed: float
-    got: float
+    got: float | str
     truth: str
     point: dict[str, Any]
     said: str = ""
@@ -62,7 +62,12 @@ def verdict(layer: str, findings: Iterable[Finding], failed: list[PortError], op
     if worst is None:
         return Row(layer, FAIL if broken else NOT_OFFERED, note="; ".join(notes))
     note = "; ".join([worst.said, *notes] if worst.said and wrong else notes)
-    shown = {"got": f"{worst.got!r}", "truth": worst.truth, "point": worst.point, "note": note}
+    shown = {
+        "got": worst.got if isinstance(worst.got, str) else repr(worst.got),
+        "truth": worst.truth,
+        "point": worst.point,
+        "note": note,
+    }
     return Row(layer, FAIL if broken else PASS, worst.error, worst.allowed, count, wrong, **shown)
 
 

@@ -68,7 +68,9 @@ def _finding(call: Call, got: np.ndarray, terms: list[Any], more: Mapping[str, A
     units = allowed(problem.function, (), problem.constants["gamma"], problem.dtype) + REDUCED
     flat = np.atleast_1d(got).astype(float)
     if flat.shape != (len(terms),):
-        yield Finding(math.inf, units, math.nan, f"{len(terms)} losses", dict(more), f"a result of shape {got.shape}")
+        yield Finding(
+            math.inf, units, f"shape {got.shape}", f"{len(terms)} losses", dict(more), f"a result of shape {got.shape}"
+        )
         return
     point = problem.constants | {key: str(x) for key, x in more.items()} | {"logits": problem.points[:, 0].tolist()}
     for x, term in zip(flat.tolist(), terms, strict=True):
@@ -216,10 +218,10 @@ def _refuses(port: PythonPort, plan: Plan, targets: tuple[int, ...]) -> Iterator
     try:
         got = port.call(logits, arguments)
     except RefusedError:
-        yield Finding(0.0, 0.0, math.nan, "an error", {"targets of shape": targets})
+        yield Finding(0.0, 0.0, "an error", "an error", {"targets of shape": targets})
         return
     said = f"logits {logits.shape} with targets {targets} gave a loss of shape {got.shape}; it has to be an error"
-    yield Finding(math.inf, 0.0, math.nan, "an error", {"targets of shape": targets}, said)
+    yield Finding(math.inf, 0.0, f"shape {got.shape}", "an error", {"targets of shape": targets}, said)
 
 
 def column_targets(subject: Subject, plan: Plan, failed: list[PortError]) -> Iterator[Finding]:

@@ -57,7 +57,7 @@ def soft(plan: Plan) -> list[Problem]:
     """Targets between 0 and 1, or class probabilities."""
     chosen = [g for g in (0.5, 2.0, 5.0) if g in gammas(plan)] or list(gammas(plan))[:1]
     if plan.record.classes:
-        return [softmax_soft(plan.dtype, 3, gamma) for gamma in chosen]
+        return [softmax_soft(plan.dtype, 3, gamma, _weights(plan, 3)) for gamma in chosen]
     if plan.convention("soft_targets") == "hard" or plan.convention("form") == "FL*":
         return []
     alpha = _choices(plan, "alpha", (0.25,))[0]
@@ -110,9 +110,10 @@ def softmax_ids(dtype: str, classes: int, gamma: float, alpha: tuple[float, ...]
 
 
 @cache
-def softmax_soft(dtype: str, classes: int, gamma: float) -> Problem:
+def softmax_soft(dtype: str, classes: int, gamma: float, alpha: tuple[float, ...] | None = None) -> Problem:
     rng = np.random.default_rng(classes)
     rows = grid.softmax_logits(dtype, classes)
     points = grid.rounded(np.concatenate([rows, rng.dirichlet(np.ones(classes), len(rows))], axis=1), dtype)
     names = tuple(f"{stem}{c}" for stem in ("logits", "targets") for c in range(classes))
-    return Problem("softmax_focal_loss", dtype, names, points, constants={"gamma": gamma})
+    constants: dict[str, Any] = {"gamma": gamma} | ({"alpha": list(alpha)} if alpha else {})
+    return Problem("softmax_focal_loss", dtype, names, points, constants=constants)

@@ -4,7 +4,7 @@ import json
 import math
 import platform
 import shlex
-from importlib import metadata
+from importlib import import_module, metadata
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -16,17 +16,18 @@ from rich.table import Table
 
 from .check import Report
 from .contract import VERSION
+from .frameworks import FRAMEWORKS
 from .judge import FAIL, NOT_OFFERED, PASS, XFAIL, Row
 
 COLOURS = {PASS: "green", FAIL: "bold red", NOT_OFFERED: "dim", XFAIL: "yellow"}
-FRAMEWORKS = {"jax": "jax", "torch": "torch", "tensorflow": "tensorflow", "keras": "keras", "numpy": "numpy"}
 
 
 def versions(framework: str) -> dict[str, str]:
     """What the verdict depends on."""
-    found = {"focal-parity": VERSION, "python": platform.python_version()}
-    for name in dict.fromkeys(("numpy", "mpmath", FRAMEWORKS.get(framework, "numpy"))):
-        found[name] = metadata.version(name)
+    found = {"focal-parity": metadata.version("focal-parity"), "python": platform.python_version()}
+    # A module knows its version under every name that it is distributed by.
+    for name in dict.fromkeys(("numpy", "mpmath", framework if framework in FRAMEWORKS else "numpy")):
+        found[name] = str(import_module(name).__version__)
     return found
 
 

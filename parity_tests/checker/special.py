@@ -145,7 +145,9 @@ def _shape(subject: Subject, plan: Plan, failed: list[PortError], logits: tuple[
         return
     right = got.shape == expected
     said = f"logits of shape {logits} give losses of shape {expected}, not {got.shape}"
-    yield Finding(0.0 if right else INF, 0.0, math.nan, f"shape {expected}", {"logits of shape": logits}, said)
+    yield Finding(
+        0.0 if right else INF, 0.0, f"shape {got.shape}", f"shape {expected}", {"logits of shape": logits}, said
+    )
 
 
 def empty(subject: Subject, plan: Plan, failed: list[PortError]) -> Iterator[Finding]:

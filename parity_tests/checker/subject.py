@@ -44,7 +44,8 @@ class Plan:
 class Subject(Protocol):
     """A port under judgement."""
 
-    title: str
+    @property
+    def title(self) -> str: ...
 
     def takes(self, argument: str) -> bool: ...
 

@@ -22,9 +22,8 @@ import os
 import signal
 import sys
 from collections.abc import Generator
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, as_completed, wait
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
@@ -37,6 +36,8 @@ from .subject import BadPortError
 from .sweep_record import VERSIONS, Cell, Settings, empty
 
 GAMMAS = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 5.0)
+# A block takes seconds. A pool never says that a worker is gone.
+PATIENCE = 900
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -146,20 +147,17 @@ def sweep(settings: Settings, path: Path | None, jobs: int) -> list[Cell]:
 
 def _measured(settings: Settings, todo: list[int], jobs: int) -> Generator[tuple[int, list[Cell]]]:
     if jobs == 1:
-        yield from ((block, sweep_blocks.measure(settings, block)) for block in todo)
+        yield from (_measure(settings, block) for block in todo)
         return
-    waiting: set[Future[tuple[int, list[Cell]]]] = set()
-    try:
-        with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), _start) as pool:
-            for block in todo:
-                waiting.add(pool.submit(_measure, settings, block))
-                # No more than one block waits, so that an interrupt has little to wait for.
-                if len(waiting) > jobs:
-                    finished, waiting = wait(waiting, return_when=FIRST_COMPLETED)
-                    yield from (future.result() for future in finished)
-            yield from (future.result() for future in as_completed(waiting))
-    except BrokenProcessPool:
-        raise BadPortError("a worker process has died; the same command goes on, with fewer --jobs if memory") from None
+    # A pool that is left by an exception ends its workers at once.
+    with multiprocessing.get_context("spawn").Pool(jobs, _start) as pool:
+        results = pool.imap_unordered(partial(_measure, settings), todo)
+        try:
+            yield from (results.next(PATIENCE) for _ in todo)
+        except multiprocessing.TimeoutError:
+            raise BadPortError(
+                f"no block was done in {PATIENCE} seconds: has a worker died for lack of memory?"
+            ) from None
 
 
 def _measure(settings: Settings, block: int) -> tuple[int, list[Cell]]:

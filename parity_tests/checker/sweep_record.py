@@ -8,6 +8,7 @@ import hashlib
 import importlib.metadata
 import importlib.util
 import json
+import os
 from dataclasses import astuple, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -116,7 +117,7 @@ def recall(path: Path, expected: dict[str, Any]) -> dict[int, list[Cell]]:
         found, *blocks = (json.loads(line) for line in whole.splitlines())
         different = [key for key in expected if found.get(key) != expected[key]]
         if not different:
-            path.write_text(whole)
+            os.truncate(path, len(whole))
             return {block["block"]: [_decode(cell) for cell in block["cells"]] for block in blocks}
     except (ValueError, AttributeError, KeyError, TypeError):
         raise BadPortError(f"{path} is no results file of a sweep: name another one with --results") from None
