@@ -61,8 +61,16 @@ def focal_per_gamma(u: Array, gamma: Any) -> Array:
 
 def power(base: Array, gamma: Any) -> Array:
     """base^γ. A small γ that is known before the computation is split into a product and a fractional power."""
-    if isinstance(gamma, Array) or gamma >= 6:
+    if isinstance(gamma, Array):
         return base**gamma
-    whole = int(gamma)
-    factors = [base] * whole + [base ** (gamma - whole)] * (gamma > whole)
+    whole = int(gamma) if gamma < 6 else 0
+    factors = [base] * whole + [base**part for part in _parts(base, gamma - whole) if part]
     return reduce(mul, factors) if factors else jnp.ones_like(base)
+
+
+def _parts(base: Array, gamma: float) -> tuple[float, ...]:
+    """Numbers with the sum γ that float32 holds: it would round 0.3, which costs |log q|/2 units of the result."""
+    if base.dtype == jnp.float64 or gamma * 2**16 % 1 == 0:
+        return (gamma,)
+    coarse = int(gamma * 256) / 256
+    return coarse, gamma - coarse

@@ -8,9 +8,10 @@ import torch
 
 from examples import coming_from
 
+from . import twin
 from .ports import Port
 from .suite import both_packages, each_port, each_problem, each_vector_file, examine, golden_vectors, solved
-from .tolerances import EPS, VALUE
+from .tolerances import EPS, PER_GAMMA, SIGMOID, SMALLEST_NORMAL, VALUE
 
 
 @each_port
@@ -41,6 +42,25 @@ def test_published_numbers(port: Port, dtype: str, logit: float, target: int, ga
     logits, targets = port.array(np.array([logit], dtype)), port.array(np.array([target]))
     loss = float(port.module.sigmoid_focal_loss(logits, targets, alpha=None, gamma=gamma)[0])
     assert math.isclose(loss, truth, rel_tol=5e-6), f"{loss} is not {truth} to its published digits"
+
+
+@both_packages
+@pytest.mark.parametrize("gamma", [0.001, 0.1, 0.3, 0.7, 1.1, 2.7, 3.3, 4.9])
+def test_a_gamma_that_float32_does_not_hold(port: Port, gamma: float) -> None:
+    """The rounding of γ is multiplied by log q: at a margin of 60 it would cost several eps.
+
+    Beyond 85 terms of the gradient are below the smallest normal number.
+    """
+    logits = np.random.default_rng(0).uniform(-85, 85, 100_000).astype(np.float32)
+    targets = np.arange(len(logits)) % 2
+    truths = twin.hard_focal(logits.astype(float), targets, 0.25, gamma)
+    loss = port.module.sigmoid_focal_loss
+    value = port.numpy(loss(port.array(logits), port.array(targets), gamma=gamma))
+    slope = port.gradient(lambda z: loss(z, port.array(targets), gamma=gamma), logits)
+    for order, (got, truth) in enumerate(zip((value, slope), truths, strict=True)):
+        units = SIGMOID[order] + PER_GAMMA * gamma
+        bad = ~(np.abs(got - truth) <= units * EPS["float32"] * np.abs(truth) + SMALLEST_NORMAL["float32"])
+        assert not bad.any(), (logits[bad][0], got[bad][0], truth[bad][0])
 
 
 @both_packages

@@ -1,7 +1,7 @@
 """Calls of public implementations as `logits, targets -> one loss per element`, each in a few lines.
 
-Nothing is computed here that changes a loss: an axis for the classes is added and taken away, labels become what is
-asked for, and maps of one loss per class are added up.
+They change no loss: an axis for the classes is added and taken away, labels and probabilities become what is asked
+for, maps of one loss per class are added up, and one division by Σ targets is undone.
 """
 
 import sys

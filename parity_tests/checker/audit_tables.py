@@ -78,7 +78,7 @@ LABEL = Column("implementation", lambda row: row["label"])
 VERSION = Column("version", lambda row: row["version"] or "not installed")
 VALUE = Column("value, eps", lambda row: _eps(row["value"]), right=True)
 GRADIENT = Column("gradient, eps", lambda row: _eps(row["gradient"]), right=True)
-ZERO = Column("easy tail 0 from", lambda row: _from(row, "easy_zero"), right=True)
+ZERO = Column("easy tail 0 from (class 1 / 0)", lambda row: _from(row, "easy_zero"), right=True)
 NAN = Column("NaN gradient from (γ = 0.5)", _nan, right=True)
 ALPHA = Column("α", lambda row: row["alpha"])
 SOFT = Column("soft targets", lambda row: row["soft"])
@@ -90,7 +90,7 @@ ACCURACY = (
     Column("at u, γ", lambda row: _place(row["value"]), right=True),
     GRADIENT,
     Column("at u, γ", lambda row: _place(row["gradient"]), right=True),
-    Column("easy tail 1 % off from", lambda row: _from(row, "easy_off"), right=True),
+    Column("easy tail 1 % off from (class 1 / 0)", lambda row: _from(row, "easy_off"), right=True),
     ZERO,
     Column("hard tail 1 % off from", lambda row: _from(row, "hard_off"), right=True),
     NAN,
@@ -113,13 +113,13 @@ FULL = {"Accuracy": ACCURACY, "Conventions": CONVENTIONS}
 
 
 def cells(row: Row, columns: Iterable[Column]) -> list[str]:
-    """What could not be asked has its reason in place of the facts."""
+    """What was installed but could not be asked has its reason in place of the facts."""
     columns = tuple(columns)
     if "reason" not in row:
         return [column.cell(row) for column in columns]
     known = [column.cell(row) if column in (LABEL, VERSION) else "" for column in columns]
     first = known.index("")
-    return [*known[:first], row["reason"], *known[first + 1 :]]
+    return known if row["version"] is None else [*known[:first], row["reason"], *known[first + 1 :]]
 
 
 def markdown(rows: list[Row], columns: tuple[Column, ...]) -> str:
