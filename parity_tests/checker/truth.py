@@ -46,7 +46,11 @@ def _jet(problem: Problem, plan: Plan, row: int) -> Jet:
     if chosen["alpha"] == "negative" and alpha is not None:
         chosen["alpha"], alpha = "positive", mpf(1) - mpf(alpha)
     rule = chosen["soft_targets"] if y not in (0, 1) else "interpolate"
-    jet = oracle.certified(lambda: oracle.sigmoid_focal_loss(z, y, alpha, gamma, 1.0, _of_oracle(rule)))
+    weight = mpf(1)
+    if chosen["alpha"] != "positive" and rule == "interpolate" and chosen["form"] == "FL" and alpha is not None:
+        # Another α is another factor of the same loss.
+        weight, alpha, chosen["alpha"] = readings.ALPHA[chosen["alpha"]](mpf(y), mpf(alpha)), None, "positive"
+    jet = oracle.certified(lambda: oracle.sigmoid_focal_loss(z, y, alpha, gamma, weight, _of_oracle(rule)))
     if chosen["alpha"] != "positive" or rule != _of_oracle(rule) or chosen["form"] != "FL":
         loss = readings.declared(**chosen, beta=plan.fixed.get("beta", 0.0))
         jet = _read(loss, z, y, alpha, gamma, jet)
