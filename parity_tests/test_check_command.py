@@ -100,6 +100,40 @@ def none(logits, targets, gamma, alpha):
     return None
 
 
+def leaves(logits, targets, gamma, alpha):
+    raise SystemExit(0)
+
+
+def zeroes(logits, targets, gamma, alpha):
+    loss = focal_torch.sigmoid_focal_loss(logits.clone(), targets.clone(), alpha=alpha, gamma=gamma)
+    targets.zero_()
+    return loss
+
+
+def unmasked(logits, targets, gamma, alpha, where=None):
+    loss = focal_torch.sigmoid_focal_loss(logits, targets, alpha=alpha, gamma=gamma)
+    return loss if where is None else loss * where
+
+
+def deaf(logits, targets, gamma, alpha):
+    return focal_torch.sigmoid_focal_loss(logits, targets, alpha=alpha)
+
+
+def weighted_mean(logits, targets, gamma, alpha=None, reduction="none"):
+    loss = focal_torch.softmax_focal_loss(logits, targets, alpha=alpha, gamma=gamma)
+    total = len(loss) if alpha is None else alpha[targets].sum()
+    return {"none": loss, "sum": loss.sum(), "mean": loss.sum() / total}[reduction]
+
+
+class WithWeights(torch.nn.Module):
+    def __init__(self, weight=None, gamma=2.0, reduction="mean"):
+        super().__init__()
+        self.settings = {"alpha": weight, "gamma": gamma, "reduction": reduction}
+
+    def forward(self, input, target):
+        return focal_torch.softmax_focal_loss(input, target, **self.settings)
+
+
 def no_arguments():
     return 0
 """
@@ -136,7 +170,7 @@ BAD = {
     "no such function": (("some_ports:formula",), "'formula' is no function of the contract; say what the port is"),
     "no framework": (
         ("some_ports:formula", "--as", "sigmoid_focal_loss", "--framework", "caffe"),
-        "by --framework, one",
+        "there is no framework 'caffe'",
     ),
     "no dtype": (("some_ports:formula", *SIGMOID, "--dtype", "float128"), "there is no dtype 'float128'"),
     "no layer": (("some_ports:formula", *SIGMOID, "--layer", "colours"), "there is no layer 'colours'"),
@@ -144,7 +178,7 @@ BAD = {
     "no choice": (("some_ports:formula", *SIGMOID, "--convention", "alpha=up"), "no choice of alpha 'up'"),
     "no setting": (("some_ports:formula", *SIGMOID, "--set", "delta=1"), "there is no setting 'delta'"),
     "no pair": (("some_ports:formula", *SIGMOID, "--set", "gamma"), "write NAME=VALUE"),
-    "bad gamma": (("some_ports:formula", *SIGMOID, "--set", "gamma=-1"), "gamma has to be a number of at least 0"),
+    "bad gamma": (("some_ports:formula", *SIGMOID, "--set", "gamma=-1"), "gamma has to be a number of at least 0 and"),
     "bad alpha": (("some_ports:formula", *SIGMOID, "--set", "alpha=3"), "alpha has to be none or a number in [0, 1]"),
     "no argument": (("some_ports:formula", *SIGMOID, "--map", "gamma=power"), "has no argument 'power'; it has inputs"),
     "unclear": (("some_ports:renamed", *SIGMOID), "say it by --map logits=THEIRS"),
@@ -161,6 +195,36 @@ BAD = {
     "text": (("some_ports:text", *SIGMOID), "return the loss as an array"),
     "none": (("some_ports:none", *SIGMOID), "return the loss as an array"),
     "bad point": (("some_ports:formula", *SIGMOID, "--at", "logits=3"), "is no point; write JSON such as"),
+    "no key": (("some_ports:formula", *SIGMOID, "--at", '{"logits": 1, "targets": 1}'), "--at: gamma has to be there"),
+    "other key": (
+        ("some_ports:formula", *SIGMOID, "--at", '{"logits": 1, "targets": 1, "gamma": 2, "beta": 1}'),
+        "--at: beta has to be one of logits",
+    ),
+    "bad key": (
+        ("some_ports:formula", *SIGMOID, "--at", '{"logits": [1], "targets": 1, "gamma": 2}'),
+        "--at: logits has to be a number",
+    ),
+    "overflow": (
+        ("some_ports:formula", *SIGMOID, "--at", '{"logits": 1e39, "targets": 1, "gamma": 2}'),
+        "--at: logits has to be finite in float32",
+    ),
+    "no class": (
+        ("focal_torch:softmax_focal_loss", "--at", '{"logits": [1, 2], "targets": 2, "gamma": 2}'),
+        "--at: targets has to be a class id from 0 to 1",
+    ),
+    "exit": (("some_ports:leaves", *SIGMOID), "raised SystemExit: 0"),
+    "no effect": (
+        ("some_ports:formula", *SIGMOID, "--set", "weight=1"),
+        "takes no weight, so that --set weight has no",
+    ),
+    "weight of a class": (
+        ("some_ports:WithWeights", "--as", "softmax_focal_loss", "--framework", "torch"),
+        "--map alpha=weight",
+    ),
+    "no folder": (
+        ("focal_torch:sigmoid_focal_loss", "--layer", "shapes", "--json", "/proc/none/x"),
+        "cannot write /proc/none/x",
+    ),
     "softmax probabilities": (
         ("focal_torch:softmax_focal_loss", "--input", "probabilities"),
         "probabilities are for the sigmoid loss",
@@ -198,6 +262,9 @@ RIGHT = {
                              for x in ("--map", pair))),
     "extra": ("extra", "--pass", "from_logits=true"),
     "mean": ("mean",),
+    "class weights": ("WithWeights", "--as", "softmax_focal_loss", "--map", "alpha=weight", "--set", "gamma=2"),
+    "given weights": ("WithWeights", "--as", "softmax_focal_loss", "--map", "alpha=weight", "--set", "gamma=2",
+                      "--set", "alpha=[0.2,0.3,0.5]"),
     "no gradient": ("detached", "--values-only"),
     "probabilities": ("probabilities", "--map", "logits=p", "--input", "probabilities", "--set", "alpha=none"),
     "numpy": ("numpy_loss", "--framework", "numpy", "--set", "alpha=none", "--gradient", "some_ports:numpy_slope"),
@@ -211,6 +278,24 @@ def test_a_port_is_checked_for_what_it_does(name: str, capsys: pytest.CaptureFix
     layers = ("--layer", "values") if name == "probabilities" else FEW
     assert check(f"some_ports:{port}", *SIGMOID, *options, *layers) == 0
     assert "PASS" in capsys.readouterr().out
+
+
+WRONG = {
+    "zeroes": ("values", "the loss changes its targets in place"),
+    "unmasked": ("options", "masked elements must be 0 whatever their logits are"),
+    "deaf": ("values", "your gamma has no effect: the loss has γ = 2 whatever is passed"),
+    "weighted_mean": ("options", "mean divides by 6 here"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+@pytest.mark.usefixtures("ports")
+def test_a_port_that_misuses_its_arguments_fails(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    layer, says = WRONG[name]
+    function = "softmax_focal_loss" if name == "weighted_mean" else "sigmoid_focal_loss"
+    code = check(f"some_ports:{name}", "--as", function, "--framework", "torch", "--layer", layer)
+    out, err = capsys.readouterr()
+    assert (code, says in " ".join((out + err).split())) == (2 if name == "zeroes" else 1, True), out + err
 
 
 @pytest.mark.usefixtures("ports")

@@ -16,7 +16,8 @@ from .checker.check import first_contact, layer
 from .checker.contract import RECORDS
 from .checker.frameworks import load
 from .checker.page import render
-from .checker.python_port import PythonPort, bind
+from .checker.python_port import PythonPort
+from .checker.signature import bind
 from .checker.subject import Plan
 
 QUIET = ("gpu", "quic", "sync", "background-networking", "component-update")

@@ -10,17 +10,18 @@ from rich.table import Table
 
 from ..problems import Problem
 from ..tolerances import DTYPES
-from . import truth
+from .build import numbers
 from .judge import compared
 from .subject import GRADIENT, SECOND, VALUE, BadPortError, Plan, PortError
 
 NAMES = {VALUE: "loss", GRADIENT: "gradient", SECOND: "second"}
+KEYS = ("logits", "targets", "gamma", "alpha")
 
 
 def show_point(subject: Any, text: str, console: Console) -> bool:
     """A row per order of derivatives; whether all of them are within what is allowed."""
     plan = subject.plan
-    problem = _problem(plan, text)
+    problem = problem_of(plan, text)
     table = Table("at this point", "got", "truth", "error", "allowed", title=f"{subject.title}, {plan.dtype}")
     good = True
     for order in subject.orders:
@@ -32,38 +33,78 @@ def show_point(subject: Any, text: str, console: Console) -> bool:
             continue
         for finding in found:
             column = f" {finding.point['class']}" if "class" in finding.point else ""
-            numbers = (repr(finding.got), finding.truth, f"{finding.error:.3g} eps", f"{finding.allowed:g} eps")
-            table.add_row(f"{NAMES[order]}{column}", *numbers)
+            cells = (repr(finding.got), finding.truth, f"{finding.error:.3g} eps", f"{finding.allowed:g} eps")
+            table.add_row(f"{NAMES[order]}{column}", *cells)
             good = good and finding.error <= finding.allowed
     console.print(table)
     return good
 
 
-def _problem(plan: Plan, text: str) -> Problem:
+def problem_of(plan: Plan, text: str) -> Problem:
     """A problem of one sample, from a point as reports give it."""
-    try:
-        point = {name: _number(x) for name, x in json.loads(text).items()}
-        logits, targets = np.atleast_1d(point.pop("logits")), point.pop("targets")
-        gamma = point.pop("gamma")
-    except (json.JSONDecodeError, AttributeError, KeyError, ValueError):
-        example = '{"logits": 20.0, "targets": 1, "gamma": 2.0, "alpha": 0.25}'
-        raise BadPortError(f"--at {text!r} is no point; write JSON such as {example}") from None
-    soft = isinstance(targets, list | float)
-    points = [*logits.tolist(), *(np.atleast_1d(targets).tolist() if soft else [])]
-    names = ["logits"] if not plan.record.classes else [f"logits{c}" for c in range(len(logits))]
+    point = _point(plan, text)
+    logits = point["logits"] if plan.record.classes else [point["logits"]]
+    soft = isinstance(point["targets"], list | float)
+    targets = np.atleast_1d(point["targets"]).tolist() if soft else []
+    names = [f"logits{c}" for c in range(len(logits))] if plan.record.classes else ["logits"]
     if soft:
-        names += ["targets"] if not plan.record.classes else [f"targets{c}" for c in range(len(logits))]
-    alpha = {} if plan.record.classes and point.get("alpha") is None else {"alpha": point.get("alpha")}
-    rounded = np.array([points]).astype(DTYPES[plan.dtype]).astype(float)
-    ids = None if soft else np.array([targets])
-    problem = Problem(plan.record.name, plan.dtype, tuple(names), rounded, ids, {"gamma": gamma} | alpha)
-    if not all(math.isfinite(x) for x in points):
-        raise BadPortError("--at needs finite logits; see --layer 'special values' for the infinite ones")
-    truth.jets(problem, plan)
-    return problem
+        names += [f"targets{c}" for c in range(len(logits))] if plan.record.classes else ["targets"]
+    with np.errstate(over="ignore"):
+        rounded = np.array([[*logits, *targets]]).astype(DTYPES[plan.dtype]).astype(float)
+    _require(bool(np.isfinite(rounded).all()), "logits", f"finite in {plan.dtype}; see --layer 'special values'")
+    constants = {"gamma": point["gamma"]}
+    if not plan.record.classes or point["alpha"] is not None:
+        constants["alpha"] = point["alpha"]
+    ids = None if soft else np.array([point["targets"]])
+    return Problem(plan.record.name, plan.dtype, tuple(names), rounded, ids, constants)
 
 
-def _number(x: Any) -> Any:
-    if isinstance(x, list):
-        return [_number(item) for item in x]
-    return float(x) if isinstance(x, str) else x
+def _point(plan: Plan, text: str) -> dict[str, Any]:
+    """The point with each of its values in the contract's domain."""
+    try:
+        point = json.loads(text)
+        _require(isinstance(point, dict), "the point", "an object")
+    except (json.JSONDecodeError, RecursionError):
+        raise BadPortError(f"--at {text!r} is no point; write JSON such as {_example(plan)}") from None
+    for name in point:
+        _require(name in KEYS, name, f"one of {', '.join(KEYS)}")
+    for name in ("logits", "targets", "gamma"):
+        _require(name in point, name, f"there, e.g. {_example(plan)}")
+    numbers(plan.record, {"gamma": point["gamma"], "alpha": point.get("alpha")})
+    _require(plan.fixed.get("gamma", point["gamma"]) == point["gamma"], "gamma", "that of --set gamma")
+    if plan.record.classes:
+        _classes(point)
+    else:
+        _require(_is_number(point["logits"]), "logits", "a number")
+        _require(_is_number(point["targets"]) and 0 <= point["targets"] <= 1, "targets", "a number in [0, 1]")
+        hard = isinstance(point["targets"], int)
+        point["targets"] = point["targets"] if hard else float(point["targets"])
+    return {"alpha": None} | point | {"gamma": float(point["gamma"])}
+
+
+def _classes(point: dict[str, Any]) -> None:
+    logits, targets, alpha = point["logits"], point["targets"], point.get("alpha")
+    _require(isinstance(logits, list) and bool(logits) and all(map(_is_number, logits)), "logits", "a list of numbers")
+    if isinstance(targets, list):
+        fits = len(targets) == len(logits) and all(_is_number(y) and 0 <= y <= 1 for y in targets)
+        _require(fits, "targets", "one probability per class")
+        point["targets"] = [float(y) for y in targets]
+    else:
+        inside = isinstance(targets, int) and not isinstance(targets, bool) and 0 <= targets < len(logits)
+        _require(inside, "targets", f"a class id from 0 to {len(logits) - 1}, or one probability per class")
+    _require(alpha is None or len(alpha) == len(logits), "alpha", "one weight per class")
+
+
+def _is_number(x: Any) -> bool:
+    return isinstance(x, int | float) and not isinstance(x, bool) and math.isfinite(x)
+
+
+def _require(holds: bool, name: str, expected: str) -> None:
+    if not holds:
+        raise BadPortError(f"--at: {name} has to be {expected}")
+
+
+def _example(plan: Plan) -> str:
+    if plan.record.classes:
+        return '{"logits": [20.0, 0.0, 1.0], "targets": 0, "gamma": 2.0}'
+    return '{"logits": 20.0, "targets": 1, "gamma": 2.0, "alpha": 0.25}'

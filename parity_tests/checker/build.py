@@ -10,7 +10,8 @@ from typing import Any
 from .check import first_contact
 from .contract import ALIASES, DTYPES, RECORDS, Record
 from .frameworks import FRAMEWORKS, load
-from .python_port import PythonPort, bind, locate
+from .python_port import PythonPort, locate
+from .signature import bind
 from .subject import BadPortError, Plan
 
 
@@ -46,11 +47,16 @@ def plan_of(options: Options, dtype: str) -> Plan:
     for convention, choice in conventions.items():
         _known(f"choice of {convention}", [choice], tuple(record.conventions[convention].choices))
     _known("setting", options.fixed, (*record.settings, "beta"))
+    weights = options.fixed.get("alpha")
+    if record.classes and isinstance(weights, list) and len(weights) < 3:
+        raise BadPortError("alpha of a softmax is judged with 3 classes: --set alpha=[0.2,0.3,0.5]")
     _known("argument", options.renamed, tuple(argument.name for argument in record.arguments))
     _known("dtype", [dtype], DTYPES)
+    if options.framework:
+        _known("framework", [options.framework], tuple(FRAMEWORKS))
     if options.probabilities and record.classes:
         raise BadPortError("probabilities are for the sigmoid loss; those of a softmax do not determine its logits")
-    return Plan(record, dtype, _numbers(record, options.fixed), conventions, options.probabilities)
+    return Plan(record, dtype, numbers(record, options.fixed), conventions, options.probabilities)
 
 
 def _known(kind: str, given: Any, known: tuple[str, ...]) -> None:
@@ -59,12 +65,12 @@ def _known(kind: str, given: Any, known: tuple[str, ...]) -> None:
             raise BadPortError(f"there is no {kind} {name!r}; known are {', '.join(known)}")
 
 
-def _numbers(record: Record, fixed: Mapping[str, Any]) -> dict[str, Any]:
+def numbers(record: Record, fixed: Mapping[str, Any]) -> dict[str, Any]:
     """γ and β are numbers of at least 0, α is None, a number in [0, 1], or one weight per class of a softmax."""
     values = dict(fixed)
     for name in {"gamma", "beta"} & values.keys():
         if isinstance(values[name], bool) or not isinstance(values[name], int | float) or not 0 <= values[name] < 1e3:
-            raise BadPortError(f"{name} has to be a number of at least 0, not {values[name]!r}")
+            raise BadPortError(f"{name} has to be a number of at least 0 and below 1000, not {values[name]!r}")
         values[name] = float(values[name])
     if values.get("alpha") is not None:
         values["alpha"] = _alpha(record, values["alpha"])
@@ -75,8 +81,10 @@ def _alpha(record: Record, alpha: Any) -> Any:
     numbers = alpha if isinstance(alpha, list) else [alpha]
     real = all(isinstance(x, int | float) and not isinstance(x, bool) and x >= 0 for x in numbers)
     if record.classes:
-        if not isinstance(alpha, list) or len(alpha) < 3 or not real:
-            raise BadPortError(f"alpha of a softmax is a list of at least 3 weights, e.g. [0.2,0.3,0.5], not {alpha!r}")
+        if not isinstance(alpha, list) or not alpha or not real:
+            raise BadPortError(
+                f"alpha of a softmax is none or a list of one weight per class, e.g. [0.2,0.3,0.5], not {alpha!r}"
+            )
         return [float(x) for x in alpha]
     if isinstance(alpha, list) or not real or alpha > 1:
         raise BadPortError(f"alpha has to be none or a number in [0, 1], not {alpha!r}")
@@ -91,7 +99,11 @@ def build(options: Options, dtype: str = "float32") -> PythonPort:
     port = PythonPort(options.title, target, framework, plan, extra=options.extra, values_only=options.values_only)
     if options.gradient:
         port = replace(port, slope=locate(options.gradient))
-    return first_contact(bind(port, options.renamed))
+    port = bind(port, options.renamed)
+    for name in options.fixed:
+        if name not in ("alpha", "gamma", "beta") and not port.takes(name):
+            raise BadPortError(f"{options.title} takes no {name}, so that --set {name} has no effect; leave it out")
+    return first_contact(port)
 
 
 def _framework(options: Options, target: Any) -> Any:

@@ -29,7 +29,7 @@ def check(arguments: argparse.Namespace) -> int:
     found, console = [], Console()
     for dtype in arguments.dtype or ["float32"]:
         with subject_of(arguments, dtype) as subject:
-            if arguments.at:
+            if arguments.at is not None:
                 from .at import show_point
 
                 found.append(show_point(subject, arguments.at, console))
@@ -39,7 +39,7 @@ def check(arguments: argparse.Namespace) -> int:
             maps = _maps(subject, arguments)
         found.append(report.passed)
         _keep(arguments, report, maps)
-    if not arguments.at:
+    if arguments.at is None:
         _write(arguments)
     return 0 if all(found) else 1
 
@@ -52,10 +52,22 @@ def _consistent(arguments: argparse.Namespace) -> None:
         given |= {"--values-only": arguments.values_only, "--framework": arguments.framework}
         if useless := [option for option, value in given.items() if value]:
             raise BadPortError(f"{useless[0]} is for Python; a program says what it takes and gives (docs/protocol.md)")
+    for path in filter(None, (arguments.json, arguments.junit, arguments.html, arguments.badge)):
+        _writable(Path(path))
     for layer in arguments.layer or ():
         if layer not in LAYERS:
             raise BadPortError(f"there is no layer {layer!r}; they are {', '.join(LAYERS)}")
     arguments.kept = []
+
+
+def _writable(path: Path) -> None:
+    """Find out before the check whether its report has a place."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_dir():
+            raise IsADirectoryError(0, "it is a folder")
+    except OSError as error:
+        raise BadPortError(f"cannot write {path}: {error.strerror}; name a file in a folder of yours") from None
 
 
 def options_of(arguments: argparse.Namespace) -> Options:

@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from importlib import import_module
+from importlib import import_module, metadata
 from typing import NoReturn
 
 EPILOG = """exit code: 0 everything passes, 1 something fails, 2 it could not be judged (one line says why)"""
@@ -23,8 +23,17 @@ class Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
 
 
+class Version(argparse.Action):
+    """Reads the versions when they are asked for."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
+        contract = import_module("parity_tests.checker.contract").VERSION
+        parser.exit(0, f"focal-parity {metadata.version('focal-parity')}, contract {contract}\n")
+
+
 def parser() -> Parser:
     top = Parser(prog="focal-parity", description="Is your focal loss right?", epilog=EPILOG)
+    top.add_argument("--version", action=Version, nargs=0, help="the versions of the package and of the contract")
     commands = top.add_subparsers(dest="name", required=True, metavar="COMMAND")
     _check(commands.add_parser("check", help="judge a port, layer by layer", epilog=EPILOG))
     vectors = commands.add_parser("vectors", help="write the golden vectors as files")
@@ -100,6 +109,17 @@ def _run(module: str, function: str, arguments: object) -> int:
         return int(command(arguments))
     except BadPortError as error:
         print(f"focal-parity: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("focal-parity: interrupted", file=sys.stderr)
+        return 130
+    except OSError as error:
+        print(f"focal-parity: cannot write or read {error.filename or 'a file'}: {error.strerror}", file=sys.stderr)
+        return 2
+    except Exception as error:
+        text = (str(error).splitlines() or [""])[0]
+        says = f"{type(error).__name__}: {text}; that is a fault of focal-parity, please report it with this command"
+        print(f"focal-parity: {says}", file=sys.stderr)
         return 2
 
 

@@ -125,7 +125,7 @@ def _answers(path: str) -> Iterator[tuple[int, dict[str, Any]]]:
 
 
 def _answer(path: str, number: int, line: str) -> dict[str, Any]:
-    with contextlib.suppress(json.JSONDecodeError, KeyError, TypeError):
+    with contextlib.suppress(ValueError, KeyError, TypeError, RecursionError):
         answer = json.loads(line)
         if isinstance(answer["id"], str) and isinstance(answer["results"], dict):
             return answer
@@ -166,5 +166,5 @@ def _judge(path: str, number: int, name: str, key: str, text: Any) -> tuple[str,
 def _number(path: str, number: int, text: Any) -> float:
     try:
         return float.fromhex(text) if isinstance(text, str) else float(text)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise BadPortError(f"{path}, line {number}: {text!r} is no number; write hex floats such as 0x1.8p-3") from None

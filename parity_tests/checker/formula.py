@@ -23,6 +23,7 @@ ALPHA_SAYS = {
     "both": "your alpha is a common factor of both classes",
     "ignored": "your alpha has no effect",
     "doubled_negatives": "your negatives count twice, 2·(1 − α), as soon as there is an α",
+    "squared": "your alpha is applied twice",
     "negative_only": "your alpha weights class 0 alone, by 1 − α; class 1 has weight 1",
 }
 FORM_SAYS = {
@@ -73,6 +74,8 @@ def diagnose(evidence: Evidence) -> Iterator[Diagnosis]:
     plan = evidence.plan
     answers = _answers(evidence)
     own = (plan.convention("alpha"), plan.convention("form"))
+    # An error of the port is a finding of its layer, and says nothing of its formula.
+    answers = {setting: got for setting, got in answers.items() if got is not None}
     wrong = [setting for setting in answers if not _fits(evidence, answers, *own, setting)]
     if wrong:
         found = _explain(evidence, answers, own, list(answers))
@@ -93,7 +96,7 @@ def _answers(evidence: Evidence) -> dict[Setting, np.ndarray | None]:
 def _fits(evidence: Evidence, answers: Any, alpha_rule: str, form: str, setting: Setting) -> bool:
     gamma, alpha = setting
     if form == "FL*" and not gamma:
-        return True
+        return answers[setting] is not None
     beta = evidence.plan.fixed.get("beta", 0.0)
     return evidence.agrees(answers[setting], predicted(alpha_rule, form, gamma, alpha, beta))
 
@@ -115,7 +118,9 @@ def _partly(evidence: Evidence, answers: Any, own: tuple[str, str], wrong: list[
         yield Diagnosis("alpha_sentinel", "alpha=None is applied as the number −1: class 1 gets −1, class 0 gets 2")
     if not (rest := [setting for setting in wrong if setting not in sentinel]):
         return
-    if found := _explain(evidence, answers, own, rest):
+    if fixed := _deaf(answers):
+        yield Diagnosis("gamma_fixed", f"your gamma has no effect: the loss has γ = {fixed:g} whatever is passed")
+    elif found := _explain(evidence, answers, own, rest):
         where = ", ".join(f"γ = {g:g}" for g in dict.fromkeys(g for g, _ in rest))
         yield from (Diagnosis(name, f"{says}; only for {where}") for name, says in found)
     elif factor := _factor(evidence, answers, own, rest):
@@ -123,6 +128,16 @@ def _partly(evidence: Evidence, answers: Any, own: tuple[str, str], wrong: list[
     else:
         gamma, alpha = rest[0]
         yield Diagnosis("unknown", f"your loss is none of the known formulas at γ = {gamma:g}, α = {alpha}")
+
+
+def _deaf(answers: Any) -> float | None:
+    """2, if the losses for γ = 2 are those for every γ."""
+    groups: dict[Any, dict[float, Any]] = {}
+    for (gamma, alpha), got in answers.items():
+        groups.setdefault(alpha, {})[gamma] = got
+    with_2 = [found for found in groups.values() if 2.0 in found and len(found) > 1]
+    same = all(np.array_equal(got, found[2.0]) for found in with_2 for got in found.values())
+    return 2.0 if same and with_2 else None
 
 
 def _is_sentinel(evidence: Evidence, answers: Any, form: str, gamma: float) -> bool:

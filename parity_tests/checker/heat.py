@@ -17,7 +17,8 @@ from ..problems import Problem
 from ..tolerances import allowed
 from .frameworks import load
 from .judge import Finding, compared
-from .python_port import PythonPort, bind, locate
+from .python_port import PythonPort, locate
+from .signature import bind
 from .subject import GRADIENT, VALUE, BadPortError, Plan, PortError, Subject
 
 # Finer where the loss bends, and around 17, where 1 − p is gone in float32. All are numbers of every dtype.

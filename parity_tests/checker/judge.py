@@ -62,6 +62,9 @@ def verdict(layer: str, findings: Iterable[Finding], failed: list[PortError], op
     if worst is None:
         return Row(layer, FAIL if broken else NOT_OFFERED, note="; ".join(notes))
     note = "; ".join([worst.said, *notes] if worst.said and wrong else notes)
+    if broken and not wrong:
+        # An error of the port: the numbers that it did give are right.
+        return Row(layer, FAIL, worst.error, worst.allowed, count, note=note)
     shown = {
         "got": worst.got if isinstance(worst.got, str) else repr(worst.got),
         "truth": worst.truth,

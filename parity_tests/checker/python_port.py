@@ -5,21 +5,16 @@ import inspect
 import os
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from ..problems import Problem
 from ..tolerances import DTYPES
-from .contract import REQUIRED
 from .frameworks import Framework
+from .signature import call_names
 from .subject import GRADIENT, SECOND, VALUE, BadPortError, Plan, PortError, RefusedError, along, columns
-
-# What the two arrays are called elsewhere; the order of the two is not the same everywhere.
-LOGITS = ("logits", "inputs", "input", "y_pred", "pred", "preds", "predictions", "output", "x")
-TARGETS = ("targets", "target", "labels", "label", "y_true", "gt", "y")
-WITH_THE_CALL = ("logits", "targets", "where", "weight")
 
 
 def locate(path: str) -> Any:
@@ -31,7 +26,8 @@ def locate(path: str) -> Any:
         sys.path.insert(0, os.getcwd())
     try:
         found = importlib.import_module(module_name)
-    except Exception as error:
+    except BaseException as error:
+        stop(error)
         advice = f"start where `import {module_name}` works, or install it"
         raise BadPortError(f"cannot import {module_name}: {first_line(error)}; {advice}") from None
     for name in attribute.split("."):
@@ -44,8 +40,17 @@ def locate(path: str) -> Any:
     return found
 
 
+def stop(error: BaseException) -> None:
+    """A port may raise what it likes, but Ctrl-C is the user's."""
+    if isinstance(error, KeyboardInterrupt):
+        raise error
+
+
 def first_line(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
+    try:
+        lines = str(error).strip().splitlines()
+    except Exception:
+        lines = []
     return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
 
 
@@ -83,7 +88,10 @@ class PythonPort:
                 result = self.framework.gradient(lambda z: self._loss(z, arguments), logits)
             else:
                 result = self.framework.value(lambda z: self._loss(z, arguments), logits)
-        except Exception as error:
+        except PortError:
+            raise
+        except BaseException as error:
+            stop(error)
             raise RefusedError(first_line(error)) from error
         return result
 
@@ -91,16 +99,27 @@ class PythonPort:
         """Give the port what it takes under its own names, and leave out what it lacks."""
         given = {name: self._convert(x) for name, x in arguments.items() if name in self.names}
         fixed = {name: self._convert(x) for name, x in self.plan.fixed.items() if name in self.names}
-        theirs = {self.names[name]: x for name, x in (given | fixed | {"logits": logits}).items()}
-        target = target or self.target
+        ours = given | fixed | {"logits": logits}
+        before = {name: np.array(self.framework.numpy(x)) for name, x in ours.items() if self._mutable(x)}
+        result = self._result(target or self.target, {self.names[name]: x for name, x in ours.items()})
+        for name, x in before.items():
+            if not np.array_equal(self.framework.numpy(ours[name]), x, equal_nan=x.dtype.kind != "b"):
+                raise PortError(f"the loss changes its {name} in place")
+        return result
+
+    def _mutable(self, x: Any) -> bool:
+        return self.framework.name in ("numpy", "torch") and hasattr(x, "shape") and not _is_half(x)
+
+    def _result(self, target: Callable[..., Any], theirs: dict[str, Any]) -> Any:
         if not inspect.isclass(target):
             return target(**theirs, **self.extra)
-        inner = [self.names[name] for name in WITH_THE_CALL if self.names.get(name) in theirs]
-        settings = {name: x for name, x in theirs.items() if name not in inner}
+        settings = {name: x for name, x in theirs.items() if name not in call_names(target)}
         instance: Any = target(**settings, **self.extra)
-        return instance(**{name: theirs[name] for name in inner})
+        return instance(**{name: x for name, x in theirs.items() if name not in settings})
 
     def _convert(self, x: Any) -> Any:
+        if isinstance(x, list):
+            x = np.array(x, DTYPES[self.plan.dtype])
         return self.framework.array(x) if isinstance(x, np.ndarray) else x
 
     def answer(self, problem: Problem, order: int) -> np.ndarray:
@@ -125,7 +144,8 @@ class PythonPort:
         direction = np.broadcast_to(arguments["along"], logits[:1].shape).astype(logits.dtype)
         try:
             return self.framework.rows(loss, logits, arguments["targets"], 0 if self.slope else order, direction)
-        except Exception as error:
+        except BaseException as error:
+            stop(error)
             raise RefusedError(first_line(error)) from error
 
     def arguments(self, problem: Problem, logits: np.ndarray) -> dict[str, Any]:
@@ -141,49 +161,5 @@ class PythonPort:
         return arrays | axis | {"reduction": "none", "along": along(problem)}
 
 
-def bind(port: PythonPort, renamed: Mapping[str, str]) -> PythonPort:
-    """Find out which arguments the port takes, from its signature and from what the user says."""
-    parameters = _parameters(port.target)
-    record, names = port.plan.record, {}
-    for theirs in renamed.values():
-        if theirs not in parameters and not _swallows(port.target):
-            raise BadPortError(f"{port.title} has no argument {theirs!r}; it has {', '.join(parameters)}")
-    free = [name for name in parameters if name not in renamed.values()]
-    for argument in record.arguments:
-        known = {"logits": LOGITS, "targets": TARGETS}.get(argument.name, (argument.name,))
-        candidates = [x for x in known if x in free]
-        if argument.name in renamed:
-            names[argument.name] = renamed[argument.name]
-        elif candidates:
-            names[argument.name] = candidates[0]
-    if missing := [name for name in ("logits", "targets") if name not in names]:
-        raise BadPortError(
-            f"cannot tell which argument of {port.title} is {missing[0]} among {', '.join(parameters) or 'none'}; "
-            f"say it by --map {missing[0]}=THEIRS"
-        )
-    for argument in record.arguments:
-        if argument.essential and argument.name not in names and argument.name not in port.plan.fixed:
-            value = "none" if argument.default is REQUIRED else argument.default
-            raise BadPortError(
-                f"{port.title} takes no {argument.name}; say which value it has, e.g. --set {argument.name}={value}, "
-                f"or what it is called, --map {argument.name}=THEIRS"
-            )
-    return replace(port, names=names)
-
-
-def _parameters(target: Callable[..., Any]) -> list[str]:
-    """The names that a function takes, or a class in its settings and its call."""
-    functions = [target]
-    if inspect.isclass(target):
-        method = getattr(target, "forward", target.__call__)
-        functions = [target.__init__, method]
-    try:
-        found = [name for function in functions for name in inspect.signature(function).parameters]
-    except (TypeError, ValueError):
-        raise BadPortError("the port has no signature that Python can read; wrap it in a function") from None
-    return [name for name in found if name not in ("self", "args", "kwargs")]
-
-
-def _swallows(target: Callable[..., Any]) -> bool:
-    kinds = {parameter.kind for parameter in inspect.signature(target).parameters.values()}
-    return inspect.Parameter.VAR_KEYWORD in kinds
+def _is_half(x: Any) -> bool:
+    return "16" in str(x.dtype)

@@ -36,6 +36,7 @@ ALPHA: dict[str, Callable[[Real, Real], Real]] = {
     "both": lambda y, a: a,
     "ignored": lambda y, a: mpmath.mpf(1),
     "doubled_negatives": lambda y, a: y * a + (1 - y) * 2 * (1 - a),
+    "squared": lambda y, a: (y * a + (1 - y) * (1 - a)) ** 2,
     "negative_only": lambda y, a: y + (1 - y) * (1 - a),
 }
 

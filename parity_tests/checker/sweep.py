@@ -113,7 +113,7 @@ def first_contact(settings: Settings) -> None:
     locate(settings.target)
     try:
         got = sweep_blocks.evaluate(settings, settings.gammas[0])(logits, labels)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise BadPortError(
             f"{settings.target} raised {first_line(error)}; it was called as loss(logits, targets, alpha=0.25, "
             f"gamma={settings.gammas[0]:g}) with {settings.framework} arrays of float32 and {settings.labels}"

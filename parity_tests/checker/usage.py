@@ -9,8 +9,8 @@ import numpy as np
 from ..tolerances import EPS
 from .evidence import Diagnosis, Evidence
 from .judge import FAIL, verdict
-from .options import reductions
 from .python_port import PythonPort
+from .reductions import reductions
 from .subject import PortError
 
 MEAN_SAYS = {

@@ -20,8 +20,9 @@ def read(path: str) -> list[tuple[str, str]]:
     """The pairs of dtype ("" for every one) and layer."""
     try:
         lines = Path(path).read_text(encoding="utf-8").splitlines()
-    except OSError as error:
-        raise BadPortError(f"cannot read the expected failures in {path}: {error.strerror}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not text"
+        raise BadPortError(f"cannot read the expected failures in {path}: {reason}") from None
     return [_entry(path, number, line) for number, line in enumerate(lines, 1) if line.partition("#")[0].strip()]
 
 
