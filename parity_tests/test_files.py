@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+import re
 from pathlib import Path
 
 import numpy as np
@@ -61,6 +62,12 @@ def test_the_truth_scores_well(answers: Path, capsys: pytest.CaptureFixture[str]
     out = capsys.readouterr().out
     assert out.count("PASS") == 2
     assert "320" in out
+
+
+def test_the_line_of_the_page_is_right(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[1] / "docs" / "parity.md").read_text()
+    (tmp_path / "results.jsonl").write_text(re.findall(r"`({\"id\".*?}})`", page.replace("\n", " "))[0] + "\n")
+    assert main(["score", str(tmp_path / "results.jsonl")]) == 0
 
 
 def test_one_wrong_answer_is_found(answers: Path, capsys: pytest.CaptureFixture[str]) -> None:
