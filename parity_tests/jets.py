@@ -16,6 +16,7 @@ Real = Any  # an mpf; mpmath has no types
 
 
 class Term(NamedTuple):
+    # A term adds and multiplies as a number, not as the tuple that it is to the type checker.
     value: Real
     scale: Real
 

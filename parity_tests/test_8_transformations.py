@@ -128,6 +128,7 @@ def test_torch_transformations(name: str) -> None:
     hessian = torch.func.hessian(loss)(z)
     same(torch.func.jacrev(torch.func.jacrev(loss))(z), hessian)
     same(torch.func.jacrev(torch.func.jacfwd(loss))(z), hessian)
+    # PyTorch would give zeros here, without a word (pytorch/pytorch#197867).
     with pytest.raises(NotImplementedError, match="cannot nest forward mode"):
         torch.func.jacfwd(torch.func.jacfwd(loss))(z)
     same(torch.autograd.functional.hessian(loss, z), hessian)

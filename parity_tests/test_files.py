@@ -89,8 +89,8 @@ def test_one_wrong_answer_is_found(answers: Path, capsys: pytest.CaptureFixture[
         ("not json", "line 1 is no answer; write "),
         ('{"id": 3, "results": {}}', "line 1 is no answer; write "),
         ('{"id": "hinge/3", "results": {"loss": "0x1p+0"}}', "line 1: there is no vector 'hinge/3'"),
-        ('{"id": "%s/3", "results": {"beta": "0x1p+0"}}' % FILE, "line 1: 'beta' is no derivative of"),  # noqa: UP031
-        ('{"id": "%s/3", "results": {"loss": "one"}}' % FILE, "line 1: 'one' is no number; write hex floats"),  # noqa: UP031
+        (f'{{"id": "{FILE}/3", "results": {{"beta": "0x1p+0"}}}}', "line 1: 'beta' is no derivative of"),
+        (f'{{"id": "{FILE}/3", "results": {{"loss": "one"}}}}', "line 1: 'one' is no number; write hex floats"),
         ("", "has no results to score"),
     ],
 )

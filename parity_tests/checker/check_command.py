@@ -19,7 +19,7 @@ from .check import check as judge
 from .diagnose import diagnose
 from .judge import FAIL
 from .process_port import ProcessPort
-from .subject import BadPortError, Subject
+from .subject import BadPortError
 from .xfails import apply, read
 
 
@@ -107,13 +107,13 @@ def _judge(subject: Any, layers: list[str] | None, expected: list[tuple[str, str
     return report
 
 
-def _maps(subject: Subject, arguments: argparse.Namespace) -> Any:
+def _maps(subject: Any, arguments: argparse.Namespace) -> Any:
     """Heat maps are for the page alone."""
     if not arguments.html:
         return None
     from .heat import maps
 
-    return maps(subject, subject.plan)  # type: ignore[attr-defined]
+    return maps(subject, subject.plan)
 
 
 def _keep(arguments: argparse.Namespace, report: Report, maps: Any) -> None:

@@ -1,0 +1,126 @@
+"""Ports that the tests of the command judge from a folder of their own: right, wrong, and none at all."""
+
+import numpy as np
+import torch
+from torch.nn.functional import binary_cross_entropy_with_logits
+
+import focal_torch
+
+NUMBER = 3
+
+
+def formula(inputs, targets, alpha: float = 0.25, gamma: float = 2, reduction="none"):
+    p = torch.sigmoid(inputs)
+    bce = binary_cross_entropy_with_logits(inputs, targets, reduction="none")
+    p_t = p * targets + (1 - p) * (1 - targets)
+    loss = (alpha * targets + (1 - alpha) * (1 - targets)) * bce * (1 - p_t) ** gamma
+    return {"none": loss, "mean": loss.mean(), "sum": loss.sum()}[reduction]
+
+
+def fixed(scores, truth):
+    return focal_torch.sigmoid_focal_loss(scores, truth, alpha=0.5, gamma=1.5)
+
+
+def renamed(scores, truth, focusing, balance):
+    return focal_torch.sigmoid_focal_loss(scores, truth, alpha=balance, gamma=focusing)
+
+
+def extra(logits, targets, gamma, alpha, from_logits):
+    assert from_logits is True
+    return focal_torch.sigmoid_focal_loss(logits, targets, alpha=alpha, gamma=gamma)
+
+
+def mean(logits, targets, gamma, alpha):
+    return focal_torch.sigmoid_focal_loss(logits, targets, alpha=alpha, gamma=gamma, reduction="mean")
+
+
+def detached(logits, targets, gamma, alpha):
+    return focal_torch.sigmoid_focal_loss(logits, targets, alpha=alpha, gamma=gamma).detach()
+
+
+def probabilities(p, targets, gamma):
+    one, zero = -torch.log(p) * (1 - p) ** gamma, -torch.log1p(-p) * p**gamma
+    one = torch.where(p > 0.5, -torch.log1p(p - 1) * (1 - p) ** gamma, one)
+    return torch.where(targets == 1, one, zero)
+
+
+def numpy_loss(logits, targets, gamma):
+    u = np.where(targets == 1, logits, -logits)
+    tail = np.exp(-np.abs(u))
+    q = np.where(u >= 0, tail, 1) / (1 + tail)
+    return (q**gamma * (np.maximum(-u, 0) + np.log1p(tail))).astype(logits.dtype)
+
+
+def numpy_slope(logits, targets, gamma):
+    u = np.where(targets == 1, logits, -logits)
+    tail = np.exp(-np.abs(u))
+    p, q = np.where(u >= 0, 1, tail) / (1 + tail), np.where(u >= 0, tail, 1) / (1 + tail)
+    s = np.maximum(-u, 0) + np.log1p(tail)
+    slope = -(q**gamma) * (gamma * p * np.where(p == 0, 0, s) + q)
+    return (np.where(targets == 1, 1, -1) * slope).astype(logits.dtype)
+
+
+def raises(logits, targets, gamma, alpha):
+    raise RuntimeError("first line\nsecond line")
+
+
+def nothing_but_nan(logits, targets, gamma, alpha):
+    return logits * float("nan")
+
+
+def matrix(logits, targets, gamma, alpha):
+    return logits[:, None] * targets
+
+
+def double(logits, targets, gamma, alpha):
+    return logits.double()
+
+
+def integer(logits, targets, gamma, alpha):
+    return targets.long()
+
+
+def text(logits, targets, gamma, alpha):
+    return "loss"
+
+
+def none(logits, targets, gamma, alpha):
+    return None
+
+
+def leaves(logits, targets, gamma, alpha):
+    raise SystemExit(0)
+
+
+def zeroes(logits, targets, gamma, alpha):
+    loss = focal_torch.sigmoid_focal_loss(logits.clone(), targets.clone(), alpha=alpha, gamma=gamma)
+    targets.zero_()
+    return loss
+
+
+def unmasked(logits, targets, gamma, alpha, where=None):
+    loss = focal_torch.sigmoid_focal_loss(logits, targets, alpha=alpha, gamma=gamma)
+    return loss if where is None else loss * where
+
+
+def deaf(logits, targets, gamma, alpha):
+    return focal_torch.sigmoid_focal_loss(logits, targets, alpha=alpha)
+
+
+def weighted_mean(logits, targets, gamma, alpha=None, reduction="none"):
+    loss = focal_torch.softmax_focal_loss(logits, targets, alpha=alpha, gamma=gamma)
+    total = len(loss) if alpha is None else alpha[targets].sum()
+    return {"none": loss, "sum": loss.sum(), "mean": loss.sum() / total}[reduction]
+
+
+class WithWeights(torch.nn.Module):
+    def __init__(self, weight=None, gamma=2.0, reduction="mean"):
+        super().__init__()
+        self.settings = {"alpha": weight, "gamma": gamma, "reduction": reduction}
+
+    def forward(self, input, target):
+        return focal_torch.softmax_focal_loss(input, target, **self.settings)
+
+
+def no_arguments():
+    return 0
