@@ -36,7 +36,7 @@ def reductions(port: PythonPort, plan: Plan) -> Iterator[Finding]:
 
 
 def _divisors(plan: Plan, kept: np.ndarray, weights: np.ndarray, ids: np.ndarray) -> dict[str, float]:
-    means = {"kept": kept.sum(), "all": len(kept), "weights": (kept * weights).sum()}
+    means = {"kept": kept.sum(), "all": len(kept), "weights": (kept * weights).sum(), "nothing": 1}
     positives = kept.sum() if plan.record.classes else max(1, (kept & (ids == 1)).sum())
     return {"sum": 1.0, "mean": float(means[plan.convention("mean")]), "mean_positive": float(positives)}
 

@@ -1,4 +1,4 @@
-"""Faults beside the formula: shapes, masks, reductions and the precision of sums."""
+"""Faults beside the formula: shapes, options without effect, reductions and the precision of sums."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -6,17 +6,26 @@ from typing import Any
 
 import numpy as np
 
-from ..tolerances import EPS
+from ..tolerances import DTYPES, EPS
+from .batch import CLASS_WEIGHTS, KEPT, WEIGHTS, ask, call_of
 from .evidence import Diagnosis, Evidence
 from .judge import FAIL, verdict
 from .python_port import PythonPort
 from .reductions import reductions
-from .subject import PortError
+from .subject import Plan, PortError
 
 MEAN_SAYS = {
     "kept": "your mean divides by the elements that are kept",
     "all": "you average over ignored elements: mean divides by all of them",
     "weights": "your mean divides by the sum of the weights, so a common weight has no effect",
+    "nothing": "your mean is the sum: it divides by nothing",
+}
+OPTIONS: dict[str, Any] = {
+    "where": np.array(KEPT),
+    "weight": np.array(WEIGHTS),
+    "alpha": np.array(CLASS_WEIGHTS),
+    "ignore_index": 0,
+    "label_smoothing": 0.125,
 }
 
 
@@ -25,6 +34,10 @@ def diagnose(evidence: Evidence) -> Iterator[Diagnosis]:
     if not isinstance(port, PythonPort) or evidence.plan.probabilities:
         return
     yield from _broadcast(port)
+    if not port.one_by_one:
+        yield from _without_effect(evidence.plan, port)
+    if evidence.plan.record.classes:
+        yield from _mixes_rows(evidence)
     if port.takes("reduction"):
         yield from _mean(evidence, port)
         yield from _sum_precision(evidence, port)
@@ -44,6 +57,30 @@ def _broadcast(port: PythonPort) -> Iterator[Diagnosis]:
         yield Diagnosis("broadcast", "(N,) logits with (N, 1) targets are broadcast to (N, N)")
 
 
+def _without_effect(plan: Plan, port: PythonPort) -> Iterator[Diagnosis]:
+    """An option that the port takes, and that changes none of six losses."""
+    call = call_of(port, plan)
+    for name, x in OPTIONS.items():
+        if not port.takes(name) or name in plan.fixed or (name == "alpha" and not plan.record.classes):
+            continue
+        given = x.astype(DTYPES[plan.dtype]) if isinstance(x, np.ndarray) and x.dtype.kind == "f" else x
+        try:
+            without, having = ask(port, call), ask(port, call, **{name: given})
+        except PortError:
+            continue
+        if np.array_equal(without, having):
+            yield Diagnosis(f"{name}_ignored", f"your {name} has no effect")
+
+
+def _mixes_rows(evidence: Evidence) -> Iterator[Diagnosis]:
+    """The loss of a row, beside two different rows."""
+    row, other = (0.5, -1.0, 0.25), (2.0, 0.5, -0.75)
+    alike, mixed = (evidence.ask((row, x, x), [0, 1, 2], evidence.gammas[0], evidence.alpha) for x in (row, other))
+    if alike is not None and mixed is not None and not evidence.agrees(alike[:1], mixed[:1]):
+        says = "the loss of a row depends on the other rows: your softmax is over the wrong axis"
+        yield Diagnosis("mixes_rows", says)
+
+
 def _mean(evidence: Evidence, port: PythonPort) -> Iterator[Diagnosis]:
     """Which divisor the mean has, if not the declared one."""
     plan = evidence.plan
@@ -56,7 +93,7 @@ def _mean(evidence: Evidence, port: PythonPort) -> Iterator[Diagnosis]:
                 yield Diagnosis(f"mean_{choice}", says)
 
 
-def _row(port: PythonPort, plan: Any, option: Any) -> str:
+def _row(port: PythonPort, plan: Plan, option: Any) -> str:
     failed: list[PortError] = []
     try:
         return verdict("options", list(option(port, plan)), failed).status
