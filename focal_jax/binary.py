@@ -10,58 +10,108 @@ their limits.
 from typing import Any
 
 import jax.numpy as jnp
-from jax import Array
+from jax import Array, lax
 
-from .margin import focal, focal_per_gamma, focal_slope, power, sigmoid, softplus
-from .rules import FAR, closed_form, share, weighted
+from .margin import focal, focal_descent, focal_per_gamma, parts, power, sigmoid, softplus
+from .rules import closed_form, far, share, weighted
 
 
 @weighted(
-    lambda z, y, alpha, gamma: _sign(z, y) * alpha_t(z, y, alpha) * focal_slope(_sign(z, y) * z, gamma),
+    lambda z, y, alpha, gamma: (
+        _by_class(z, y, -_positive(alpha), _negative(alpha)) * focal_descent(_margin(z, y), gamma)
+    ),
     None,
-    lambda z, y, alpha, gamma: _sign(z, y) * focal(_sign(z, y) * z, gamma),
-    lambda z, y, alpha, gamma: alpha_t(z, y, alpha) * focal_per_gamma(_sign(z, y) * z, gamma),
+    lambda z, y, alpha, gamma: _by_class(z, y, 1.0, -1.0) * focal(_margin(z, y), gamma),
+    lambda z, y, alpha, gamma: (
+        _by_class(z, y, _positive(alpha), _negative(alpha)) * focal_per_gamma(_margin(z, y), gamma)
+    ),
 )
 def hard_focal(z: Array, y: Array, alpha: Any, gamma: Any) -> Array:
-    """α_t·f(±z; γ), equation (5), for boolean targets."""
-    return share(alpha_t(z, y, alpha), focal(_sign(z, y) * z, gamma))
-
-
-def _sign(z: Array, y: Array) -> Array:
-    return jnp.where(y, jnp.ones_like(z), -jnp.ones_like(z))
-
-
-def alpha_t(z: Array, y: Array, alpha: Any) -> Any:
-    """α for y = 1 and 1 − α for y = 0, linear between; None weights nothing."""
+    """α_t·f(±z; γ), equation (5), for targets of which any but 0 is class 1."""
+    loss = focal(_margin(z, y), gamma)
     if alpha is None:
-        return 1.0
-    if y.dtype != jnp.bool_:
-        return y * alpha + (1 - y) * (1 - alpha)
-    one, zero = (x if isinstance(x, Array) else jnp.full((), x, z.dtype) for x in (alpha, 1 - alpha))
-    return jnp.where(y, one, zero)
+        return loss
+    weight = _by_class(z, y, alpha, 1 - alpha)
+    return share(weight, loss) if isinstance(alpha, Array) or alpha in (0, 1) else weight * loss
+
+
+def _margin(z: Array, y: Array) -> Array:
+    return jnp.where(_is_one(y), z, -z)
+
+
+def _by_class(z: Array, y: Array, positive: Any, negative: Any) -> Array:
+    one, zero = (x if isinstance(x, Array) else jnp.full((), x, z.dtype) for x in (positive, negative))
+    return jnp.where(_is_one(y), one, zero)
+
+
+def _is_one(y: Array) -> Array:
+    return y if y.dtype == jnp.bool_ else y != 0
+
+
+def _positive(alpha: Any) -> Any:
+    return 1.0 if alpha is None else alpha
+
+
+def _negative(alpha: Any) -> Any:
+    return 1.0 if alpha is None else 1 - alpha
 
 
 @weighted(
-    lambda z, y, alpha, gamma: (
-        alpha_t(z, y, alpha)
-        * miss_power(z, y, gamma)
-        * (gamma * (1 - 2 * y) * overlap(z, y) * bce(z, y) + bce_slope(z, y))
-    ),
+    lambda z, y, alpha, gamma: alpha_t(y, alpha) * interpolated_slope(z, y, gamma),
     lambda z, y, alpha, gamma: (
         miss_power(z, y, gamma)
-        * (alpha_t(z, y, alpha) * (gamma * pull(z, y) - z) + (0 if alpha is None else 2 * alpha - 1) * bce(z, y))
+        * (alpha_t(y, alpha) * (gamma * pull(z, y) - z) + (0 if alpha is None else 2 * alpha - 1) * bce(z, y))
     ),
     lambda z, y, alpha, gamma: (2 * y - 1) * miss_power(z, y, gamma) * bce(z, y),
-    lambda z, y, alpha, gamma: alpha_t(z, y, alpha) * (miss_log(z, y) * bce(z, y) * miss_power(z, y, gamma)),
+    lambda z, y, alpha, gamma: alpha_t(y, alpha) * (miss_log(z, y) * bce(z, y) * miss_power(z, y, gamma)),
 )
 def interpolated_focal(z: Array, y: Array, alpha: Any, gamma: Any) -> Array:
     """α_t·m^γ·b: p_t and α_t are interpolated between their values at y = 0 and y = 1."""
-    return share(alpha_t(z, y, alpha), miss_power(z, y, gamma) * bce(z, y))
+    _, large, small, log, wrong = _sides(z, y)
+    loss = power(wrong * large + (1 - wrong) * small, gamma) * (share(wrong, jnp.abs(z)) + log)
+    return share(alpha_t(y, alpha), loss)
+
+
+@closed_form(
+    lambda z, y, gamma: (
+        gamma * (1 - 2 * y) * overlap(z, y) * interpolated_slope(z, y, gamma)
+        + miss_power(z, y, gamma)
+        * (
+            gamma
+            * (1 - 2 * y)
+            * overlap(z, y)
+            * (bce_slope(z, y) - (_lead(z) + (1 - 2 * y) * overlap(z, y)) * bce(z, y))
+            + sigmoid(z) * sigmoid(-z)
+        )
+    ),
+    lambda z, y, gamma: (
+        gamma * tilt(z, y) * interpolated_slope(z, y, gamma)
+        - miss_power(z, y, gamma)
+        * (gamma * overlap(z, y) * (2 * bce(z, y) + (1 - 2 * y) * (tilt(z, y) * bce(z, y) + z)) + 1)
+    ),
+    lambda z, y, gamma: (
+        miss_log(z, y) * interpolated_slope(z, y, gamma)
+        + miss_power(z, y, gamma) * (1 - 2 * y) * overlap(z, y) * bce(z, y)
+    ),
+)
+def interpolated_slope(z: Array, y: Array, gamma: Any) -> Array:
+    """m^γ·(γ·(1 − 2y)·(p·q / m)·b + p − y) = ∂(m^γ·b)/∂z."""
+    sign, large, small, log, wrong = _sides(z, y)
+    right_miss, wrong_miss = (1 - wrong) * small, wrong * large
+    m = right_miss + wrong_miss
+    pull = gamma * (2 * wrong - 1) * large * _quotient(small, m) * (wrong * jnp.abs(z) + log)
+    return sign * power(m, gamma) * (pull + (wrong_miss - right_miss))
+
+
+def _sides(z: Array, y: Array) -> tuple[Array, ...]:
+    """The sign of z, σ(|z|), σ(−|z|), log(1 + exp(−|z|)), and the share of the target on the other side of z."""
+    right = z >= 0
+    return jnp.where(right, jnp.ones_like(z), -jnp.ones_like(z)), *parts(jnp.abs(z)), jnp.where(right, 1 - y, y)
 
 
 @weighted(
     lambda z, y, alpha, gamma: (
-        y * _positive(alpha) * focal_slope(z, gamma) - (1 - y) * _negative(alpha) * focal_slope(-z, gamma)
+        (1 - y) * _negative(alpha) * focal_descent(-z, gamma) - y * _positive(alpha) * focal_descent(z, gamma)
     ),
     lambda z, y, alpha, gamma: _positive(alpha) * focal(z, gamma) - _negative(alpha) * focal(-z, gamma),
     lambda z, y, alpha, gamma: y * focal(z, gamma) - (1 - y) * focal(-z, gamma),
@@ -75,12 +125,9 @@ def mixture_focal(z: Array, y: Array, alpha: Any, gamma: Any) -> Array:
     return positive + share((1 - y) * _negative(alpha), focal(-z, gamma))
 
 
-def _positive(alpha: Any) -> Any:
-    return 1.0 if alpha is None else alpha
-
-
-def _negative(alpha: Any) -> Any:
-    return 1.0 if alpha is None else 1 - alpha
+def alpha_t(y: Array, alpha: Any) -> Any:
+    """α for y = 1 and 1 − α for y = 0, linear between; None weights nothing."""
+    return 1.0 if alpha is None else y * alpha + (1 - y) * (1 - alpha)
 
 
 @closed_form(lambda z, y: bce_slope(z, y), lambda z, y: -z)
@@ -103,7 +150,7 @@ def miss_power(z: Array, y: Array, gamma: Any) -> Array:
     """m^γ, also where m underflows and m^γ does not."""
     m = _miss(z, y)
     gone = _vanishes(m)
-    return jnp.where(gone, jnp.exp(-gamma * jnp.where(gone, jnp.abs(z), 0).clip(0, FAR)), power(m, gamma))
+    return jnp.where(gone, jnp.exp(-gamma * jnp.where(gone, jnp.abs(z), 0).clip(0, far())), power(m, gamma))
 
 
 @closed_form(lambda z, y: (1 - 2 * y) * overlap(z, y), lambda z, y: tilt(z, y))
@@ -121,7 +168,7 @@ def miss_log(z: Array, y: Array) -> Array:
 )
 def overlap(z: Array, y: Array) -> Array:
     """p·q / m."""
-    return sigmoid(jnp.abs(z)) * _quotient(sigmoid(-jnp.abs(z)), _miss(z, y))
+    return lax.logistic(jnp.abs(z)) * _quotient(lax.logistic(-jnp.abs(z)), _miss(z, y))
 
 
 @closed_form(
@@ -149,7 +196,7 @@ def _lead(z: Array) -> Array:
 
 
 def _miss(z: Array, y: Array) -> Array:
-    return y * sigmoid(-z) + (1 - y) * sigmoid(z)
+    return y * lax.logistic(-z) + (1 - y) * lax.logistic(z)
 
 
 def _vanishes(m: Array) -> Array:

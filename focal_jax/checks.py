@@ -77,7 +77,7 @@ class Checks:
         """Check the values that `where` keeps, if they are known before the computation runs."""
         if (known := read(x)) is None or not known.size:
             return
-        if allowed.interval and allowed.holds(known.min()) and allowed.holds(known.max()):
+        if allowed.interval and all(map(allowed.holds, extremes(known))):
             return
         bad = ~allowed.holds(known)
         if where is not None:
@@ -198,6 +198,11 @@ def as_ids(x: Array) -> Array:
     return x.astype(jnp.int64 if x.dtype.itemsize == 8 else jnp.int32)
 
 
+def as_bits(x: Array) -> Array:
+    """Targets of which any but 0 is class 1."""
+    return x.astype(bool)
+
+
 def dtype_name(x: Array) -> str:
     return str(x.dtype)
 
@@ -207,3 +212,16 @@ def read(x: Array) -> np.ndarray | None:
     if isinstance(x, Tracer) or not x.is_fully_addressable or any(d.platform != "cpu" for d in x.devices()):
         return None
     return np.asarray(x)
+
+
+def extremes(known: np.ndarray) -> tuple[Any, Any]:
+    """The smallest and the largest value."""
+    return known.min(), known.max()
+
+
+def known_bits(x: Array) -> Array | None:
+    """Targets as booleans, if they are known to be 0 or 1 and nothing is differentiated in them."""
+    if (known := read(x)) is None:
+        return None
+    bits = known.astype(bool)
+    return jnp.asarray(bits) if (known == bits).all() else None

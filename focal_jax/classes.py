@@ -11,44 +11,15 @@ from typing import Any
 import jax.numpy as jnp
 from jax import Array, lax
 
-from .margin import focal, focal_per_gamma, focal_slope
-from .rules import FAR, closed_form, near, share, weighted
-
-
-@closed_form(lambda z, t: one_hot(z, t) - _softmax_others(z, t), None)
-def margin(z: Array, t: Array) -> Array:
-    """u_t, for class ids t with a class axis of length 1."""
-    target = is_class(z, t)
-    return jnp.where(target, z, 0).sum(-1) - _logsumexp(jnp.where(target, -jnp.inf, z))
-
-
-@weighted(
-    lambda z, t, alpha, gamma: (
-        _with_class_axis(alpha * focal_slope(_finite(margin(z, t), z), gamma)) * (one_hot(z, t) - _softmax_others(z, t))
-    ),
-    None,
-    lambda z, t, alpha, gamma: focal(_finite(margin(z, t), z), gamma),
-    lambda z, t, alpha, gamma: alpha * focal_per_gamma(_finite(margin(z, t), z), gamma),
-)
-def _id_focal(z: Array, t: Array, alpha: Any, gamma: Any) -> Array:
-    return share(alpha, focal(margin(z, t), gamma))
+from .margin import focal, focal_descent, focal_per_gamma
+from .rows import is_class, margin, softmax_others
+from .rules import far, keep, near, share, weighted
 
 
 def id_focal(z: Array, t: Array, alpha: Any, gamma: Any, *, weight: Array | None, where: Array | None) -> Array:
     """α_t·f(u_t; γ_t) for class ids t, given with a class axis of length 1."""
-    return _id_focal(z, t, _of_class(alpha, t), _of_class(gamma, t), weight=weight, where=where)
-
-
-def _with_class_axis(x: Array) -> Array:
-    return x[..., None]
-
-
-def _finite(u: Array, z: Array) -> Array:
-    """Margins for a closed form, which sees ±inf as ±1e30: NaN if two logits are inf, or all −inf, so that nothing
-    is known about u."""
-    top = z.max(-1)
-    unknown = ((z >= FAR).sum(-1) > 1) | (top <= -FAR)
-    return jnp.where(unknown if unknown.ndim == u.ndim else _with_class_axis(unknown), jnp.nan, near(u))
+    loss = share(_of_class(alpha, t), focal(margin(z, t, where), _of_class(gamma, t)))
+    return keep(where, loss if weight is None else share(keep(where, weight), loss))
 
 
 def _of_class(x: Any, t: Array) -> Any:
@@ -61,25 +32,8 @@ def _of_class(x: Any, t: Array) -> Any:
     return jnp.take_along_axis(jnp.broadcast_to(x, (*t.shape[:-1], x.shape[-1])), t, -1)[..., 0]
 
 
-def is_class(z: Array, t: Array) -> Array:
-    """One-hot t in the shape of z, as a mask; all False where t is no class of z."""
-    return lax.broadcasted_iota(t.dtype, z.shape, z.ndim - 1) == t
-
-
 def one_hot(z: Array, t: Array) -> Array:
     return is_class(z, t).astype(z.dtype)
-
-
-def _softmax_others(z: Array, t: Array) -> Array:
-    others = jnp.where(is_class(z, t), -jnp.inf, z)
-    weights = jnp.exp(others - _maximum(others))
-    total = weights.sum(-1, keepdims=True)
-    return weights / jnp.where(total == 0, 1, total)
-
-
-def _logsumexp(z: Array) -> Array:
-    maximum = _maximum(z)
-    return maximum[..., 0] + jnp.log(jnp.exp(z - maximum).sum(-1))
 
 
 def _maximum(z: Array) -> Array:
@@ -108,6 +62,14 @@ def class_focal(
     return _class_focal(z, y, alpha, gamma, weight=weight, where=where)
 
 
+def _finite(u: Array, z: Array) -> Array:
+    """Margins for a closed form, which sees ±inf as ±1e30: NaN if two logits are inf, or all −inf, so that nothing
+    is known about u."""
+    top = z.max(-1)
+    unknown = ((z >= far()).sum(-1) > 1) | (top <= -far())
+    return jnp.where(unknown if unknown.ndim == u.ndim else unknown[..., None], jnp.nan, near(u))
+
+
 def _margins(z: Array) -> Array:
     """u_c of every class. Only the largest logit can dominate the sum that it must be left out of, so only there
     a subtraction would cancel."""
@@ -117,19 +79,20 @@ def _margins(z: Array) -> Array:
 
 def _slope(z: Array, y: Array, alpha: Any, gamma: Any) -> Array:
     """∂/∂z_k = a_k − Σ_{c≠k} a_c·softmax_{j≠c}(z)_k with a_c = y_c·α_c·f′(u_c)."""
-    top, weights, rest = _leave_one_out(z)
-    slope = y * alpha * focal_slope(_finite(_margins(z), z), gamma)
+    top_id = _argmax(z)
+    top, powers, rest = _leave_one_out(z)
+    slope = -y * alpha * focal_descent(_finite(_margins(z), z), gamma)
     slope_top = jnp.where(top, slope, 0).sum(-1, keepdims=True)
     scaled = jnp.where(top, 0, slope / rest)
-    below_top = weights * (scaled.sum(-1, keepdims=True) - scaled)
-    return slope - slope_top * _softmax_others(z, _argmax(z)) - below_top
+    below_top = powers * (scaled.sum(-1, keepdims=True) - scaled)
+    return slope - jnp.where(top, 0, slope_top * softmax_others(z, top_id)) - below_top
 
 
 def _leave_one_out(z: Array) -> tuple[Array, Array, Array]:
     """The mask of the largest logit, w = exp(z − max), and Σ_{k≠c} w_k for every other c."""
     top = is_class(z, _argmax(z))
-    weights = jnp.exp(z - _maximum(z))
-    return top, weights, jnp.where(top, 1, weights.sum(-1, keepdims=True) - jnp.where(top, 0, weights))
+    powers = jnp.exp(z - _maximum(z))
+    return top, powers, jnp.where(top, 1, powers.sum(-1, keepdims=True) - jnp.where(top, 0, powers))
 
 
 def _argmax(z: Array) -> Array:

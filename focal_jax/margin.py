@@ -18,6 +18,9 @@ from jax import Array, lax
 
 from .rules import closed_form
 
+# The best polynomial in x² for (log(1 + e)/x − 1)/x², with powers of 4 for those of its series 1/12, 1/80, 1/448, …
+LOG_SERIES = tuple(k / 4**n for n, k in ((4, 0.1401222947), (3, 0.1399957053), (2, 0.2001084953), (1, 0.3333320657)))
+
 
 @closed_form(lambda u: sigmoid(u) * sigmoid(-u))
 def sigmoid(u: Array) -> Array:
@@ -28,7 +31,7 @@ def sigmoid(u: Array) -> Array:
 @closed_form(lambda u: sigmoid(u))
 def softplus(u: Array) -> Array:
     """log(1 + exp(u)), so that softplus(−u) = −log σ(u)."""
-    return jnp.maximum(u, 0) + jnp.log1p(jnp.exp(-jnp.abs(u)))
+    return _softplus(u)
 
 
 @closed_form(
@@ -37,21 +40,33 @@ def softplus(u: Array) -> Array:
 )
 def modulator(u: Array, gamma: Any) -> Array:
     """σ(−u)^γ, the modulating factor of equation (4)."""
-    return power(sigmoid(-u), gamma)
+    return power(lax.logistic(-u), gamma)
 
 
 @closed_form(
-    lambda u, gamma: focal_slope(u, gamma),
+    lambda u, gamma: -focal_descent(u, gamma),
     lambda u, gamma: focal_per_gamma(u, gamma),
 )
 def focal(u: Array, gamma: Any) -> Array:
     """f(u; γ) = σ(−u)^γ · softplus(−u): equation (4) as a function of the margin."""
-    return modulator(u, gamma) * softplus(-u)
+    q, s = _miss(u)
+    return power(q, gamma) * s
 
 
-def focal_slope(u: Array, gamma: Any) -> Array:
-    """∂f/∂u = −q^γ (γ p s + q) with p = σ(u), q = σ(−u), s = softplus(−u): all terms have one sign."""
-    return -modulator(u, gamma) * (sigmoid(u) * softplus(-u) * gamma + sigmoid(-u))
+@closed_form(
+    lambda u, gamma: -focal_curvature(u, gamma),
+    lambda u, gamma: modulator(u, gamma) * sigmoid(u) * softplus(-u) - softplus(u) * focal_descent(u, gamma),
+)
+def focal_descent(u: Array, gamma: Any) -> Array:
+    """−∂f/∂u = q^γ (γ p s + q) with p = σ(u), q = σ(−u), s = softplus(−u): no term is negative."""
+    p, q, s = parts(u)
+    return power(q, gamma) * (gamma * p * s + q)
+
+
+def focal_curvature(u: Array, gamma: Any) -> Array:
+    """∂²f/∂u² = q^γ p (γ² p s − γ q s + (2γ + 1) q)."""
+    p, q, s = sigmoid(u), sigmoid(-u), softplus(-u)
+    return modulator(u, gamma) * p * (gamma * gamma * p * s - gamma * q * s + (2 * gamma + 1) * q)
 
 
 def focal_per_gamma(u: Array, gamma: Any) -> Array:
@@ -74,3 +89,28 @@ def _parts(base: Array, gamma: float) -> tuple[float, ...]:
         return (gamma,)
     coarse = int(gamma * 256) / 256
     return coarse, gamma - coarse
+
+
+def parts(u: Array) -> tuple[Array, Array, Array]:
+    """p = σ(u), q = σ(−u) and s = softplus(−u)."""
+    return lax.logistic(u), *_miss(u)
+
+
+def _miss(u: Array) -> tuple[Array, Array]:
+    """q = σ(−u) and s = softplus(−u)."""
+    return lax.logistic(-u), _softplus(-u)
+
+
+def _softplus(u: Array) -> Array:
+    """max(u, 0) + log(1 + exp(−|u|))."""
+    a = jnp.abs(u)
+    if u.dtype == jnp.float64:
+        return jnp.maximum(u, 0) + jnp.log1p(jnp.exp(-a))
+    # XLA for the CPU would store e = exp(−a) if it stood in numerator and denominator of e / (1 + e/2).
+    return jnp.maximum(u, 0) + _log_from(1 / (0.5 + jnp.exp(a)))
+
+
+def _log_from(x: Array) -> Array:
+    """log(1 + e) from x = e / (1 + e/2) ≤ 2/3, which is x + x³/12 + x⁵/80 + …, to 0.04 units of float32."""
+    square = x * x
+    return x + x * (square * reduce(lambda rest, k: rest * square + k, LOG_SERIES))

@@ -12,16 +12,14 @@ from jax.typing import DTypeLike
 
 Function = Callable[..., Any]
 
-# Closed forms see ±inf as ±1e30, so that a product like σ(u)·softplus(−u) reaches its limit 0 instead of 0·inf.
-FAR = 1e30
 
-
-def closed_form(*partials: Function | None) -> Callable[[Function], Function]:
+def closed_form(*partials: Function | None, infinities: bool = False) -> Callable[[Function], Function]:
     """Give a function its partial derivatives, one for each argument (None: not differentiable).
 
     The function works element by element, or sums over a last axis that its array arguments have and its result has
     not. Numbers among the arguments are constants. The partial derivatives are made of closed forms themselves, so
     the rule holds to every order, forward and reverse. Reverse mode keeps one array per differentiated argument.
+    With `infinities` they see ±inf as it is, and share with the function what both compute of the same arguments.
     """
 
     def decorate(value: Function) -> Function:
@@ -39,9 +37,9 @@ def closed_form(*partials: Function | None) -> Callable[[Function], Function]:
 
             @partial(rule.defjvp, symbolic_zeros=True)
             def _(primals: tuple[Array, ...], tangents: tuple[Array | SymbolicZero, ...]) -> tuple[Array, Array]:
-                result, finite = rule(*primals), [near(arg) for arg in fill(primals)]
+                result, seen = rule(*primals), [arg if infinities else near(arg) for arg in fill(primals)]
                 terms = [
-                    _apply(partials[i], finite, tangent.astype(result.dtype), result.ndim)
+                    _apply(partials[i], seen, tangent.astype(result.dtype), result.ndim)
                     for i, tangent in zip(arrays, tangents, strict=True)
                     if not isinstance(tangent, SymbolicZero)
                 ]
@@ -60,7 +58,7 @@ def _apply(partial: Function | None, args: list[Any], tangent: Array, ndim: int)
     return term.sum(-1) if term.ndim > ndim else term
 
 
-def weighted(*partials: Function | None) -> Callable[[Function], Function]:
+def weighted(*partials: Function | None, infinities: bool = False) -> Callable[[Function], Function]:
     """`closed_form` for a function that also takes `weight`, a factor on its result, and `where`, a mask.
 
     Where the mask is False the result and all derivatives are exactly 0, whatever the arguments hold. Both belong
@@ -81,7 +79,10 @@ def weighted(*partials: Function | None) -> Callable[[Function], Function]:
             *inputs, _, where = args
             return rule(*inputs, None, where)
 
-        rule = closed_form(*(rule and masked(rule) for rule in partials), per_weight, None)(masked(value))
+        rules = (rule and masked(rule) for rule in partials)
+        rule = closed_form(*rules, per_weight, None, infinities=infinities)(
+            lambda *args: _selected(masked(value)(*args))
+        )
 
         @wraps(value)
         def call(*args: Any, weight: Array | None = None, where: Array | None = None) -> Array:
@@ -90,6 +91,12 @@ def weighted(*partials: Function | None) -> Callable[[Function], Function]:
         return call
 
     return decorate
+
+
+def _selected(x: Array) -> Array:
+    # A sum over x draws the products that x ends with into itself on the CPU, and XLA then stores each of their
+    # constants as an array. A selection it leaves outside.
+    return jnp.where(jnp.isnan(x), jnp.nan, x)
 
 
 def keep(where: Array | None, x: Any) -> Any:
@@ -101,9 +108,10 @@ def keep(where: Array | None, x: Any) -> Any:
 
 def share(factor: Any, x: Array) -> Array:
     """factor·x, where 0·inf is 0."""
-    if isinstance(factor, Array) or not factor:
-        x = jnp.where(jnp.isinf(x) & (factor == 0), 0, x)
-    return factor * x
+    if not isinstance(factor, Array) and factor:
+        return factor * x
+    undefined = jnp.isinf(x) & (factor == 0)
+    return jnp.where(undefined, 0, factor * jnp.where(undefined, 1, x))
 
 
 def widen(x: Any) -> Any:
@@ -121,7 +129,12 @@ def _like(row: Any, x: Array) -> Any:
 
 def near(x: Any) -> Any:
     """±inf as ±1e30."""
-    return jnp.clip(x, -FAR, FAR) if _is_floating(x) else x
+    return jnp.clip(x, -far(), far()) if _is_floating(x) else x
+
+
+def far() -> float:
+    """Closed forms see ±inf as ±1e30, so that a product like σ(u)·softplus(−u) reaches its limit 0 instead of 0·inf."""
+    return 1e30
 
 
 def _is_floating(x: Any) -> bool:

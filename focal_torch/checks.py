@@ -1,5 +1,8 @@
 """What the arguments must be. A message names the function, the argument, what it expected and got, and what to do."""
 
+# PyTorch leaves torch.from_numpy without types.
+# pyright: reportUnknownMemberType=false
+
 import math
 from collections.abc import Callable
 from numbers import Integral, Real
@@ -8,6 +11,8 @@ from typing import Any, NamedTuple, NoReturn
 import numpy as np
 import torch
 from torch import Tensor
+
+from .rules import is_differentiated
 
 Shape = tuple[int, ...]
 
@@ -73,7 +78,7 @@ class Checks:
         """Check the values that `where` keeps, if they are known before the computation runs."""
         if (known := read(x)) is None or not known.size:
             return
-        if allowed.interval and allowed.holds(known.min()) and allowed.holds(known.max()):
+        if allowed.interval and all(map(allowed.holds, extremes(known))):
             return
         bad = ~allowed.holds(known)
         if where is not None:
@@ -194,6 +199,11 @@ def as_ids(x: Tensor) -> Tensor:
     return x.long()
 
 
+def as_bits(x: Tensor) -> Tensor:
+    """Targets of which any but 0 is class 1."""
+    return x if torch.compiler.is_compiling() else x.bool()
+
+
 def dtype_name(x: Tensor) -> str:
     return str(x.dtype).removeprefix("torch.")
 
@@ -206,3 +216,19 @@ def read(x: Tensor) -> np.ndarray | None:
         return (x.detach().double() if x.dtype.itemsize < 4 and x.is_floating_point() else x.detach()).numpy()
     except RuntimeError:  # inside torch.func.vmap and under fake tensors
         return None
+
+
+def extremes(known: np.ndarray) -> tuple[Any, Any]:
+    """The smallest and the largest value, by PyTorch where it can: it has all threads, and numpy one."""
+    if known.dtype.kind in "bif":
+        low, high = torch.aminmax(torch.from_numpy(known))
+        return low.item(), high.item()
+    return known.min(), known.max()
+
+
+def known_bits(x: Tensor) -> Tensor | None:
+    """Targets as booleans, if they are known to be 0 or 1 and nothing is differentiated in them."""
+    if is_differentiated(x) or read(x) is None:
+        return None
+    bits = x.bool()
+    return bits if (x == bits).all() else None

@@ -11,44 +11,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .margin import focal, focal_per_gamma, focal_slope
-from .rules import FAR, closed_form, near, share, weighted
-
-
-@closed_form(lambda z, t: one_hot(z, t) - _softmax_others(z, t), None)
-def margin(z: Tensor, t: Tensor) -> Tensor:
-    """u_t, for class ids t with a class axis of length 1."""
-    target = is_class(z, t)
-    return torch.where(target, z, 0).sum(-1) - _logsumexp(torch.where(target, -torch.inf, z))
-
-
-@weighted(
-    lambda z, t, alpha, gamma: (
-        _with_class_axis(alpha * focal_slope(_finite(margin(z, t), z), gamma)) * (one_hot(z, t) - _softmax_others(z, t))
-    ),
-    None,
-    lambda z, t, alpha, gamma: focal(_finite(margin(z, t), z), gamma),
-    lambda z, t, alpha, gamma: alpha * focal_per_gamma(_finite(margin(z, t), z), gamma),
-)
-def _id_focal(z: Tensor, t: Tensor, alpha: Any, gamma: Any) -> Tensor:
-    return share(alpha, focal(margin(z, t), gamma))
+from .margin import focal, focal_descent, focal_per_gamma
+from .rows import is_class, margin, softmax_others
+from .rules import far, keep, near, share, weighted
 
 
 def id_focal(z: Tensor, t: Tensor, alpha: Any, gamma: Any, *, weight: Tensor | None, where: Tensor | None) -> Tensor:
     """α_t·f(u_t; γ_t) for class ids t, given with a class axis of length 1."""
-    return _id_focal(z, t, _of_class(alpha, t), _of_class(gamma, t), weight=weight, where=where)
-
-
-def _with_class_axis(x: Tensor) -> Tensor:
-    return x[..., None]
-
-
-def _finite(u: Tensor, z: Tensor) -> Tensor:
-    """Margins for a closed form, which sees ±inf as ±1e30: NaN if two logits are inf, or all −inf, so that nothing
-    is known about u."""
-    top = z.amax(-1)
-    unknown = ((z >= FAR).sum(-1) > 1) | (top <= -FAR)
-    return torch.where(unknown if unknown.ndim == u.ndim else _with_class_axis(unknown), torch.nan, near(u))
+    loss = share(_of_class(alpha, t), focal(margin(z, t, where), _of_class(gamma, t)))
+    return keep(where, loss if weight is None else share(keep(where, weight), loss))
 
 
 def _of_class(x: Any, t: Tensor) -> Any:
@@ -61,25 +32,8 @@ def _of_class(x: Any, t: Tensor) -> Any:
     return torch.take_along_dim(torch.broadcast_to(x, (*t.shape[:-1], x.shape[-1])), t, -1)[..., 0]
 
 
-def is_class(z: Tensor, t: Tensor) -> Tensor:
-    """One-hot t in the shape of z, as a mask; all False where t is no class of z."""
-    return torch.arange(z.shape[-1], dtype=t.dtype, device=t.device) == t
-
-
 def one_hot(z: Tensor, t: Tensor) -> Tensor:
     return is_class(z, t).to(z.dtype)
-
-
-def _softmax_others(z: Tensor, t: Tensor) -> Tensor:
-    others = torch.where(is_class(z, t), -torch.inf, z)
-    weights = torch.exp(others - _maximum(others))
-    total = weights.sum(-1, keepdim=True)
-    return weights / torch.where(total == 0, 1, total)
-
-
-def _logsumexp(z: Tensor) -> Tensor:
-    maximum = _maximum(z)
-    return maximum[..., 0] + torch.log(torch.exp(z - maximum).sum(-1))
 
 
 def _maximum(z: Tensor) -> Tensor:
@@ -108,6 +62,14 @@ def class_focal(
     return _class_focal(z, y, alpha, gamma, weight=weight, where=where)
 
 
+def _finite(u: Tensor, z: Tensor) -> Tensor:
+    """Margins for a closed form, which sees ±inf as ±1e30: NaN if two logits are inf, or all −inf, so that nothing
+    is known about u."""
+    top = z.amax(-1)
+    unknown = ((z >= far()).sum(-1) > 1) | (top <= -far())
+    return torch.where(unknown if unknown.ndim == u.ndim else unknown[..., None], torch.nan, near(u))
+
+
 def _margins(z: Tensor) -> Tensor:
     """u_c of every class. Only the largest logit can dominate the sum that it must be left out of, so only there
     a subtraction would cancel."""
@@ -117,19 +79,20 @@ def _margins(z: Tensor) -> Tensor:
 
 def _slope(z: Tensor, y: Tensor, alpha: Any, gamma: Any) -> Tensor:
     """∂/∂z_k = a_k − Σ_{c≠k} a_c·softmax_{j≠c}(z)_k with a_c = y_c·α_c·f′(u_c)."""
-    top, weights, rest = _leave_one_out(z)
-    slope = y * alpha * focal_slope(_finite(_margins(z), z), gamma)
+    top_id = _argmax(z)
+    top, powers, rest = _leave_one_out(z)
+    slope = -y * alpha * focal_descent(_finite(_margins(z), z), gamma)
     slope_top = torch.where(top, slope, 0).sum(-1, keepdim=True)
     scaled = torch.where(top, 0, slope / rest)
-    below_top = weights * (scaled.sum(-1, keepdim=True) - scaled)
-    return slope - slope_top * _softmax_others(z, _argmax(z)) - below_top
+    below_top = powers * (scaled.sum(-1, keepdim=True) - scaled)
+    return slope - torch.where(top, 0, slope_top * softmax_others(z, top_id)) - below_top
 
 
 def _leave_one_out(z: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """The mask of the largest logit, w = exp(z − max), and Σ_{k≠c} w_k for every other c."""
     top = is_class(z, _argmax(z))
-    weights = torch.exp(z - _maximum(z))
-    return top, weights, torch.where(top, 1, weights.sum(-1, keepdim=True) - torch.where(top, 0, weights))
+    powers = torch.exp(z - _maximum(z))
+    return top, powers, torch.where(top, 1, powers.sum(-1, keepdim=True) - torch.where(top, 0, powers))
 
 
 def _argmax(z: Tensor) -> Tensor:

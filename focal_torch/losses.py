@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from .binary import hard_focal, interpolated_focal, mixture_focal
-from .checks import NONNEGATIVE, UNIT, Checks, as_ids, class_ids, is_floating
+from .checks import NONNEGATIVE, UNIT, Checks, as_bits, as_ids, class_ids, is_floating, known_bits
 from .classes import class_focal, id_focal, one_hot
 from .reduction import REDUCTIONS, reduce
 from .rules import compute_dtype, keep, widen
@@ -78,12 +78,16 @@ def sigmoid_focal_loss(
     alpha = None if alpha is None else check.parameter("alpha", alpha, shape, UNIT, dtype)
     gamma = check.parameter("gamma", gamma, shape, NONNEGATIVE, dtype)
     where, weight = check.where(where, shape), check.weight(weight, shape, dtype)
-    check.values("targets", targets, UNIT, "Leave others out with where.", where)
 
-    if is_floating(targets):
+    # Floating targets of 0 and 1 are hard: soft ones need three times the operations.
+    bits = known_bits(targets)
+    if bits is None:
+        check.values("targets", targets, UNIT, "Leave others out with where.", where)
+        bits = None if is_floating(targets) else as_bits(targets)
+    if bits is None:
         loss = SOFT_TARGETS[soft_targets](logits, targets.to(dtype), alpha, gamma, weight=weight, where=where)
     else:
-        loss = hard_focal(logits, targets.bool(), alpha, gamma, weight=weight, where=where)
+        loss = hard_focal(logits, bits, alpha, gamma, weight=weight, where=where)
     return reduce(loss, targets, where, reduction, logits.dtype)
 
 

@@ -8,19 +8,18 @@ import torch
 from torch import Tensor
 from torch._C._functorch import TransformType
 from torch._functorch.pyfunctorch import retrieve_all_functorch_interpreters
+from torch.autograd.forward_ad import unpack_dual
 
 Function = Callable[..., Any]
 
-# Closed forms see ±inf as ±1e30, so that a product like σ(u)·softplus(−u) reaches its limit 0 instead of 0·inf.
-FAR = 1e30
 
-
-def closed_form(*partials: Function | None) -> Callable[[Function], Function]:
+def closed_form(*partials: Function | None, infinities: bool = False) -> Callable[[Function], Function]:
     """Give a function its partial derivatives, one for each argument (None: not differentiable).
 
     The function works element by element, or sums over a last axis that its tensor arguments have and its result has
     not. Numbers among the arguments are constants. The partial derivatives are made of closed forms themselves, so
     the rule holds to every order, forward and reverse. Reverse mode keeps the arguments and nothing else.
+    With `infinities` they see ±inf as it is.
     """
 
     def decorate(value: Function) -> Function:
@@ -42,18 +41,18 @@ def closed_form(*partials: Function | None) -> Callable[[Function], Function]:
             @staticmethod
             def backward(ctx: Any, *cotangents: Tensor) -> tuple[Tensor | None, ...]:
                 (cotangent,) = cotangents
-                args, finite = _arguments(ctx)
+                args, seen = _arguments(ctx, infinities)
                 return tuple(
-                    _pull_back(partials[i], finite, cotangent).to(arg.dtype) if ctx.needs_input_grad[i] else None
+                    _pull_back(partials[i], seen, cotangent).to(arg.dtype) if ctx.needs_input_grad[i] else None
                     for i, arg in enumerate(args)
                 )
 
         class ForwardRule(Rule):
             @staticmethod
             def jvp(ctx: Any, *tangents: Tensor | None) -> Tensor:
-                _, finite = _arguments(ctx)
+                _, seen = _arguments(ctx, infinities)
                 terms = [
-                    _push_forward(partials[i], finite, tangent, ctx.ndim)
+                    _push_forward(partials[i], seen, tangent, ctx.ndim)
                     for i, tangent in enumerate(tangents)
                     if tangent is not None
                 ]
@@ -61,16 +60,35 @@ def closed_form(*partials: Function | None) -> Callable[[Function], Function]:
 
         @wraps(value)
         def call(*args: Any) -> Tensor:
-            if not torch.compiler.is_compiling():
-                _refuse_nested_forward_mode()
-                return ForwardRule.apply(*args)
-            # torch.compile traces no Function with a jvp, and none that nothing is differentiated through.
-            tracked = torch.is_grad_enabled() and any(isinstance(arg, Tensor) and arg.requires_grad for arg in args)
-            return Rule.apply(*args) if tracked else value(*(widen(arg) for arg in args))
+            return apply(Rule, ForwardRule, lambda *args: value(*map(widen, args)), *args)
 
         return call
 
     return decorate
+
+
+def apply(reverse: Any, both: Any, value: Function, *args: Any) -> Any:
+    """Call a function by its rule, which is there without and with forward mode, or without any."""
+    if not torch.compiler.is_compiling():
+        _refuse_nested_forward_mode()
+        return both.apply(*args)
+    # torch.compile traces no Function with a jvp, and none that nothing is differentiated through.
+    tracked = torch.is_grad_enabled() and any(isinstance(arg, Tensor) and arg.requires_grad for arg in args)
+    return reverse.apply(*args) if tracked else value(*args)
+
+
+def is_eager(x: Tensor) -> bool:
+    """Whether each operation is a pass through memory. In float64 nothing is taken for a loop that is compiled."""
+    return x.dtype == torch.float64 or not torch.compiler.is_compiling()
+
+
+def is_transformed() -> bool:
+    """Whether a function of torch.func is at work."""
+    return torch._C._are_functorch_transforms_active()
+
+
+def is_differentiated(x: Tensor) -> bool:
+    return x.requires_grad or is_transformed() or unpack_dual(x).tangent is not None
 
 
 def _refuse_nested_forward_mode() -> None:
@@ -83,9 +101,9 @@ def _refuse_nested_forward_mode() -> None:
         )
 
 
-def _arguments(ctx: Any) -> tuple[list[Any], list[Any]]:
+def _arguments(ctx: Any, infinities: bool) -> tuple[list[Any], list[Any]]:
     args = [c if t is None else t for t, c in zip(ctx.saved_tensors, ctx.constants, strict=True)]
-    return args, [near(widen(arg)) for arg in args]
+    return args, [widen(arg) if infinities else near(widen(arg)) for arg in args]
 
 
 def _pull_back(partial: Function | None, args: list[Any], cotangent: Tensor) -> Tensor:
@@ -141,9 +159,10 @@ def keep(where: Tensor | None, x: Any) -> Any:
 
 def share(factor: Any, x: Tensor) -> Tensor:
     """factor·x, where 0·inf is 0."""
-    if isinstance(factor, Tensor) or not factor:
-        x = torch.where(torch.isinf(x) & (factor == 0), 0, x)
-    return factor * x
+    if not isinstance(factor, Tensor) and factor:
+        return factor * x
+    undefined = torch.isinf(x) & (factor == 0)
+    return torch.where(undefined, 0, factor * torch.where(undefined, 1, x))
 
 
 def widen(x: Any) -> Any:
@@ -161,7 +180,13 @@ def _like(row: Any, x: Tensor) -> Any:
 
 def near(x: Any) -> Any:
     """±inf as ±1e30."""
-    return x.clamp(-FAR, FAR) if _is_floating(x) else x
+    return x.clamp(-far(), far()) if _is_floating(x) else x
+
+
+def far() -> float:
+    """Closed forms see ±inf as ±1e30, so that a product like σ(u)·softplus(−u) reaches its limit 0 instead of 0·inf."""
+    # A global number would be an input to torch.compile's graphs, and stop it in a second autograd.Function.
+    return 1e30
 
 
 def _is_floating(x: Any) -> bool:

@@ -3,6 +3,8 @@
 python -m parity_tests.make_readme            the tables of the README that this environment makes
 python -m parity_tests.make_readme audit      those of `focal-parity audit`, which needs the extra `audit`
 python -m parity_tests.make_readme sweep      those of `focal-parity sweep`, which takes an hour
+python -m parity_tests.make_readme bench      times, on a machine that does nothing else, in a quarter of an hour
+python -m parity_tests.make_readme aot        what is compiled for accelerators, with the extra `aot`, in as long
 """
 
 import re
@@ -16,6 +18,13 @@ README = ROOT / "README.md"
 PAGES = (README, *sorted((ROOT / "docs").glob("*.md")))
 TABLE = re.compile(r"<!-- begin: (?P<command>.*?) -->\n(?P<text>.*?)<!-- end -->", re.S)
 COMMAND = "focal-parity "
+# Tables that are made when they are asked for, by the beginnings of their commands.
+ASKED_FOR = {
+    "audit": (f"{COMMAND}audit",),
+    "sweep": (f"{COMMAND}sweep",),
+    "bench": ("benchmarks ", "benchmarks.scaling "),
+    "aot": ("benchmarks.aot ",),
+}
 
 
 def tables(text: str) -> dict[str, str]:
@@ -31,7 +40,9 @@ def run(command: str) -> str:
 
 
 def wanted(command: str, kind: str) -> bool:
-    return command.startswith(COMMAND + kind) if kind else not command.startswith(COMMAND)
+    if kind:
+        return command.startswith(ASKED_FOR[kind])
+    return not any(command.startswith(beginnings) for beginnings in ASKED_FOR.values())
 
 
 def main(kind: str) -> None:

@@ -1,0 +1,170 @@
+"""What is compiled, and what is required of it. Each bound stands here once, with its reason."""
+
+import math
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations, product
+from typing import Any
+
+import jax
+import numpy as np
+
+# More rows than a TPU could keep on its chip, even with one byte per element.
+ROWS, CLASSES = 1 << 21, 90
+# The rows of a softmax, by its number of classes: each time 4 GB of float32 logits.
+ROWS_OF = {128256: 1 << 13, 1000: 1 << 20, 80: 13 << 20}
+# How many values of γ a vmap has.
+GAMMAS = 4
+OURS = "focal_jax"
+
+# Every argument is read once and every result written once. Beside them are only the partial sums of a reduction.
+FORWARD = 1.05
+# The same where the value comes with its gradient.
+GRADIENT = 1.10
+# A divisor that is a sum over the targets or the mask is known only after a pass over them: above the one reading of
+# all, one of these. For float32 that is below 1.40.
+DIVISOR = 1.01
+# A vmap over γ may move what as many calls do: a GPU writes one gradient after the other, and comes to the logits anew.
+# The gradient of a softmax needs its whole row first, and not every chip can keep one: two reads and one write.
+SOFTMAX = 1.55
+# The same for rows that stay on the chip: reported, not required.
+STRETCH = 1.10
+# Temporaries, in units of the logits: partial sums, but nothing that is there for every element.
+TEMPORARIES = 0.01
+# Those of a softmax are partial sums of its rows and, in bytes, the few numbers that a row comes down to.
+ROW_TEMPORARIES, ROW_BYTES = 0.05, 32
+
+
+@dataclass(frozen=True)
+class Case:
+    """A loss, how it is called, and what is compiled of it: value_and_grad, forward, donated or vmap (over γ)."""
+
+    loss: str = "sigmoid"
+    run: str = "value_and_grad"
+    dtype: str = "float32"
+    targets: str = "float"
+    gamma: float = 2.0
+    reduction: str = "sum"
+    per_class: bool = False
+    where: bool = False
+    weight: bool = False
+    classes: int = CLASSES
+    by: str = OURS
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return ROWS if self.loss == "sigmoid" else ROWS_OF[self.classes], self.classes
+
+    @property
+    def name(self) -> str:
+        kind = f"{self.classes} classes" if self.loss == "softmax" else f"{self.targets} targets"
+        gamma = f"{GAMMAS} γ" if self.run == "vmap" else f"γ = {self.gamma:g}"
+        options = {"α per class": self.per_class, "where": self.where, "weight": self.weight}
+        given = (option for option, is_given in options.items() if is_given)
+        whose = "" if self.by == OURS else f"{self.by}, "
+        return ", ".join((f"{whose}{self.loss} {self.run}", self.dtype, kind, gamma, self.reduction, *given))
+
+
+def arguments(case: Case) -> dict[str, jax.ShapeDtypeStruct]:
+    """The arrays that a case is called with. Losses that are not reduced come with their cotangent."""
+    of_loss = case.shape if case.loss == "sigmoid" else case.shape[:1]
+    cotangent = case.reduction == "none" and case.run != "forward"
+    arrays: dict[str, tuple[tuple[int, ...], str] | None] = {
+        "logits": (case.shape, case.dtype),
+        "targets": (of_loss, case.dtype if case.targets == "float" else case.targets),
+        "alpha": (case.shape[1:], "float32") if case.per_class else None,
+        "gamma": ((GAMMAS,), "float32") if case.run == "vmap" else None,
+        "where": (of_loss, "bool") if case.where else None,
+        "weight": (of_loss, "float32") if case.weight else None,
+        "cotangent": (of_loss, case.dtype) if cotangent else None,
+    }
+    return {name: jax.ShapeDtypeStruct(*array) for name, array in arrays.items() if array}
+
+
+def traffic(case: Case) -> float:
+    """The bytes that may be moved, in units of the ideal: all arguments and all results once."""
+    if case.run == "forward":
+        return FORWARD
+    bound = SOFTMAX if case.loss == "softmax" else GRADIENT
+    size = {name: math.prod(x.shape) * x.dtype.itemsize for name, x in arguments(case).items()}
+    given, gradient = sum(size.values()), size["logits"]
+    if case.run == "vmap":
+        return bound * GAMMAS * (given + gradient) / (given + GAMMAS * gradient)
+    needed = {"mean_positive": ("targets", "where"), "mean": ("where",)}.get(case.reduction, ())
+    again = sum(size.get(name, 0) for name in needed) / (given + gradient)
+    return DIVISOR + again if again and case.loss == "sigmoid" else bound
+
+
+def temporaries(case: Case) -> float:
+    """The memory that may be taken beside arguments and results, in units of the logits."""
+    if case.loss == "sigmoid":
+        return TEMPORARIES
+    return ROW_TEMPORARIES + ROW_BYTES / (case.classes * np.dtype(arguments(case)["logits"].dtype).itemsize)
+
+
+def cases() -> list[Case]:
+    """The plain cases, those of other losses, and ours with their options, of which every two meet in a gradient."""
+    dtypes: dict[str, Sequence[Any]] = {"dtype": ("float32", "bfloat16")}
+    sigmoid = dtypes | {"targets": ("int32", "float", "bool"), "gamma": (2.0, 1.5, 0.5)}
+    softmax = dtypes | {"loss": ("softmax",), "targets": ("int32",), "classes": tuple(ROWS_OF)}
+    given = {"per_class": (False, True), "where": (False, True), "weight": (False, True)}
+    some = {"reduction": ("sum", "mean", "none")}
+    every = {"reduction": ("sum", "mean", "none", "mean_positive")}
+    return [
+        *plain(),
+        *peers(),
+        *pairwise(sigmoid | every | given),
+        *pairwise(softmax | some | given | {"gamma": (2.0, 1.5)}),
+        *pairwise(dtypes | some | {"run": ("forward",), "where": (False, True)}),
+        *pairwise(softmax | {"run": ("forward",)}),
+        *(replace(case, run="donated") for case in plain() if (case.loss == "sigmoid") == (case.dtype == "float32")),
+        Case(run="vmap", targets="int32"),
+        Case(run="vmap", targets="bool", dtype="bfloat16"),
+        # In float32 the gradients alone would fill a v5e.
+        Case("softmax", "vmap", "bfloat16", "int32", classes=1000),
+    ]
+
+
+def plain() -> list[Case]:
+    dtypes = ("float32", "bfloat16")
+    sigmoid, softmax = Case(), Case("softmax", targets="int32", classes=max(ROWS_OF))
+    return [replace(case, dtype=dtype) for case in (sigmoid, softmax) for dtype in dtypes]
+
+
+def peers() -> list[Case]:
+    """The plain cases of the losses that ours stand beside. Nothing is required of them."""
+    names = {"sigmoid": ("optax", "textbook"), "softmax": ("optax cross entropy", "textbook")}
+    return [replace(case, by=name) for case in plain() for name in names[case.loss]]
+
+
+def pairwise(options: dict[str, Sequence[Any]]) -> list[Case]:
+    """Few cases in which every two values of different options meet."""
+    rows = [dict(zip(options, values, strict=True)) for values in product(*options.values())]
+    missing, chosen = set().union(*map(_pairs, rows)), []
+    while missing:
+        # The first of the best, from either end in turn: no value is left to the last cases alone.
+        rows.reverse()
+        chosen.append(max(rows, key=lambda row: len(missing & _pairs(row))))
+        missing -= _pairs(chosen[-1])
+    return [Case(**row) for row in chosen]
+
+
+def _pairs(row: dict[str, Any]) -> set[Any]:
+    return set(combinations(row.items(), 2))
+
+
+def selection(devices: Sequence[str], quick: bool) -> Iterator[tuple[str, Case]]:
+    """What is compiled for which device. In a quick run the devices take turns, in every kind of case anew.
+
+    The second begins: the compiler for a v4 takes several times as long as the others.
+    """
+    if not quick:
+        yield from ((device, case) for case in cases() for device in devices)
+        return
+    turns: Counter[tuple[str, ...]] = Counter()
+    for case in cases():
+        if case.by == OURS or case.dtype == "float32":
+            kind = case.by, case.loss, case.run, case.dtype
+            turns[kind] += 1
+            yield devices[turns[kind] % len(devices)], case

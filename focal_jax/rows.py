@@ -1,0 +1,100 @@
+"""How a row of logits is read in JAX, for PyTorch in the file of the same name: once on accelerators, twice on the CPU.
+
+A reading keeps nothing but three numbers for each row, and its derivative is made from the logits again.
+"""
+# A partial derivative refers to the function that it stands above, which pyright takes for a circle.
+# pyright: reportGeneralTypeIssues=false
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import Array, lax
+
+from .rules import closed_form, far, keep, near, widen
+
+
+class Row(NamedTuple):
+    """z_t, the maximum of all other logits, and their Σ exp(z − maximum)."""
+
+    own: Array
+    top: Array
+    total: Array
+
+
+@jax.custom_jvp
+def margin(z: Array, t: Array, where: Array | None = None) -> Array:
+    """u_t of the rows that `where` keeps, else 0. NaN where several other logits are inf, or none is known."""
+    row = _read(widen(z), t)
+    unknown = (row.top == jnp.inf) & (row.total > 1)
+    return keep(where, jnp.where(unknown, jnp.nan, row.own - (row.top + jnp.log(row.total))))
+
+
+@margin.defjvp
+def _(primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> tuple[Array, Array]:
+    (z, t, where), (dz, *_) = primals, tangents
+    wide = widen(z)
+    slope = jnp.where(is_class(wide, t), 1, -softmax_others(wide, t))
+    return margin(z, t, where), (keep(where, slope) * widen(dz)).sum(-1)
+
+
+def softmax_others(z: Array, t: Array) -> Array:
+    """The softmax of all classes but t, for which it is no more than 1."""
+    row = _read(z, t)
+    return (1 / row.total)[..., None] * _shifted(z, row.top[..., None])
+
+
+def is_class(z: Array, t: Array) -> Array:
+    """One-hot t in the shape of z, as a mask; all False where t is no class of z."""
+    return lax.broadcasted_iota(t.dtype, z.shape, z.ndim - 1) == t
+
+
+@jax.custom_jvp
+def _read(z: Array, t: Array) -> Row:
+    """The maximum is a shift that no result depends on, so it has no derivative."""
+    own, top, total = lax.platform_dependent(z, t, cpu=_in_two_passes, default=_in_one_pass)
+    # A class that is alone has no others.
+    return Row(own, top, jnp.where(top == -jnp.inf, 1, total))
+
+
+@_read.defjvp
+def _(primals: tuple[Array, Array], tangents: tuple[Array, Array]) -> tuple[Row, Row]:
+    (z, t), (dz, _) = primals, tangents
+    row, target = _read(z, t), is_class(z, t)
+    total = (jnp.where(target, 0, _shifted(z, row.top[..., None])) * dz).sum(-1)
+    return row, Row(jnp.where(target, dz, 0).sum(-1), jnp.zeros_like(total), total)
+
+
+def _in_one_pass(z: Array, t: Array) -> tuple[Array, Array, Array]:
+    """Sums of exponentials are brought to the larger maximum as they meet."""
+    target, zero = is_class(z, t), z.dtype.type(0)
+    elements = jnp.where(target, z, 0), jnp.where(target, -jnp.inf, z), jnp.where(target, 0, jnp.ones_like(z))
+    return lax.reduce(elements, (zero, z.dtype.type(-jnp.inf), zero), _meet, (z.ndim - 1,))
+
+
+def _meet(a: tuple[Array, ...], b: tuple[Array, ...]) -> tuple[Array, ...]:
+    (own_a, top_a, total_a), (own_b, top_b, total_b) = a, b
+    scale = jnp.exp(-jnp.abs(top_a - top_b))
+    total = jnp.where(top_a > top_b, total_a + total_b * scale, total_a * scale + total_b)
+    # Equal maxima may be infinite.
+    return own_a + own_b, jnp.maximum(top_a, top_b), jnp.where(top_a == top_b, total_a + total_b, total)
+
+
+def _in_two_passes(z: Array, t: Array) -> tuple[Array, Array, Array]:
+    """The maximum, then the sum, without an array of the size of the logits: XLA for the CPU draws arithmetic into a
+    reduction, but no selection. Of two numbers its minimum returns the second if one is NaN."""
+    own = jnp.take_along_axis(z, t, -1, mode="clip")
+    distance = jnp.abs(lax.broadcasted_iota(z.dtype, z.shape, z.ndim - 1) - t.astype(z.dtype))
+    # The limit is −2e30 for class t and at least 2e30 for all others.
+    top = jnp.minimum(distance * (4 * far()) - 2 * far(), z).max(-1, keepdims=True)
+    top = jnp.where(jnp.abs(top) < far(), top, jnp.sign(top) * jnp.inf)
+    # The largest other class has weight 1, and class t no more than 1, so that this subtraction loses next to nothing.
+    total = _shifted(z, top).sum(-1) - _shifted(own, top)[..., 0]
+    return own[..., 0], top[..., 0], total
+
+
+@closed_form(lambda z, top: _shifted(z, top), lambda z, top: -_shifted(z, top), infinities=True)
+def _shifted(z: Array, top: Array) -> Array:
+    """exp(z − top) where z ≤ top, else 1: class t may lie far above all others. ∞ − ∞ is 0."""
+    shift = near(top)
+    return jnp.exp(jnp.minimum(shift, z) - shift)

@@ -1,0 +1,112 @@
+"""How a row of logits is read in PyTorch, for JAX in the file of the same name.
+
+A reading keeps nothing but three numbers for each row, and its derivative is made from the logits again.
+"""
+# A partial derivative refers to the function that it stands above, which pyright takes for a circle.
+# pyright: reportGeneralTypeIssues=false
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from .rules import apply, closed_form, far, is_transformed, keep, near, widen
+
+
+class Row(NamedTuple):
+    """z_t, the maximum of all other logits, and their Σ exp(z − maximum)."""
+
+    own: Tensor
+    top: Tensor
+    total: Tensor
+
+
+def margin(z: Tensor, t: Tensor, where: Tensor | None = None) -> Tensor:
+    """u_t of the rows that `where` keeps, else 0. NaN where several other logits are inf, or none is known."""
+    row = _read(z, t, where)
+    unknown = (row.top == torch.inf) & (row.total > 1)
+    return keep(where, torch.where(unknown, torch.nan, row.own - (row.top + torch.log(row.total))))
+
+
+def softmax_others(z: Tensor, t: Tensor) -> Tensor:
+    """The softmax of all classes but t, for which it is no more than 1."""
+    row = _read(z, t)
+    return (1 / row.total)[..., None] * _shifted(z, row.top[..., None])
+
+
+def is_class(z: Tensor, t: Tensor) -> Tensor:
+    """One-hot t in the shape of z, as a mask; all False where t is no class of z."""
+    return torch.arange(z.shape[-1], dtype=t.dtype, device=t.device) == t
+
+
+def _read(z: Tensor, t: Tensor, where: Tensor | None = None) -> Row:
+    """The maximum is a shift that no result depends on, so it has no derivative."""
+    return Row(*apply(_Reading, _ForwardReading, lambda z, t, where: _row(z, t), z, t, where))
+
+
+def _row(z: Tensor, t: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    z = widen(z)
+    rest = _put(z.clamp(max=far()).contiguous(), t, -torch.inf)
+    top = rest.amax(-1)
+    total = rest.sub_(near(top)[..., None]).exp_().sum(-1)
+    top = torch.where(top >= far(), torch.inf, top)
+    # A class that is alone has no others.
+    return _own(z, t), top, torch.where(top == -torch.inf, 1, total)
+
+
+class _Reading(torch.autograd.Function):
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(z: Tensor, t: Tensor, where: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+        return _row(z, t)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+        _, top, _ = output
+        ctx.mark_non_differentiable(top)
+        ctx.save_for_backward(*inputs, top)
+        ctx.save_for_forward(*inputs, top)
+
+    @staticmethod
+    def backward(ctx: Any, *cotangents: Tensor) -> tuple[Tensor | None, ...]:
+        z, t, where, top = ctx.saved_tensors
+        per_own, _, per_total = (x[..., None] for x in cotangents)
+        slope = _scaled(_shifted(widen(z), top[..., None]), per_total)
+        return keep(where, _put(slope, t, per_own)).to(z.dtype), None, None
+
+
+class _ForwardReading(_Reading):
+    @staticmethod
+    def jvp(ctx: Any, *tangents: Any) -> tuple[Tensor, Tensor | None, Tensor]:
+        dz, *_ = tangents
+        z, t, where, top = ctx.saved_tensors
+        dz, z = widen(dz), widen(z)
+        total = torch.where(is_class(z, t), 0, _shifted(z, top[..., None])) * dz
+        return keep(where, _own(dz, t)), None, keep(where, total.sum(-1))
+
+
+def _own(x: Tensor, t: Tensor) -> Tensor:
+    return torch.take_along_dim(x, t.clamp(0, x.shape[-1] - 1), -1)[..., 0]
+
+
+def _put(x: Tensor, t: Tensor, value: Any) -> Tensor:
+    """x with a value for class t, in place of x unless PyTorch transforms or compiles what it sees."""
+    if torch.compiler.is_compiling() or is_transformed():
+        return torch.where(is_class(x, t), value, x)
+    t = t.clamp(0, x.shape[-1] - 1)
+    return x.scatter_(-1, t, value)
+
+
+@closed_form(lambda z, top: _shifted(z, top), lambda z, top: -_shifted(z, top), infinities=True)
+def _shifted(z: Tensor, top: Tensor) -> Tensor:
+    """exp(z − top) where z ≤ top, else 1: class t may lie far above all others. ∞ − ∞ is 0."""
+    shift = near(top)
+    return torch.minimum(shift, z).sub_(shift).exp_()
+
+
+def _scaled(x: Tensor, factor: Tensor) -> Tensor:
+    """x·factor, in place of x if nobody else sees x: nothing else is that large, and memory is what takes the time."""
+    if torch.is_grad_enabled() or is_transformed():
+        return x * factor
+    return x.mul_(factor)

@@ -1,0 +1,110 @@
+"""The benchmark on an accelerator: all of its code on the CPU, and the thing itself where there is a device."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+
+from benchmarks import accelerator, machine
+from benchmarks.bandwidth import ideal_bytes, sheets
+from benchmarks.cases import BACKWARD, DETECTOR, FLOAT32, FORWARD, LANGUAGE_MODEL, Case, Group
+from benchmarks.peers import CONTENDERS
+from benchmarks.work import Work
+
+from .make_readme import ROOT
+
+
+@pytest.mark.gpu
+def test_on_a_device(tmp_path: Path) -> None:
+    """In a process of its own: the tests keep JAX on the CPU."""
+    arguments = [sys.executable, "-m", "benchmarks.accelerator", "--quick", "--out", str(tmp_path)]
+    run = subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True, timeout=600)
+    assert run.returncode == 0, run.stderr
+    if run.stdout.strip() == accelerator.NOTHING:
+        pytest.skip(accelerator.NOTHING)
+    assert "of the copy" in run.stdout
+    assert (pd.read_csv(tmp_path / "accelerator_rounds.csv")["seconds"].to_numpy() > 0).all()
+
+
+def test_without_a_device_one_line_says_so(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(accelerator, "FILES", ())
+    assert accelerator.main([]) == 0
+    assert capsys.readouterr() == (f"{accelerator.NOTHING}\n", "")
+
+
+def test_the_cpu_stands_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(machine, "use_all_cores", lambda: None)
+    only = "--only", "focal_.*(jit|eager)|optax"
+    assert accelerator.main(["--device", "cpu", "--quick", *only, "--markdown", "--out", str(tmp_path)]) == 0
+    out = capsys.readouterr().out
+    assert out.count("### ") == 6
+    assert "| JAX copy, jit |" in out
+    assert "| focal_torch, eager, float targets |" in out
+    assert "kornia, eager" not in out
+    assert set(pd.read_csv(tmp_path / "accelerator_rounds.csv")["mode"]) == {FORWARD, BACKWARD}
+    assert accelerator.main(["--device", "cpu", "--only", "no such contender"]) == 2
+
+
+def test_events_of_the_device_are_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """CUDA's milliseconds between two events, here of a device whose every call takes 2 ms."""
+    calls: list[int] = []
+
+    class Event:
+        def __init__(self, enable_timing: bool) -> None:
+            assert enable_timing
+            self.at = -1
+
+        def record(self) -> None:
+            self.at = len(calls)
+
+        def synchronize(self) -> None:
+            assert self.at >= 0
+
+        def elapsed_time(self, end: "Event") -> float:
+            return 2.0 * (end.at - self.at)
+
+    monkeypatch.setattr(torch.cuda, "Event", Event)
+    work = Work("two milliseconds", lambda: calls.append(1), clock=accelerator.cuda_events)
+    assert work.time(5) == pytest.approx(0.002)
+    assert len(calls) == 5
+
+
+def test_a_found_device_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "some device")
+    monkeypatch.setattr(accelerator, "FILES", ("null",))
+    monkeypatch.setattr(accelerator.jax, "default_backend", lambda: "tpu")
+    found = accelerator.devices("auto")
+    assert (found["torch"].name, found["torch"].clock) == ("some device", accelerator.cuda_events)
+    assert found["jax"].clock is accelerator.enqueued
+
+
+def test_bandwidth_is_in_units_of_the_copy() -> None:
+    """Two arrays read and one written, in three times what a copy of one takes: half of its bandwidth."""
+    group = Group(DETECTOR, BACKWARD, FLOAT32)
+    rows = [(i, label, i * x) for i in (1, 2, 3) for label, x in [("JAX copy, jit", 1e-3), ("optax, jit", 3e-3)]]
+    times = pd.DataFrame(rows, columns=pd.Index(["round", "contender", "seconds"]))
+    [sheet] = sheets(times.assign(case=group.case.name, mode=group.mode, dtype=group.dtype), [group])
+    assert [row[0] for row in sheet.rows] == ["optax, jit", "JAX copy, jit"]
+    assert [row[3] for row in sheet.rows] == ["50%", "100%"]
+
+
+@pytest.mark.parametrize(
+    ("case", "label", "mode", "bytes_per_logit"),
+    [
+        (DETECTOR, "focal_jax, jit", FORWARD, 5),
+        (DETECTOR, "focal_jax, jit", BACKWARD, 9),
+        (DETECTOR, "focal_torch, eager, float targets", BACKWARD, 12),
+        (DETECTOR, "PyTorch triad, eager", FORWARD, 12),
+        (LANGUAGE_MODEL, "PyTorch CE, compiled", BACKWARD, 8),
+    ],
+)
+def test_what_has_to_move(case: Case, label: str, mode: str, bytes_per_logit: int) -> None:
+    contender = next(c for c in CONTENDERS[case.loss] if c.label == label)
+    assert ideal_bytes(contender, Group(case, mode, FLOAT32)) == pytest.approx(
+        bytes_per_logit * case.elements, rel=1e-3
+    )
