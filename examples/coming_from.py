@@ -27,7 +27,8 @@ SIX = [0.8, -0.4, 1.6, -1.2, 0.3, -2.0], [1, 0, 0, 1, 1, 0]
 
 
 def number(x: Any) -> str:
-    return f"{float(x):.6g}"
+    # A gradient of −0 is 0.
+    return f"{float(x) + 0.0:.6g}"
 
 
 def from_optax() -> list[Row]:

@@ -27,7 +27,7 @@ def margin(z: Array, t: Array, where: Array | None = None) -> Array:
     """u_t of the rows that `where` keeps, else 0. NaN where several other logits are inf, or none is known."""
     row = _read(widen(z), t)
     unknown = (row.top == jnp.inf) & (row.total > 1)
-    return keep(where, jnp.where(unknown, jnp.nan, row.own - (row.top + jnp.log(row.total))))
+    return keep(where, row.own - (row.top + jnp.log(row.total)) + jnp.where(unknown, jnp.nan, 0))
 
 
 @margin.defjvp

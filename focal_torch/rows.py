@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from .rules import apply, closed_form, far, is_transformed, keep, near, widen
+from .rules import apply, closed_form, far, is_transformed, is_wrapped, keep, near, widen
 
 
 class Row(NamedTuple):
@@ -25,7 +25,7 @@ def margin(z: Tensor, t: Tensor, where: Tensor | None = None) -> Tensor:
     """u_t of the rows that `where` keeps, else 0. NaN where several other logits are inf, or none is known."""
     row = _read(z, t, where)
     unknown = (row.top == torch.inf) & (row.total > 1)
-    return keep(where, torch.where(unknown, torch.nan, row.own - (row.top + torch.log(row.total))))
+    return keep(where, row.own - (row.top + torch.log(row.total)) + torch.where(unknown, torch.nan, 0))
 
 
 def softmax_others(z: Tensor, t: Tensor) -> Tensor:
@@ -107,6 +107,6 @@ def _shifted(z: Tensor, top: Tensor) -> Tensor:
 
 def _scaled(x: Tensor, factor: Tensor) -> Tensor:
     """x·factor, in place of x if nobody else sees x: nothing else is that large, and memory is what takes the time."""
-    if torch.is_grad_enabled() or is_transformed():
+    if torch.compiler.is_compiling() or torch.is_grad_enabled() or is_wrapped(factor):
         return x * factor
     return x.mul_(factor)

@@ -87,6 +87,12 @@ def is_transformed() -> bool:
     return torch._C._are_functorch_transforms_active()
 
 
+def is_wrapped(x: Tensor) -> bool:
+    """Whether a function of torch.func, or a batched backward pass, sees more in x than one tensor."""
+    functorch = torch._C._functorch
+    return functorch.is_functorch_wrapped_tensor(x) or functorch.is_legacy_batchedtensor(x)
+
+
 def is_differentiated(x: Tensor) -> bool:
     return x.requires_grad or is_transformed() or unpack_dual(x).tangent is not None
 

@@ -12,6 +12,8 @@ from benchmarks.aot_cases import OURS, Case
 from benchmarks.aot_devices import DEVICES
 from benchmarks.aot_verdict import Measurement, failures
 
+from . import make_readme
+
 SOFTMAX = Case("softmax", targets="int32", classes=1000)
 # For each bound a case that it holds for, and what such a program moves at least.
 BOUNDS = {
@@ -80,3 +82,27 @@ def test_a_process_that_takes_too_long_is_ended(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(aot, "PROGRAM", 0)
     with pytest.raises(aot.CompilerError, match="GPU process ended after 0 programs with exit code -9"):
         aot.compiled({"gpu": ["H100"]}, quick=True)
+
+
+def test_the_page_has_every_program_and_every_bound() -> None:
+    page = (aot.ROOT / "docs" / "accelerators.md").read_text()
+    lines = make_readme.tables(page)["benchmarks.aot --markdown"].splitlines()
+    found = [tuple(cell.strip() for cell in line.strip("|").split("|")) for line in lines if line.startswith("| ")]
+    devices = [name for names in DEVICES.values() for name in names]
+    assert {(row[0], row[1]) for row in found if row[0] != "program"} == {
+        (case.name, f"{aot_cases.traffic(case):.2f}" if case.by == OURS else "") for case in aot_cases.cases()
+    }
+    assert all(list(row[2 : 2 + len(devices)]) == devices for row in found if row[0] == "program")
+
+
+@pytest.mark.parametrize("form", [(), ("--json",), ("--markdown",)])
+def test_the_command_judges_ours_alone(
+    form: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    good, bad = (Measurement("H100", Case(), moved=moved, ideal=3, logits=1) for moved in (3, 6))
+    for found, code in (([good], 0), ([good, bad], 1), ([replace(bad, case=Case(by="optax"))], 0)):
+        monkeypatch.setattr(aot, "compiled", lambda devices, quick, found=found: found)
+        assert aot.main(["--device", "H100", *form]) == code
+        out, err = capsys.readouterr()
+        assert "H100" in out
+        assert ("moves 2.000 of the ideal bytes, allowed 1.100" in err) == bool(code)

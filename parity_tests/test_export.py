@@ -1,6 +1,5 @@
 """The losses as programs: exported once for every platform with the batch size left open, and called on this one."""
 
-from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -33,7 +32,7 @@ def targets(kind: str, n: int) -> jax.Array:
     return jnp.asarray(soft > 0.2 if kind == "bits" else soft.astype(np.float32))
 
 
-def step(name: str) -> Callable[[jax.Array, jax.Array], tuple[jax.Array, jax.Array]]:
+def step(name: str) -> Any:
     function, _, settings = CALLS[name]
     return jax.jit(jax.value_and_grad(lambda z, y: getattr(focal_jax, function)(z, y, **settings)))
 
