@@ -52,7 +52,8 @@ def is_class(z: Array, t: Array) -> Array:
 @jax.custom_jvp
 def _read(z: Array, t: Array) -> Row:
     """The maximum is a shift that no result depends on, so it has no derivative."""
-    own, top, total = lax.platform_dependent(z, t, cpu=_in_two_passes, default=_in_one_pass)
+    own = jnp.take_along_axis(z, t, -1, mode="clip")[..., 0]
+    top, total = lax.platform_dependent(z, t, cpu=_in_two_passes, default=_in_one_pass)
     # A class that is alone has no others.
     return Row(own, top, jnp.where(top == -jnp.inf, 1, total))
 
@@ -65,32 +66,31 @@ def _(primals: tuple[Array, Array], tangents: tuple[Array, Array]) -> tuple[Row,
     return row, Row(jnp.where(target, dz, 0).sum(-1), jnp.zeros_like(total), total)
 
 
-def _in_one_pass(z: Array, t: Array) -> tuple[Array, Array, Array]:
+def _in_one_pass(z: Array, t: Array) -> tuple[Array, Array]:
     """Sums of exponentials are brought to the larger maximum as they meet."""
     target, zero = is_class(z, t), z.dtype.type(0)
-    elements = jnp.where(target, z, 0), jnp.where(target, -jnp.inf, z), jnp.where(target, 0, jnp.ones_like(z))
-    return lax.reduce(elements, (zero, z.dtype.type(-jnp.inf), zero), _meet, (z.ndim - 1,))
+    elements = jnp.where(target, -jnp.inf, z), jnp.where(target, 0, jnp.ones_like(z))
+    return lax.reduce(elements, (z.dtype.type(-jnp.inf), zero), _meet, (z.ndim - 1,))
 
 
 def _meet(a: tuple[Array, ...], b: tuple[Array, ...]) -> tuple[Array, ...]:
-    (own_a, top_a, total_a), (own_b, top_b, total_b) = a, b
+    (top_a, total_a), (top_b, total_b) = a, b
     scale = jnp.exp(-jnp.abs(top_a - top_b))
     total = jnp.where(top_a > top_b, total_a + total_b * scale, total_a * scale + total_b)
     # Equal maxima may be infinite.
-    return own_a + own_b, jnp.maximum(top_a, top_b), jnp.where(top_a == top_b, total_a + total_b, total)
+    return jnp.maximum(top_a, top_b), jnp.where(top_a == top_b, total_a + total_b, total)
 
 
-def _in_two_passes(z: Array, t: Array) -> tuple[Array, Array, Array]:
+def _in_two_passes(z: Array, t: Array) -> tuple[Array, Array]:
     """The maximum, then the sum, without an array of the size of the logits: XLA for the CPU draws arithmetic into a
     reduction, but no selection. Of two numbers its minimum returns the second if one is NaN."""
-    own = jnp.take_along_axis(z, t, -1, mode="clip")
     distance = jnp.abs(lax.broadcasted_iota(z.dtype, z.shape, z.ndim - 1) - t.astype(z.dtype))
     # The limit is −2e30 for class t and at least 2e30 for all others.
     top = jnp.minimum(distance * (4 * far()) - 2 * far(), z).max(-1, keepdims=True)
     top = jnp.where(jnp.abs(top) < far(), top, jnp.sign(top) * jnp.inf)
     # The largest other class has weight 1, and class t no more than 1, so that this subtraction loses next to nothing.
-    total = _shifted(z, top).sum(-1) - _shifted(own, top)[..., 0]
-    return own[..., 0], top[..., 0], total
+    own = jnp.take_along_axis(z, t, -1, mode="clip")
+    return top[..., 0], (_shifted(z, top).sum(-1) - _shifted(own, top)[..., 0])
 
 
 @closed_form(lambda z, top: _shifted(z, top), lambda z, top: -_shifted(z, top), infinities=True)
