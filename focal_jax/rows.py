@@ -25,7 +25,7 @@ class Row(NamedTuple):
 @jax.custom_jvp
 def margin(z: Array, t: Array, where: Array | None = None) -> Array:
     """u_t of the rows that `where` keeps, else 0. NaN where several other logits are inf, or none is known."""
-    row = _read(widen(z), t)
+    row = _read(z, t)
     unknown = (row.top == jnp.inf) & (row.total > 1)
     return keep(where, row.own - (row.top + jnp.log(row.total)) + jnp.where(unknown, jnp.nan, 0))
 
@@ -33,15 +33,14 @@ def margin(z: Array, t: Array, where: Array | None = None) -> Array:
 @margin.defjvp
 def _(primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> tuple[Array, Array]:
     (z, t, where), (dz, *_) = primals, tangents
-    wide = widen(z)
-    slope = jnp.where(is_class(wide, t), 1, -softmax_others(wide, t))
+    slope = jnp.where(is_class(z, t), 1, -softmax_others(z, t))
     return margin(z, t, where), (keep(where, slope) * widen(dz)).sum(-1)
 
 
 def softmax_others(z: Array, t: Array) -> Array:
     """The softmax of all classes but t, for which it is no more than 1."""
     row = _read(z, t)
-    return (1 / row.total)[..., None] * _shifted(z, row.top[..., None])
+    return (1 / row.total)[..., None] * _shifted(widen(z), row.top[..., None])
 
 
 def is_class(z: Array, t: Array) -> Array:
@@ -52,21 +51,22 @@ def is_class(z: Array, t: Array) -> Array:
 @jax.custom_jvp
 def _read(z: Array, t: Array) -> Row:
     """The maximum is a shift that no result depends on, so it has no derivative."""
-    own = jnp.take_along_axis(z, t, -1, mode="clip")[..., 0]
-    top, total = lax.platform_dependent(z, t, cpu=_in_two_passes, default=_in_one_pass)
+    # Taken out before the logits are widened, so that no wide copy is stored for it.
+    own = widen(jnp.take_along_axis(z, t, -1, mode="clip"))
+    top, total = lax.platform_dependent(widen(z), t, own, cpu=_in_two_passes, default=_in_one_pass)
     # A class that is alone has no others.
-    return Row(own, top, jnp.where(top == -jnp.inf, 1, total))
+    return Row(own[..., 0], top, jnp.where(top == -jnp.inf, 1, total))
 
 
 @_read.defjvp
 def _(primals: tuple[Array, Array], tangents: tuple[Array, Array]) -> tuple[Row, Row]:
-    (z, t), (dz, _) = primals, tangents
+    (z, t), (dz, _) = primals, map(widen, tangents)
     row, target = _read(z, t), is_class(z, t)
-    total = (jnp.where(target, 0, _shifted(z, row.top[..., None])) * dz).sum(-1)
+    total = (jnp.where(target, 0, _shifted(widen(z), row.top[..., None])) * dz).sum(-1)
     return row, Row(jnp.where(target, dz, 0).sum(-1), jnp.zeros_like(total), total)
 
 
-def _in_one_pass(z: Array, t: Array) -> tuple[Array, Array]:
+def _in_one_pass(z: Array, t: Array, _: Array) -> tuple[Array, Array]:
     """Sums of exponentials are brought to the larger maximum as they meet."""
     target, zero = is_class(z, t), z.dtype.type(0)
     elements = jnp.where(target, -jnp.inf, z), jnp.where(target, 0, jnp.ones_like(z))
@@ -81,7 +81,7 @@ def _meet(a: tuple[Array, ...], b: tuple[Array, ...]) -> tuple[Array, ...]:
     return jnp.maximum(top_a, top_b), jnp.where(top_a == top_b, total_a + total_b, total)
 
 
-def _in_two_passes(z: Array, t: Array) -> tuple[Array, Array]:
+def _in_two_passes(z: Array, t: Array, own: Array) -> tuple[Array, Array]:
     """The maximum, then the sum, without an array of the size of the logits: XLA for the CPU draws arithmetic into a
     reduction, but no selection. Of two numbers its minimum returns the second if one is NaN."""
     distance = jnp.abs(lax.broadcasted_iota(z.dtype, z.shape, z.ndim - 1) - t.astype(z.dtype))
@@ -89,7 +89,6 @@ def _in_two_passes(z: Array, t: Array) -> tuple[Array, Array]:
     top = jnp.minimum(distance * (4 * far()) - 2 * far(), z).max(-1, keepdims=True)
     top = jnp.where(jnp.abs(top) < far(), top, jnp.sign(top) * jnp.inf)
     # The largest other class has weight 1, and class t no more than 1, so that this subtraction loses next to nothing.
-    own = jnp.take_along_axis(z, t, -1, mode="clip")
     return top[..., 0], (_shifted(z, top).sum(-1) - _shifted(own, top)[..., 0])
 
 
