@@ -27,7 +27,7 @@ from .rules import closed_form, far, share, weighted
     ),
 )
 def hard_focal(z: Array, y: Array, alpha: Any, gamma: Any) -> Array:
-    """α_t·f(±z; γ), equation (5), for targets of which any but 0 is class 1."""
+    """α_t·f(±z; γ), equation (5), for boolean targets, or integers 0 and 1."""
     loss = focal(_margin(z, y), gamma)
     if alpha is None:
         return loss
@@ -36,16 +36,16 @@ def hard_focal(z: Array, y: Array, alpha: Any, gamma: Any) -> Array:
 
 
 def _margin(z: Array, y: Array) -> Array:
-    return jnp.where(_is_one(y), z, -z)
+    return jnp.where(y, z, -z) if y.dtype == jnp.bool_ else z * (2 * y.astype(z.dtype) - 1)
 
 
 def _by_class(z: Array, y: Array, positive: Any, negative: Any) -> Array:
+    if y.dtype != jnp.bool_:
+        # XLA for TPUs would store the mask that value and gradient share.
+        y = y.astype(z.dtype)
+        return y * positive + (1 - y) * negative
     one, zero = (x if isinstance(x, Array) else jnp.full((), x, z.dtype) for x in (positive, negative))
-    return jnp.where(_is_one(y), one, zero)
-
-
-def _is_one(y: Array) -> Array:
-    return y if y.dtype == jnp.bool_ else y != 0
+    return jnp.where(y, one, zero)
 
 
 def _positive(alpha: Any) -> Any:

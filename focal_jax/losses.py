@@ -56,7 +56,7 @@ def sigmoid_focal_loss(
         TypeError: An argument is no array, or of the wrong dtype.
         ValueError: Shapes differ (nothing is broadcast between logits and targets), an option is unknown, or a
             value lies outside its range. Values are checked where they are known: for arrays on the CPU outside
-            of `jax.jit` and `jax.vmap`. Targets outside [0, 1] have no meaning; integers other than 0 count as 1.
+            of `jax.jit` and `jax.vmap`. Targets outside [0, 1] have no meaning there.
 
     Example:
         >>> import jax.numpy as jnp

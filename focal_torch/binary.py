@@ -27,7 +27,7 @@ from .rules import closed_form, far, share, weighted
     ),
 )
 def hard_focal(z: Tensor, y: Tensor, alpha: Any, gamma: Any) -> Tensor:
-    """α_t·f(±z; γ), equation (5), for targets of which any but 0 is class 1."""
+    """α_t·f(±z; γ), equation (5), for boolean targets, or integers 0 and 1."""
     loss = focal(_margin(z, y), gamma)
     if alpha is None:
         return loss
@@ -36,7 +36,7 @@ def hard_focal(z: Tensor, y: Tensor, alpha: Any, gamma: Any) -> Tensor:
 
 
 def _margin(z: Tensor, y: Tensor) -> Tensor:
-    return z * (2 * y.to(z.dtype) - 1) if torch.compiler.is_compiling() else torch.where(_is_one(y), z, -z)
+    return z * (2 * y.to(z.dtype) - 1) if torch.compiler.is_compiling() else torch.where(y, z, -z)
 
 
 def _by_class(z: Tensor, y: Tensor, positive: Any, negative: Any) -> Tensor:
@@ -45,11 +45,7 @@ def _by_class(z: Tensor, y: Tensor, positive: Any, negative: Any) -> Tensor:
         y = y.to(z.dtype)
         return y * positive + (1 - y) * negative
     one, zero = (x if isinstance(x, Tensor) else z.new_full((), x) for x in (positive, negative))
-    return torch.where(_is_one(y), one, zero)
-
-
-def _is_one(y: Tensor) -> Tensor:
-    return y if y.dtype == torch.bool else y != 0
+    return torch.where(y, one, zero)
 
 
 def _positive(alpha: Any) -> Any:

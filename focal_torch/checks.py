@@ -200,7 +200,7 @@ def as_ids(x: Tensor) -> Tensor:
 
 
 def as_bits(x: Tensor) -> Tensor:
-    """Targets of which any but 0 is class 1."""
+    """Targets 0 and 1 in the type that is the fastest one for them."""
     return x if torch.compiler.is_compiling() else x.bool()
 
 

@@ -56,8 +56,7 @@ def sigmoid_focal_loss(
         TypeError: An argument is no tensor, or of the wrong dtype.
         ValueError: Shapes differ (nothing is broadcast between logits and targets), an option is unknown, or a
             value lies outside its range. Values are checked where they are known: for tensors on the CPU outside of
-            `torch.compile` and `torch.vmap`. Targets outside [0, 1] have no meaning; integers other than 0 count
-            as 1.
+            `torch.compile` and `torch.vmap`. Targets outside [0, 1] have no meaning there.
 
     Example:
         >>> import torch

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch._C._functorch import TransformType
+from torch._C._functorch import TransformType, is_functorch_wrapped_tensor, is_legacy_batchedtensor
 from torch._functorch.pyfunctorch import retrieve_all_functorch_interpreters
 from torch.autograd.forward_ad import unpack_dual
 
@@ -89,8 +89,7 @@ def is_transformed() -> bool:
 
 def is_wrapped(x: Tensor) -> bool:
     """Whether a function of torch.func, or a batched backward pass, sees more in x than one tensor."""
-    functorch = torch._C._functorch
-    return functorch.is_functorch_wrapped_tensor(x) or functorch.is_legacy_batchedtensor(x)
+    return is_functorch_wrapped_tensor(x) or is_legacy_batchedtensor(x)
 
 
 def is_differentiated(x: Tensor) -> bool:
