@@ -40,7 +40,8 @@ CLASSES = (
         "torch_focalloss:MultiClassFocalLoss",
         "pytorch-focalloss",
         function=SOFTMAX,
-        leave=("weight",),
+        # One weight per class.
+        extra={"weight": None},
     ),
     Adapter("imbalanced-losses softmax", "imbalanced_losses:SoftmaxFocalLoss", "imbalanced-losses", function=SOFTMAX),
     Adapter(

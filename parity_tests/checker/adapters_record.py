@@ -30,8 +30,6 @@ class Adapter:
     fixed: Mapping[str, Any] = field(default_factory=dict)
     extra: Mapping[str, Any] = field(default_factory=dict)
     conventions: Mapping[str, str] = field(default_factory=dict)
-    # Arguments that have the name of one of the contract's, but another meaning.
-    leave: tuple[str, ...] = ()
     torchvision: bool = False
     # Whether shapes reach the implementation as they are given.
     shapes: bool = True

@@ -8,7 +8,6 @@ The job is an adapter and the layers of `check` to judge; the last line of the o
 import contextlib
 import json
 import sys
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -43,8 +42,7 @@ def port_of(adapter: Adapter) -> PythonPort:
         adapter.extra,
         adapter.conventions,
     )
-    port = build(options)
-    return replace(port, names={ours: theirs for ours, theirs in port.names.items() if ours not in adapter.leave})
+    return build(options)
 
 
 def facts(adapter: Adapter, layers: tuple[str, ...]) -> dict[str, Any]:
