@@ -14,8 +14,8 @@ import numpy as np
 ROWS, CLASSES = 1 << 21, 90
 # The rows of a softmax, by its number of classes: each time 4 GB of float32 logits.
 ROWS_OF = {128256: 1 << 13, 1000: 1 << 20, 80: 13 << 20}
-# How many values of γ a vmap has.
-GAMMAS = 4
+# How many values of γ a vmap has, for so many times fewer rows.
+GAMMAS = 8
 OURS = "focal_jax"
 
 # Every argument is read once and every result written once. Beside them are only the partial sums of a reduction.
@@ -27,11 +27,17 @@ GRADIENT = 1.10
 DIVISOR = 1.01
 # A vmap over γ may move what as many calls do: a GPU writes one gradient after the other, and comes to the logits anew.
 # The gradient of a softmax needs its whole row first, and not every chip can keep one: two reads and one write.
+TWO_READS = 1.5
 SOFTMAX = 1.55
+# The numbers that a row comes down to go from kernel to kernel, each of 4 bytes written and read: so many bytes a row,
+# which is nothing beside a thousand classes. Beside 80 it is more than the bound above leaves.
+ROW_FORWARD, ROW_GRADIENT = 64, 128
 # The same for rows that stay on the chip: reported, not required.
 STRETCH = 1.10
 # Temporaries, in units of the logits: partial sums, but nothing that is there for every element.
 TEMPORARIES = 0.01
+# Of a vmap over γ, in float32 arrays: what all γ share may be stored, but nothing for each of them.
+SHARED = 4
 # Those of a softmax are partial sums of its rows and, in bytes, the few numbers that a row comes down to.
 ROW_TEMPORARIES, ROW_BYTES = 0.05, 32
 
@@ -54,7 +60,8 @@ class Case:
 
     @property
     def shape(self) -> tuple[int, int]:
-        return ROWS if self.loss == "sigmoid" else ROWS_OF[self.classes], self.classes
+        rows = ROWS if self.loss == "sigmoid" else ROWS_OF[self.classes]
+        return rows // GAMMAS if self.run == "vmap" else rows, self.classes
 
     @property
     def name(self) -> str:
@@ -84,23 +91,34 @@ def arguments(case: Case) -> dict[str, jax.ShapeDtypeStruct]:
 
 def traffic(case: Case) -> float:
     """The bytes that may be moved, in units of the ideal: all arguments and all results once."""
-    if case.run == "forward":
-        return FORWARD
-    bound = SOFTMAX if case.loss == "softmax" else GRADIENT
     size = {name: math.prod(x.shape) * x.dtype.itemsize for name, x in arguments(case).items()}
     given, gradient = sum(size.values()), size["logits"]
+    if case.loss == "softmax":
+        return _row_traffic(case, given, gradient)
+    if case.run == "forward":
+        return FORWARD
     if case.run == "vmap":
-        return bound * GAMMAS * (given + gradient) / (given + GAMMAS * gradient)
+        return GRADIENT * GAMMAS * (given + gradient) / (given + GAMMAS * gradient)
     needed = {"mean_positive": ("targets", "where"), "mean": ("where",)}.get(case.reduction, ())
     again = sum(size.get(name, 0) for name in needed) / (given + gradient)
-    return DIVISOR + again if again and case.loss == "sigmoid" else bound
+    return DIVISOR + again if again else GRADIENT
+
+
+def _row_traffic(case: Case, given: int, gradient: int) -> float:
+    rows = case.shape[0]
+    if case.run == "forward":
+        return max(FORWARD, 1 + rows * ROW_FORWARD / given)
+    if case.run == "vmap":
+        return SOFTMAX * GAMMAS * (given + gradient) / (given + GAMMAS * gradient)
+    return max(SOFTMAX, TWO_READS + rows * ROW_GRADIENT / (given + gradient))
 
 
 def temporaries(case: Case) -> float:
     """The memory that may be taken beside arguments and results, in units of the logits."""
-    if case.loss == "sigmoid":
-        return TEMPORARIES
-    return ROW_TEMPORARIES + ROW_BYTES / (case.classes * np.dtype(arguments(case)["logits"].dtype).itemsize)
+    itemsize = np.dtype(arguments(case)["logits"].dtype).itemsize
+    if case.run == "vmap":
+        return SHARED * 4 / itemsize
+    return TEMPORARIES if case.loss == "sigmoid" else ROW_TEMPORARIES + ROW_BYTES / (case.classes * itemsize)
 
 
 def cases() -> list[Case]:
@@ -121,7 +139,6 @@ def cases() -> list[Case]:
         *(replace(case, run="donated") for case in plain() if (case.loss == "sigmoid") == (case.dtype == "float32")),
         Case(run="vmap", targets="int32"),
         Case(run="vmap", targets="bool", dtype="bfloat16"),
-        # In float32 the gradients alone would fill a v5e.
         Case("softmax", "vmap", "bfloat16", "int32", classes=1000),
     ]
 

@@ -24,7 +24,7 @@ TAKES = ("gather", "slice", "dynamic-slice")
 # Where each has what it puts into its first operand.
 REPLACES = {"scatter": 2, "dynamic-update-slice": 1}
 # Inside of a fusion these hand on no more than they are asked for.
-PASSES = ("bitcast", "convert", "copy", "reshape", "transpose")
+PASSES = ("bitcast", "broadcast", "convert", "copy", "reshape", "select", "transpose")
 # More than any device has beside its memory.
 CACHE = 1 << 27
 

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from jax import Array, lax
 
 from .margin import focal, focal_descent, focal_per_gamma, parts, power, sigmoid, softplus
-from .rules import closed_form, far, share, weighted
+from .rules import closed_form, far, for_each, share, weighted
 
 
 @weighted(
@@ -67,6 +67,7 @@ def _negative(alpha: Any) -> Any:
 )
 def interpolated_focal(z: Array, y: Array, alpha: Any, gamma: Any) -> Array:
     """α_t·m^γ·b: p_t and α_t are interpolated between their values at y = 0 and y = 1."""
+    z = for_each(gamma, z)
     _, large, small, log, wrong = _sides(z, y)
     loss = power(wrong * large + (1 - wrong) * small, gamma) * (share(wrong, jnp.abs(z)) + log)
     return share(alpha_t(y, alpha), loss)
@@ -96,6 +97,7 @@ def interpolated_focal(z: Array, y: Array, alpha: Any, gamma: Any) -> Array:
 )
 def interpolated_slope(z: Array, y: Array, gamma: Any) -> Array:
     """m^γ·(γ·(1 − 2y)·(p·q / m)·b + p − y) = ∂(m^γ·b)/∂z."""
+    z = for_each(gamma, z)
     sign, large, small, log, wrong = _sides(z, y)
     right_miss, wrong_miss = (1 - wrong) * small, wrong * large
     m = right_miss + wrong_miss

@@ -6,8 +6,8 @@ from jax import Array
 from .binary import hard_focal, interpolated_focal, mixture_focal
 from .checks import NONNEGATIVE, UNIT, Checks, as_bits, as_ids, class_ids, is_floating, known_bits
 from .classes import class_focal, id_focal, one_hot
-from .reduction import REDUCTIONS, reduce
-from .rules import compute_dtype, keep, widen
+from .reduction import REDUCTIONS, divisor_of, reduce
+from .rules import compute_dtype, in_order, keep, widen
 
 SOFT_TARGETS = {"interpolate": interpolated_focal, "mixture": mixture_focal}
 
@@ -78,6 +78,9 @@ def sigmoid_focal_loss(
     gamma = check.parameter("gamma", gamma, shape, NONNEGATIVE, dtype)
     where, weight = check.where(where, shape), check.weight(weight, shape, dtype)
 
+    divisor = divisor_of(reduction, targets, where, logits.size)
+    logits, divisor = in_order(logits, divisor)
+
     # Floating targets of 0 and 1 are hard: soft ones need three times the operations.
     bits = known_bits(targets)
     if bits is None:
@@ -87,7 +90,7 @@ def sigmoid_focal_loss(
         loss = SOFT_TARGETS[soft_targets](logits, targets.astype(dtype), alpha, gamma, weight=weight, where=where)
     else:
         loss = hard_focal(logits, bits, alpha, gamma, weight=weight, where=where)
-    return reduce(loss, targets, where, reduction, logits.dtype)
+    return reduce(loss, divisor, reduction, logits.dtype)
 
 
 def softmax_focal_loss(
@@ -170,7 +173,8 @@ def softmax_focal_loss(
         check.values("targets", targets, UNIT, "Leave others out with where.", kept)
         y = jnp.moveaxis(targets, axis, -1).astype(dtype)
         loss = class_focal(z, y, weights, gamma, smoothing, weight=weight, where=where)
-        return reduce(loss, y.sum(-1), where, reduction, logits.dtype)
+        divisor = divisor_of(reduction, y.sum(-1), where, z.size // classes)
+        return reduce(loss, divisor, reduction, logits.dtype)
 
     check.shape("targets", targets, shape, "like logits without its class axis", "Class probabilities are floats.")
     t = as_ids(targets)
@@ -186,5 +190,5 @@ def softmax_focal_loss(
         loss = id_focal(z, t, weights, gamma, weight=weight, where=where)
     unknown = keep(where, ((t < 0) | (t >= classes))[..., 0])
     # An element has one class, so for ids every element is a positive.
-    reduction = "mean" if reduction == "mean_positive" else reduction
-    return reduce(jnp.where(unknown, jnp.nan, loss), targets, where, reduction, logits.dtype)
+    divisor = divisor_of("mean" if reduction == "mean_positive" else reduction, targets, where, z.size // classes)
+    return reduce(jnp.where(unknown, jnp.nan, loss), divisor, reduction, logits.dtype)

@@ -16,7 +16,7 @@ from typing import Any
 import jax.numpy as jnp
 from jax import Array, lax
 
-from .rules import closed_form
+from .rules import closed_form, for_each
 
 # The best polynomial in x² for (log(1 + e)/x − 1)/x², with powers of 4 for those of its series 1/12, 1/80, 1/448, …
 LOG_SERIES = tuple(k / 4**n for n, k in ((4, 0.1401222947), (3, 0.1399957053), (2, 0.2001084953), (1, 0.3333320657)))
@@ -49,7 +49,7 @@ def modulator(u: Array, gamma: Any) -> Array:
 )
 def focal(u: Array, gamma: Any) -> Array:
     """f(u; γ) = σ(−u)^γ · softplus(−u): equation (4) as a function of the margin."""
-    q, s = _miss(u)
+    q, s = _miss(for_each(gamma, u))
     return power(q, gamma) * s
 
 
@@ -59,7 +59,7 @@ def focal(u: Array, gamma: Any) -> Array:
 )
 def focal_descent(u: Array, gamma: Any) -> Array:
     """−∂f/∂u = q^γ (γ p s + q) with p = σ(u), q = σ(−u), s = softplus(−u): no term is negative."""
-    p, q, s = parts(u)
+    p, q, s = parts(for_each(gamma, u))
     return power(q, gamma) * (gamma * p * s + q)
 
 

@@ -11,18 +11,20 @@ from .rules import keep, widen
 REDUCTIONS = ("none", "sum", "mean", "mean_positive")
 
 
-def reduce(loss: Array, targets: Array, where: Array | None, reduction: str, dtype: DTypeLike) -> Array:
-    """Reduce a loss whose masked elements are 0 already.
+def divisor_of(reduction: str, targets: Array, where: Array | None, size: int) -> Array | None:
+    """What a reduction of `size` losses divides by.
 
     "mean" divides by the number of elements that `where` keeps, "mean_positive" by the sum of the targets that it
-    keeps, each at least 1. Weights enter neither. "none" returns `dtype`, the reductions what they accumulate in.
+    keeps, each at least 1. Weights enter neither.
     """
+    if reduction == "mean":
+        return jnp.asarray(size) if where is None else where.sum()
+    return keep(where, widen(targets)).sum() if reduction == "mean_positive" else None
+
+
+def reduce(loss: Array, divisor: Array | None, reduction: str, dtype: DTypeLike) -> Array:
+    """Reduce a loss whose masked elements are 0 already. "none" returns `dtype`, all else what it accumulates in."""
     if reduction == "none":
         return loss.astype(dtype)
-    if reduction == "sum":
-        return loss.sum()
-    if reduction == "mean":
-        divisor = jnp.asarray(loss.size) if where is None else where.sum()
-    else:
-        divisor = keep(where, widen(targets)).sum()
-    return loss.sum() / jnp.maximum(divisor, 1).astype(loss.dtype)
+    total = loss.sum()
+    return total if divisor is None else total / jnp.maximum(divisor, 1).astype(loss.dtype)

@@ -68,7 +68,8 @@ def _(primals: tuple[Array, Array], tangents: tuple[Array, Array]) -> tuple[Row,
 
 def _in_one_pass(z: Array, t: Array, _: Array) -> tuple[Array, Array]:
     """Sums of exponentials are brought to the larger maximum as they meet."""
-    target, zero = is_class(z, t), z.dtype.type(0)
+    # XLA for GPUs would store a mask that value and gradient share, so this one is another.
+    target, zero = _distance(z, t) < 1, z.dtype.type(0)
     elements = jnp.where(target, -jnp.inf, z), jnp.where(target, 0, jnp.ones_like(z))
     return lax.reduce(elements, (z.dtype.type(-jnp.inf), zero), _meet, (z.ndim - 1,))
 
@@ -84,12 +85,17 @@ def _meet(a: tuple[Array, ...], b: tuple[Array, ...]) -> tuple[Array, ...]:
 def _in_two_passes(z: Array, t: Array, own: Array) -> tuple[Array, Array]:
     """The maximum, then the sum, without an array of the size of the logits: XLA for the CPU draws arithmetic into a
     reduction, but no selection. Of two numbers its minimum returns the second if one is NaN."""
-    distance = jnp.abs(lax.broadcasted_iota(z.dtype, z.shape, z.ndim - 1) - t.astype(z.dtype))
+    distance = _distance(z, t).astype(z.dtype)
     # The limit is −2e30 for class t and at least 2e30 for all others.
     top = jnp.minimum(distance * (4 * far()) - 2 * far(), z).max(-1, keepdims=True)
     top = jnp.where(jnp.abs(top) < far(), top, jnp.sign(top) * jnp.inf)
     # The largest other class has weight 1, and class t no more than 1, so that this subtraction loses next to nothing.
     return top[..., 0], (_shifted(z, top).sum(-1) - _shifted(own, top)[..., 0])
+
+
+def _distance(z: Array, t: Array) -> Array:
+    """How far each class id is from t."""
+    return jnp.abs(lax.broadcasted_iota(t.dtype, z.shape, z.ndim - 1) - t)
 
 
 @closed_form(lambda z, top: _shifted(z, top), lambda z, top: -_shifted(z, top), infinities=True)

@@ -6,7 +6,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax import Array
+from jax import Array, lax
 from jax.custom_derivatives import SymbolicZero
 from jax.typing import DTypeLike
 
@@ -97,6 +97,17 @@ def _selected(x: Array) -> Array:
     # A sum over x draws the products that x ends with into itself on the CPU, and XLA then stores each of their
     # constants as an array. A selection it leaves outside.
     return jnp.where(jnp.isnan(x), jnp.nan, x)
+
+
+def in_order(logits: Array, divisor: Array | None) -> tuple[Array, Array | None]:
+    """Have an accelerator make the divisor before it reads the logits: value and gradient are one pass then."""
+    return (logits, None) if divisor is None else lax.optimization_barrier((logits, divisor))
+
+
+def for_each(gamma: Any, x: Array) -> Array:
+    """x, with the axes that vmap gives to γ: an accelerator would store what all γ share, which takes longer than
+    making it."""
+    return x + 0 * gamma if isinstance(gamma, Array) else x
 
 
 def keep(where: Array | None, x: Any) -> Any:

@@ -8,18 +8,20 @@ from .rules import keep, widen
 REDUCTIONS = ("none", "sum", "mean", "mean_positive")
 
 
-def reduce(loss: Tensor, targets: Tensor, where: Tensor | None, reduction: str, dtype: torch.dtype) -> Tensor:
-    """Reduce a loss whose masked elements are 0 already.
+def divisor_of(reduction: str, targets: Tensor, where: Tensor | None, size: int) -> Tensor | None:
+    """What a reduction of `size` losses divides by.
 
     "mean" divides by the number of elements that `where` keeps, "mean_positive" by the sum of the targets that it
-    keeps, each at least 1. Weights enter neither. "none" returns `dtype`, the reductions what they accumulate in.
+    keeps, each at least 1. Weights enter neither.
     """
+    if reduction == "mean":
+        return torch.tensor(size) if where is None else where.sum()
+    return keep(where, widen(targets)).sum() if reduction == "mean_positive" else None
+
+
+def reduce(loss: Tensor, divisor: Tensor | None, reduction: str, dtype: torch.dtype) -> Tensor:
+    """Reduce a loss whose masked elements are 0 already. "none" returns `dtype`, all else what it accumulates in."""
     if reduction == "none":
         return loss.to(dtype)
-    if reduction == "sum":
-        return loss.sum()
-    if reduction == "mean":
-        divisor = torch.tensor(loss.numel()) if where is None else where.sum()
-    else:
-        divisor = keep(where, widen(targets)).sum()
-    return loss.sum() / divisor.clamp(min=1).to(loss.dtype)
+    total = loss.sum()
+    return total if divisor is None else total / divisor.clamp(min=1).to(loss.dtype)
