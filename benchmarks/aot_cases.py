@@ -98,7 +98,7 @@ def traffic(case: Case) -> float:
     if case.run == "forward":
         return FORWARD
     if case.run == "vmap":
-        return GRADIENT * GAMMAS * (given + gradient) / (given + GAMMAS * gradient)
+        return GRADIENT * _calls(case, given, gradient)
     needed = {"mean_positive": ("targets", "where"), "mean": ("where",)}.get(case.reduction, ())
     again = sum(size.get(name, 0) for name in needed) / (given + gradient)
     return DIVISOR + again if again else GRADIENT
@@ -109,8 +109,14 @@ def _row_traffic(case: Case, given: int, gradient: int) -> float:
     if case.run == "forward":
         return max(FORWARD, 1 + rows * ROW_FORWARD / given)
     if case.run == "vmap":
-        return SOFTMAX * GAMMAS * (given + gradient) / (given + GAMMAS * gradient)
+        return SOFTMAX * _calls(case, given, gradient)
     return max(SOFTMAX, TWO_READS + rows * ROW_GRADIENT / (given + gradient))
+
+
+def _calls(case: Case, given: int, gradient: int) -> float:
+    """One call for each γ, which may read what they share in float32."""
+    wide = given - gradient + math.prod(case.shape) * 4
+    return GAMMAS * (wide + gradient) / (given + GAMMAS * gradient)
 
 
 def temporaries(case: Case) -> float:

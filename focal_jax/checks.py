@@ -221,6 +221,8 @@ def extremes(known: np.ndarray) -> tuple[Any, Any]:
 
 def known_bits(x: Array) -> Array | None:
     """Targets as booleans, if they are known to be 0 or 1 and nothing is differentiated in them."""
+    if is_bool(x):
+        return x
     if (known := read(x)) is None:
         return None
     bits = known.astype(bool)

@@ -79,7 +79,7 @@ def sigmoid_focal_loss(
     where, weight = check.where(where, shape), check.weight(weight, shape, dtype)
 
     divisor = divisor_of(reduction, targets, where, logits.size)
-    logits, divisor = in_order(logits, divisor)
+    logits = in_order(logits, divisor)
 
     # Floating targets of 0 and 1 are hard: soft ones need three times the operations.
     bits = known_bits(targets)

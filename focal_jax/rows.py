@@ -68,17 +68,17 @@ def _(primals: tuple[Array, Array], tangents: tuple[Array, Array]) -> tuple[Row,
 
 def _in_one_pass(z: Array, t: Array, _: Array) -> tuple[Array, Array]:
     """Sums of exponentials are brought to the larger maximum as they meet."""
-    # XLA for GPUs would store a mask that value and gradient share, so this one is another.
-    target, zero = _distance(z, t) < 1, z.dtype.type(0)
-    elements = jnp.where(target, -jnp.inf, z), jnp.where(target, 0, jnp.ones_like(z))
-    return lax.reduce(elements, (z.dtype.type(-jnp.inf), zero), _meet, (z.ndim - 1,))
+    # XLA for GPUs would store a mask that is used twice, in both elements or in value and gradient.
+    masked = jnp.where(_distance(z, t) < 1, -jnp.inf, z)
+    start = z.dtype.type(-jnp.inf), z.dtype.type(0)
+    return lax.reduce((masked, jnp.ones_like(z)), start, _meet, (z.ndim - 1,))
 
 
 def _meet(a: tuple[Array, ...], b: tuple[Array, ...]) -> tuple[Array, ...]:
     (top_a, total_a), (top_b, total_b) = a, b
     scale = jnp.exp(-jnp.abs(top_a - top_b))
     total = jnp.where(top_a > top_b, total_a + total_b * scale, total_a * scale + total_b)
-    # Equal maxima may be infinite.
+    # Equal maxima may be infinite. A −inf beside a finite maximum, as class t has it, counts nothing.
     return jnp.maximum(top_a, top_b), jnp.where(top_a == top_b, total_a + total_b, total)
 
 

@@ -99,9 +99,16 @@ def _selected(x: Array) -> Array:
     return jnp.where(jnp.isnan(x), jnp.nan, x)
 
 
-def in_order(logits: Array, divisor: Array | None) -> tuple[Array, Array | None]:
-    """Have an accelerator make the divisor before it reads the logits: value and gradient are one pass then."""
-    return (logits, None) if divisor is None else lax.optimization_barrier((logits, divisor))
+@jax.custom_jvp
+def in_order(logits: Array, divisor: Array | None) -> Array:
+    """The logits, which are read after the divisor is made if a gradient is: value and gradient are one pass then."""
+    return logits
+
+
+@in_order.defjvp
+def _(primals: tuple[Array, Array | None], tangents: tuple[Array, Any]) -> tuple[Array, Array]:
+    logits, divisor = primals
+    return logits if divisor is None else lax.optimization_barrier((logits, divisor))[0], tangents[0]
 
 
 def for_each(gamma: Any, x: Array) -> Array:

@@ -228,6 +228,8 @@ def extremes(known: np.ndarray) -> tuple[Any, Any]:
 
 def known_bits(x: Tensor) -> Tensor | None:
     """Targets as booleans, if they are known to be 0 or 1 and nothing is differentiated in them."""
+    if is_bool(x):
+        return x
     if is_differentiated(x) or read(x) is None:
         return None
     bits = x.bool()

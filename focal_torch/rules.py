@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch._C._functorch import TransformType, is_functorch_wrapped_tensor, is_legacy_batchedtensor
 from torch._functorch.pyfunctorch import retrieve_all_functorch_interpreters
-from torch.autograd.forward_ad import unpack_dual
+from torch.autograd import forward_ad
 
 Function = Callable[..., Any]
 
@@ -68,13 +68,20 @@ def closed_form(*partials: Function | None, infinities: bool = False) -> Callabl
 
 
 def apply(reverse: Any, both: Any, value: Function, *args: Any) -> Any:
-    """Call a function by its rule, which is there without and with forward mode, or without any."""
-    if not torch.compiler.is_compiling():
-        _refuse_nested_forward_mode()
-        return both.apply(*args)
+    """Call a function by its rule, which is there without and with forward mode, if anything is differentiated."""
+    if not _is_watched(args):
+        return value(*args)
     # torch.compile traces no Function with a jvp, and none that nothing is differentiated through.
-    tracked = torch.is_grad_enabled() and any(isinstance(arg, Tensor) and arg.requires_grad for arg in args)
-    return reverse.apply(*args) if tracked else value(*args)
+    if torch.compiler.is_compiling():
+        return reverse.apply(*args)
+    _refuse_nested_forward_mode()
+    return both.apply(*args)
+
+
+def _is_watched(args: tuple[Any, ...]) -> bool:
+    if torch.is_grad_enabled() and any(isinstance(arg, Tensor) and arg.requires_grad for arg in args):
+        return True
+    return not torch.compiler.is_compiling() and (is_transformed() or forward_ad._current_level >= 0)
 
 
 def is_eager(x: Tensor) -> bool:
@@ -93,7 +100,7 @@ def is_wrapped(x: Tensor) -> bool:
 
 
 def is_differentiated(x: Tensor) -> bool:
-    return x.requires_grad or is_transformed() or unpack_dual(x).tangent is not None
+    return x.requires_grad or is_transformed() or forward_ad.unpack_dual(x).tangent is not None
 
 
 def _refuse_nested_forward_mode() -> None:

@@ -15,12 +15,12 @@ from benchmarks.aot_verdict import Measurement, failures
 from . import make_readme
 
 SOFTMAX = Case("softmax", targets="int32", classes=1000)
-# For each bound a case that it holds for, and what such a program moves at least.
+# For each bound, or what it is the larger of, a case that it holds for, and what such a program moves at least.
 BOUNDS = {
     "FORWARD": (Case(run="forward"), 1.0),
     "GRADIENT": (Case(), 1.0),
     "DIVISOR": (Case(reduction="mean_positive"), 4 / 3),
-    "SOFTMAX": (SOFTMAX, 1.5),
+    "SOFTMAX TWO_READS": (SOFTMAX, 1.5),
 }
 
 
@@ -38,7 +38,8 @@ def test_half_a_bound_is_not_met(bound: str, monkeypatch: pytest.MonkeyPatch) ->
     case, least = BOUNDS[bound]
     found = Measurement("H100", case, moved=round(3e9 * least), ideal=3 * 10**9, logits=10**9)
     assert list(failures(found)) == []
-    monkeypatch.setattr(aot_cases, bound, getattr(aot_cases, bound) / 2)
+    for name in bound.split():
+        monkeypatch.setattr(aot_cases, name, getattr(aot_cases, name) / 2)
     assert "of the ideal bytes, allowed" in "".join(failures(found))
 
 

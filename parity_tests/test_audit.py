@@ -42,13 +42,12 @@ def test_every_record_is_one_that_the_checker_takes(adapter: Adapter) -> None:
     names = {argument.name for argument in record.arguments}
     assert adapter.framework in FRAMEWORKS
     assert adapter.distribution or adapter.path.startswith(FORMULAS)
-    assert {*adapter.names, *adapter.leave} <= names
+    assert {*adapter.names} <= names
     assert {*adapter.fixed} <= {*record.settings, "beta"}
     for name, choice in adapter.conventions.items():
         assert choice in record.conventions[name].choices
     assert json.loads(json.dumps(asdict(adapter))) == {
-        field.name: list(adapter.leave) if field.name == "leave" else getattr(adapter, field.name)
-        for field in fields(adapter)
+        field.name: getattr(adapter, field.name) for field in fields(adapter)
     }
 
 
