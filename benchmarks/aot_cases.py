@@ -95,13 +95,13 @@ def traffic(case: Case) -> float:
     given, gradient = sum(size.values()), size["logits"]
     if case.loss == "softmax":
         return _row_traffic(case, given, gradient)
-    if case.run == "forward":
-        return FORWARD
     if case.run == "vmap":
         return GRADIENT * _calls(case, given, gradient)
     needed = {"mean_positive": ("targets", "where"), "mean": ("where",)}.get(case.reduction, ())
-    again = sum(size.get(name, 0) for name in needed) / (given + gradient)
-    return DIVISOR + again if again else GRADIENT
+    again = sum(size.get(name, 0) for name in needed)
+    if case.run == "forward":
+        return FORWARD + again / given
+    return DIVISOR + again / (given + gradient) if again else GRADIENT
 
 
 def _row_traffic(case: Case, given: int, gradient: int) -> float:

@@ -1,0 +1,140 @@
+"""Every fast path is a path: what runs only when compiled, or only on accelerators, is as exact as all else."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import mpmath
+import numpy as np
+import pytest
+import torch
+
+import focal_jax.margin
+import focal_jax.rows
+import focal_torch.margin
+
+from .ports import JAX
+from .suite import PROBLEMS, examine, solved
+from .tolerances import EPS, GRADIENT, PER_GAMMA, SIGMOID, SMALLEST_NORMAL, SOFTMAX, VALUE
+
+EPS32, TINY = EPS["float32"], SMALLEST_NORMAL["float32"]
+SIZES = np.geomspace(1e-4, 1e4, 200, dtype=np.float32)
+LOGITS = np.concatenate([-SIZES, [-np.inf, 0, np.inf], SIZES]).astype(np.float32)
+IDS = [name for name in PROBLEMS if name.startswith("softmax, ids")]
+
+
+def errors(got: torch.Tensor, truth: torch.Tensor, scale: torch.Tensor | None = None) -> float:
+    """The worst in eps of float32; the truth is the same loss in float64, which other tests hold against the oracle."""
+    got = got.detach().double()
+    assert torch.equal(got.isinf(), truth.isinf())
+    assert not got.isnan().any()
+    known = truth.isfinite()
+    error = (got - truth)[known].abs() - TINY
+    size = (truth.abs() if scale is None else scale)[known].clamp(min=TINY)
+    return float((error / size).max()) / EPS32
+
+
+def both(loss: Callable[..., torch.Tensor], z: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    leaf = z.clone().requires_grad_()
+    value = loss(leaf)
+    return value.detach(), torch.autograd.grad(value.sum(), leaf)[0]
+
+
+@pytest.mark.parametrize("gamma", [0.0, 0.5, 2.0, 5.0])
+@pytest.mark.parametrize("dtype", [torch.bool, torch.int64, torch.float32])
+def test_compiled_hard_targets(gamma: float, dtype: torch.dtype) -> None:
+    torch._dynamo.reset()
+    z = torch.tensor(LOGITS).repeat(2)
+    y = torch.arange(2).repeat_interleave(len(LOGITS)).to(dtype)
+
+    def loss(z: torch.Tensor, y: torch.Tensor = y) -> torch.Tensor:
+        return focal_torch.sigmoid_focal_loss(z, y, gamma=gamma)
+
+    got, truth = both(torch.compile(loss, fullgraph=True), z), both(lambda z: loss(z, y.long()), z.double())
+    assert errors(got[0], truth[0]) <= SIGMOID[VALUE] + PER_GAMMA * gamma
+    assert errors(got[1], truth[1]) <= SIGMOID[GRADIENT] + PER_GAMMA * gamma
+
+
+@pytest.mark.parametrize("gamma", [0.5, 2.0])
+@pytest.mark.parametrize("target", [1e-6, 0.3, 0.5])
+def test_compiled_soft_targets(gamma: float, target: float) -> None:
+    torch._dynamo.reset()
+    z = torch.tensor(LOGITS[np.isfinite(LOGITS)])
+    # Of the gradient's terms one may cancel the other, so their sum is the scale.
+    y = float(np.float32(target))
+    p, q = z.double().sigmoid(), (-z.double()).sigmoid()
+    miss, hit = y * q + (1 - y) * p, y * p + (1 - y) * q
+    cross = torch.nn.functional.binary_cross_entropy_with_logits(z.double(), torch.full_like(p, y), reduction="none")
+    alpha_t = 0.25 * y + 0.75 * (1 - y)
+    scale = alpha_t * miss**gamma * (gamma * abs(1 - 2 * y) * p * q / miss * cross + y * q + (1 - y) * p)
+
+    def loss(z: torch.Tensor) -> torch.Tensor:
+        return focal_torch.sigmoid_focal_loss(z, torch.full_like(z, y), gamma=gamma)
+
+    assert (miss + hit - 1).abs().max() < EPS["float64"] * 4
+    got, truth = both(torch.compile(loss, fullgraph=True), z), both(loss, z.double())
+    assert errors(got[0], truth[0]) <= SIGMOID[VALUE] + PER_GAMMA * gamma
+    assert errors(got[1], truth[1], scale) <= SIGMOID[GRADIENT] + PER_GAMMA * gamma
+
+
+@pytest.mark.parametrize("classes", [1, 2, 7, 1000])
+def test_compiled_softmax(classes: int) -> None:
+    torch._dynamo.reset()
+    rng = np.random.default_rng(classes)
+    z = torch.tensor(rng.normal(size=(64, classes)) * np.geomspace(0.1, 300, 64)[:, None], dtype=torch.float32)
+    t = torch.tensor(rng.integers(0, classes, 64))
+
+    def loss(z: torch.Tensor) -> torch.Tensor:
+        return focal_torch.softmax_focal_loss(z, t)
+
+    got, eager, truth = both(torch.compile(loss, fullgraph=True), z), both(loss, z), both(loss, z.double())
+    # The margin is rounded with its logits, which changes the loss by its slope.
+    scale = truth[0].abs() + (truth[1] * z.double()).abs().sum(1)
+    for value, slope in (got, eager):
+        assert errors(value, truth[0], scale) <= SOFTMAX
+        # So is the slope, by no more than γ + 2 times itself for a margin that moves by 1.
+        moved = 4 * z.double().abs().amax(1, keepdim=True)
+        assert errors(slope, truth[1], truth[1].abs() * (1 + moved)) <= SOFTMAX
+
+
+@pytest.fixture
+def as_on_an_accelerator(monkeypatch: pytest.MonkeyPatch) -> None:
+    def of_default(*args: Any, cpu: Callable[..., Any], default: Callable[..., Any]) -> Any:
+        return default(*args)
+
+    monkeypatch.setattr(focal_jax.rows.lax, "platform_dependent", of_default)
+
+
+@pytest.mark.usefixtures("as_on_an_accelerator")
+@pytest.mark.parametrize("order", range(3))
+@pytest.mark.parametrize("name", IDS)
+def test_the_reading_of_accelerators(name: str, order: int) -> None:
+    """One reduction of two numbers, which no CPU takes by itself."""
+    examine(*solved(name), JAX, order)
+
+
+@pytest.mark.parametrize("reading", [focal_jax.rows._in_one_pass, focal_jax.rows._in_two_passes])
+def test_both_readings_know_what_is_special(reading: Callable[..., tuple[jax.Array, jax.Array]]) -> None:
+    inf, nan = np.inf, np.nan
+    rows = [[0.0, 1.0, 1.0], [9.0, -inf, -inf], [0.0, inf, 1.0], [0.0, inf, inf], [nan, 1.0, 1.0], [0.0, nan, 1.0]]
+    z = jnp.asarray(rows, jnp.float32)
+    t = jnp.zeros((len(rows), 1), jnp.int32)
+    top, total = jax.jit(reading)(z, t, z[:, :1])
+    np.testing.assert_array_equal(top[:4], [1, -inf, inf, inf])
+    np.testing.assert_array_equal(np.asarray(total)[[0, 2, 3]], [2, 1, 2])
+    assert np.isnan(np.asarray(total[5]))
+    far = jnp.full((2, 40_000), -200.0, jnp.float32).at[:, 39_999].set(-100.0)
+    top, total = jax.jit(reading)(far.at[0, 7].set(500.0), jnp.full((2, 1), 7), far.at[0, 7].set(500.0)[:, 7:8])
+    np.testing.assert_array_equal(top, [-100, -100])
+    np.testing.assert_array_equal(total, [1, 1])
+
+
+@pytest.mark.parametrize("series", [focal_jax.margin.LOG_SERIES, focal_torch.margin.LOG_SERIES])
+def test_the_series_of_the_logarithm(series: tuple[float, ...]) -> None:
+    def relative(e: Any) -> Any:
+        x = e / (1 + e / 2)
+        return (x + x**3 * mpmath.polyval(series, x * x)) / mpmath.log1p(e) - 1
+
+    worst = max(abs(relative(mpmath.mpf(k) / 2000)) for k in range(1, 2001))
+    assert worst < 0.04 * EPS32
