@@ -5,6 +5,9 @@ INPUTS := $(shell cat pyproject.toml constraints.txt | cksum | cut -d ' ' -f 1)
 READY := .venv/ready-$(INPUTS)
 WORKERS ?= 2
 
+# The compilers for GPU and TPU are installed beside JAX, and would look for their devices.
+demo test vectors readme sweep bench accelerators: export JAX_PLATFORMS = cpu
+
 .PHONY: demo test lint format vectors readme audit sweep bench bench-gpu accelerators clean
 
 demo: $(READY)

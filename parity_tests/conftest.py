@@ -4,6 +4,8 @@ By default hypothesis draws the same examples in every run, so that a red run ha
 `--hypothesis-profile explore` draws a thousand new ones per test, `--hypothesis-seed N` those of one seed.
 """
 
+import os
+
 import hypothesis
 import jax
 import numpy as np
@@ -14,6 +16,8 @@ jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_platforms", "cpu")
+# For the processes that tests start. The compilers for GPU and TPU are installed, and would look for their devices.
+os.environ["JAX_PLATFORMS"] = "cpu"
 torch.set_num_threads(1)
 
 shared = hypothesis.settings(deadline=None, print_blob=True, suppress_health_check=[hypothesis.HealthCheck.too_slow])
