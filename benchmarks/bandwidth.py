@@ -21,8 +21,10 @@ def ideal_bytes(contender: Contender, group: Group) -> int:
     written = logits if contender.role == LIMIT or group.mode == BACKWARD else 0
     if is_copy(contender):
         return logits + written
-    ids = group.case.shape[0] * (4 if contender.framework == "jax" else 8)
-    return logits + {"float": logits, "bool": group.case.elements, "ids": ids}[contender.targets] + written
+    elements, rows = group.case.elements, group.case.shape[0]
+    ids = rows * (4 if contender.framework == "jax" else 8)
+    targets = {"float": logits, "int": 4 * elements, "bool": elements, "ids": ids}[contender.targets]
+    return logits + targets + written
 
 
 def sheets(times: pd.DataFrame, groups: Iterable[Group]) -> list[Sheet]:

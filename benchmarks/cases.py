@@ -70,4 +70,4 @@ def data(case: Case) -> dict[str, np.ndarray]:
     if case.loss == SOFTMAX:
         return {"logits": logits, "ids": rng.integers(0, case.shape[1], case.shape[0])}
     positive = rng.random(case.shape, np.float32) < 0.1
-    return {"logits": logits, "bool": positive, "float": positive.astype(np.float32)}
+    return {"logits": logits, "bool": positive} | {x: positive.astype(f"{x}32") for x in ("int", "float")}

@@ -37,7 +37,8 @@ class Contender:
 
     @property
     def label(self) -> str:
-        return f"{self.name}, {self.way}" + ", float targets" * (self.role == OURS and self.targets == "float")
+        other = f", {self.targets} targets" if self.role == OURS and self.targets in ("bool", "float") else ""
+        return f"{self.name}, {self.way}{other}"
 
 
 def _ours(library: Any) -> Callable[[Any, Any], Any]:
@@ -71,14 +72,12 @@ def _copies(targets: str) -> tuple[Contender, Contender]:
     )
 
 
-# Ours take the labels as they are, and once more the floats that the peers need: those have a formula of their own.
+# Ours take labels as they are, integers or booleans, and once more the floats that the peers need.
 SIGMOIDS = (
-    Contender("focal_jax", JIT, "bool", OURS, _ours(focal_jax)),
-    Contender("focal_jax", JIT, "float", OURS, _ours(focal_jax)),
+    *(Contender("focal_jax", JIT, targets, OURS, _ours(focal_jax)) for targets in ("int", "bool", "float")),
     Contender("optax", JIT, "float", PEER, _optax_focal),
     Contender("optax BCE", JIT, "float", FLOOR, lambda z, y: optax.sigmoid_binary_cross_entropy(z, y).sum()),
-    *_both("focal_torch", "bool", OURS, _ours(focal_torch)),
-    *_both("focal_torch", "float", OURS, _ours(focal_torch)),
+    *(one for targets in ("int", "bool", "float") for one in _both("focal_torch", targets, OURS, _ours(focal_torch))),
     *_both("torchvision's formula", "float", PEER, _torchvision),
     Contender("kornia", EAGER, "float", PEER, _kornia_sigmoid),
     *_both("PyTorch BCE", "float", FLOOR, lambda z, y: F.binary_cross_entropy_with_logits(z, y, reduction="sum")),

@@ -44,12 +44,12 @@ def _figure(medians: pd.DataFrame, cases: dict[str, Case]) -> Figure:
 
 
 def _lines(axes: Axes, framework: str, sizes: Sequence[Case], medians: pd.DataFrame) -> None:
-    """Without those that would lie on another line: our losses of float targets, and copies."""
+    """Without those that would lie on another line: our losses of other targets, and copies."""
     contenders = [c for c in CONTENDERS[SIGMOID] if c.framework == framework]
     for contender in contenders:
         label = contender.label
         points = [(c.elements, medians["median"][c.name, label]) for c in sizes if (c.name, label) in medians.index]
-        if points and not label.endswith("float targets") and not contender.name.endswith("copy"):
+        if points and not label.endswith("targets") and not contender.name.endswith("copy"):
             axes.plot([n for n, _ in points], [1e9 * s / n for n, s in points], label=label, **_style(contender))
     axes.set(xscale="log", yscale="log", xlabel="number of logits", title=f"Sigmoid, {FRAMEWORKS[framework]}")
     axes.margins(x=0.04)

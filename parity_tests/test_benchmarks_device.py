@@ -98,8 +98,9 @@ def test_bandwidth_is_in_units_of_the_copy() -> None:
 @pytest.mark.parametrize(
     ("case", "label", "mode", "bytes_per_logit"),
     [
-        (DETECTOR, "focal_jax, jit", FORWARD, 5),
-        (DETECTOR, "focal_jax, jit", BACKWARD, 9),
+        (DETECTOR, "focal_jax, jit", FORWARD, 8),
+        (DETECTOR, "focal_jax, jit, bool targets", FORWARD, 5),
+        (DETECTOR, "focal_jax, jit, bool targets", BACKWARD, 9),
         (DETECTOR, "focal_torch, eager, float targets", BACKWARD, 12),
         (DETECTOR, "PyTorch triad, eager", FORWARD, 12),
         (LANGUAGE_MODEL, "PyTorch CE, compiled", BACKWARD, 8),
