@@ -12,8 +12,9 @@ from typing import Any
 import jax.numpy as jnp
 from jax import Array, lax
 
+from .arrays import far, share
 from .margin import focal, focal_descent, focal_per_gamma, parts, power, sigmoid, softplus
-from .rules import closed_form, far, for_each, share, weighted
+from .rules import closed_form, for_each, weighted
 
 
 @weighted(

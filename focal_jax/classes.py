@@ -11,9 +11,10 @@ from typing import Any
 import jax.numpy as jnp
 from jax import Array, lax
 
+from .arrays import far, keep, near, share
 from .margin import focal, focal_descent, focal_per_gamma
 from .rows import is_class, margin, softmax_others
-from .rules import far, keep, near, share, weighted
+from .rules import weighted
 
 
 def id_focal(z: Array, t: Array, alpha: Any, gamma: Any, *, weight: Array | None, where: Array | None) -> Array:

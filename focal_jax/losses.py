@@ -3,11 +3,12 @@
 import jax.numpy as jnp
 from jax import Array
 
+from .arrays import compute_dtype, keep, widen
 from .binary import hard_focal, interpolated_focal, mixture_focal
 from .checks import NONNEGATIVE, UNIT, Checks, as_bits, as_ids, class_ids, is_floating, known_bits
 from .classes import class_focal, id_focal, one_hot
 from .reduction import REDUCTIONS, divisor_of, reduce
-from .rules import compute_dtype, in_order, keep, widen
+from .rules import in_order
 
 SOFT_TARGETS = {"interpolate": interpolated_focal, "mixture": mixture_focal}
 

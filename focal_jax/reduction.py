@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import DTypeLike
 
-from .rules import keep, widen
+from .arrays import keep, widen
 
 REDUCTIONS = ("none", "sum", "mean", "mean_positive")
 

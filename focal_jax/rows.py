@@ -11,7 +11,8 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
-from .rules import closed_form, far, keep, near, widen
+from .arrays import far, keep, near, widen
+from .rules import closed_form
 
 
 class Row(NamedTuple):

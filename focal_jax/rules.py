@@ -8,7 +8,8 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 from jax.custom_derivatives import SymbolicZero
-from jax.typing import DTypeLike
+
+from .arrays import keep, like, near, share, widen
 
 Function = Callable[..., Any]
 
@@ -70,7 +71,7 @@ def weighted(*partials: Function | None, infinities: bool = False) -> Callable[[
             def call(*args: Any) -> Array:
                 *inputs, weight, where = args
                 result = function(*(keep(where, x) for x in inputs))
-                weight = _like(keep(where, weight), result)
+                weight = like(keep(where, weight), result)
                 return keep(where, result if weight is None else share(weight, result))
 
             return call
@@ -115,45 +116,3 @@ def for_each(gamma: Any, x: Array) -> Array:
     """x, with the axes that vmap gives to γ: an accelerator would store what all γ share, which takes longer than
     making it."""
     return x + 0 * gamma if isinstance(gamma, Array) else x
-
-
-def keep(where: Array | None, x: Any) -> Any:
-    """The array `x` with 0 outside the mask, which may lack its last axis; constants stay as they are."""
-    if where is None or not isinstance(x, Array):
-        return x
-    return jnp.where(_like(where, x), x, jnp.zeros_like(x))
-
-
-def share(factor: Any, x: Array) -> Array:
-    """factor·x, where 0·inf is 0."""
-    if not isinstance(factor, Array) and factor:
-        return factor * x
-    undefined = jnp.isinf(x) & (factor == 0)
-    return jnp.where(undefined, 0, factor * jnp.where(undefined, 1, x))
-
-
-def widen(x: Any) -> Any:
-    """Half precision as float32, everything else as it is."""
-    return x.astype(compute_dtype(x)) if _is_floating(x) else x
-
-
-def compute_dtype(x: Array) -> DTypeLike:
-    return jnp.float32 if x.dtype.itemsize < 4 else x.dtype
-
-
-def _like(row: Any, x: Array) -> Any:
-    return row[..., None] if row is not None and row.ndim < x.ndim else row
-
-
-def near(x: Any) -> Any:
-    """±inf as ±1e30."""
-    return jnp.clip(x, -far(), far()) if _is_floating(x) else x
-
-
-def far() -> float:
-    """Closed forms see ±inf as ±1e30, so that a product like σ(u)·softplus(−u) reaches its limit 0 instead of 0·inf."""
-    return 1e30
-
-
-def _is_floating(x: Any) -> bool:
-    return isinstance(x, Array) and jnp.issubdtype(x.dtype, jnp.floating)

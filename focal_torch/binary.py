@@ -12,8 +12,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .arrays import far, share
 from .margin import focal, focal_descent, focal_per_gamma, parts, power, sigmoid, softplus
-from .rules import closed_form, far, share, weighted
+from .rules import closed_form, weighted
 
 
 @weighted(
@@ -25,6 +26,7 @@ from .rules import closed_form, far, share, weighted
     lambda z, y, alpha, gamma: (
         _by_class(z, y, _positive(alpha), _negative(alpha)) * focal_per_gamma(_margin(z, y), gamma)
     ),
+    pieces=True,
 )
 def hard_focal(z: Tensor, y: Tensor, alpha: Any, gamma: Any) -> Tensor:
     """α_t·f(±z; γ), equation (5), for boolean targets, or integers 0 and 1."""
@@ -64,6 +66,7 @@ def _negative(alpha: Any) -> Any:
     ),
     lambda z, y, alpha, gamma: (2 * y - 1) * miss_power(z, y, gamma) * bce(z, y),
     lambda z, y, alpha, gamma: alpha_t(y, alpha) * (miss_log(z, y) * bce(z, y) * miss_power(z, y, gamma)),
+    pieces=True,
 )
 def interpolated_focal(z: Tensor, y: Tensor, alpha: Any, gamma: Any) -> Tensor:
     """α_t·m^γ·b: p_t and α_t are interpolated between their values at y = 0 and y = 1."""
@@ -122,6 +125,7 @@ def _sides(z: Tensor, y: Tensor) -> tuple[Tensor, ...]:
     lambda z, y, alpha, gamma: (
         y * _positive(alpha) * focal_per_gamma(z, gamma) + (1 - y) * _negative(alpha) * focal_per_gamma(-z, gamma)
     ),
+    pieces=True,
 )
 def mixture_focal(z: Tensor, y: Tensor, alpha: Any, gamma: Any) -> Tensor:
     """y·α·f(z) + (1 − y)·(1 − α)·f(−z): the expected loss when y is a probability."""

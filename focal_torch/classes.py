@@ -11,9 +11,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .arrays import far, keep, near, share
 from .margin import focal, focal_descent, focal_per_gamma
 from .rows import is_class, margin, softmax_others
-from .rules import far, keep, near, share, weighted
+from .rules import weighted
 
 
 def id_focal(z: Tensor, t: Tensor, alpha: Any, gamma: Any, *, weight: Tensor | None, where: Tensor | None) -> Tensor:

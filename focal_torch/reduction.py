@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from .rules import keep, widen
+from .arrays import keep, widen
 
 REDUCTIONS = ("none", "sum", "mean", "mean_positive")
 

@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from .rules import apply, closed_form, far, is_transformed, is_wrapped, keep, near, widen
+from .arrays import far, keep, near, widen
+from .rules import apply, closed_form, is_transformed, is_wrapped
 
 
 class Row(NamedTuple):

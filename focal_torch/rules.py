@@ -1,6 +1,6 @@
 """How closed forms become derivative rules: PyTorch here, JAX in the file of the same name."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any
 
@@ -10,25 +10,44 @@ from torch._C._functorch import TransformType, is_functorch_wrapped_tensor, is_l
 from torch._functorch.pyfunctorch import retrieve_all_functorch_interpreters
 from torch.autograd import forward_ad
 
+from .arrays import keep, like, near, share, widen
+
 Function = Callable[..., Any]
 
 
-def closed_form(*partials: Function | None, infinities: bool = False) -> Callable[[Function], Function]:
+# Numbers that a piece of a large tensor has: what a loss makes of them fits the cache of a core.
+PIECE = 2**16
+
+
+def closed_form(
+    *partials: Function | None, infinities: bool = False, pieces: bool = False
+) -> Callable[[Function], Function]:
     """Give a function its partial derivatives, one for each argument (None: not differentiable).
 
     The function works element by element, or sums over a last axis that its tensor arguments have and its result has
     not. Numbers among the arguments are constants. The partial derivatives are made of closed forms themselves, so
     the rule holds to every order, forward and reverse. Reverse mode keeps the arguments and nothing else.
-    With `infinities` they see ±inf as it is.
+    With `infinities` they see ±inf as it is. With `pieces` a function that works element by element is called for
+    one piece of large tensors after the other.
     """
+    evaluate = in_pieces if pieces else _whole
 
     def decorate(value: Function) -> Function:
+        def wide(*args: Any) -> Tensor:
+            return value(*map(widen, args))
+
+        def slope(i: int, dtype: torch.dtype) -> Function:
+            def pulled_back(cotangent: Tensor, *args: Any) -> Tensor:
+                return _pull_back(partials[i], _seen(args, infinities), cotangent).to(dtype)
+
+            return pulled_back
+
         class Rule(torch.autograd.Function):
             generate_vmap_rule = True
 
             @staticmethod
             def forward(*args: Any) -> Tensor:
-                return value(*(widen(arg) for arg in args))
+                return evaluate(wide, args)
 
             @staticmethod
             def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
@@ -41,16 +60,16 @@ def closed_form(*partials: Function | None, infinities: bool = False) -> Callabl
             @staticmethod
             def backward(ctx: Any, *cotangents: Tensor) -> tuple[Tensor | None, ...]:
                 (cotangent,) = cotangents
-                args, seen = _arguments(ctx, infinities)
+                args = _saved(ctx)
                 return tuple(
-                    _pull_back(partials[i], seen, cotangent).to(arg.dtype) if ctx.needs_input_grad[i] else None
+                    evaluate(slope(i, arg.dtype), (cotangent, *args)) if ctx.needs_input_grad[i] else None
                     for i, arg in enumerate(args)
                 )
 
         class ForwardRule(Rule):
             @staticmethod
             def jvp(ctx: Any, *tangents: Tensor | None) -> Tensor:
-                _, seen = _arguments(ctx, infinities)
+                seen = _seen(_saved(ctx), infinities)
                 terms = [
                     _push_forward(partials[i], seen, tangent, ctx.ndim)
                     for i, tangent in enumerate(tangents)
@@ -60,7 +79,7 @@ def closed_form(*partials: Function | None, infinities: bool = False) -> Callabl
 
         @wraps(value)
         def call(*args: Any) -> Tensor:
-            return apply(Rule, ForwardRule, lambda *args: value(*map(widen, args)), *args)
+            return apply(Rule, ForwardRule, lambda *args: evaluate(wide, args), *args)
 
         return call
 
@@ -74,11 +93,12 @@ def apply(reverse: Any, both: Any, value: Function, *args: Any) -> Any:
     # torch.compile traces no Function with a jvp, and none that nothing is differentiated through.
     if torch.compiler.is_compiling():
         return reverse.apply(*args)
-    _refuse_nested_forward_mode()
+    if is_transformed():
+        _refuse_nested_forward_mode()
     return both.apply(*args)
 
 
-def _is_watched(args: tuple[Any, ...]) -> bool:
+def _is_watched(args: Sequence[Any]) -> bool:
     if torch.is_grad_enabled() and any(isinstance(arg, Tensor) and arg.requires_grad for arg in args):
         return True
     return not torch.compiler.is_compiling() and (is_transformed() or forward_ad._current_level >= 0)
@@ -113,15 +133,49 @@ def _refuse_nested_forward_mode() -> None:
         )
 
 
-def _arguments(ctx: Any, infinities: bool) -> tuple[list[Any], list[Any]]:
-    args = [c if t is None else t for t, c in zip(ctx.saved_tensors, ctx.constants, strict=True)]
-    return args, [widen(arg) if infinities else near(widen(arg)) for arg in args]
+def _whole(function: Function, args: Sequence[Any]) -> Tensor:
+    return function(*args)
+
+
+def in_pieces(function: Function, args: Sequence[Any]) -> Tensor:
+    """function(*args) for large tensors on a CPU: each operation would be a pass through memory, which takes longer
+    than the arithmetic, and would leave a tensor of their size behind."""
+    tensors = [arg for arg in args if isinstance(arg, Tensor)]
+    shape, size = tensors[0].shape, tensors[0].numel()
+    if size < 4 * PIECE or _is_watched(tensors) or not all(_is_part(x, shape) for x in tensors):
+        return function(*args)
+    if all(x.is_contiguous() for x in tensors):
+        args = [arg.flatten() if isinstance(arg, Tensor) else arg for arg in args]
+        return _joined(function, args, size, PIECE).view(shape)
+    return _joined(function, args, shape[0], max(1, PIECE * shape[0] // size))
+
+
+def _is_part(x: Tensor, shape: torch.Size) -> bool:
+    return x.is_cpu and x.shape == shape and not is_wrapped(x)
+
+
+def _joined(function: Function, args: Sequence[Any], length: int, rows: int) -> Tensor:
+    result = torch.empty(0)
+    for start in range(0, length, rows):
+        end = start + rows
+        part = function(*(arg[start:end] if isinstance(arg, Tensor) else arg for arg in args))
+        result = result if start else part.new_empty((length, *part.shape[1:]))
+        result[start:end] = part
+    return result
+
+
+def _saved(ctx: Any) -> list[Any]:
+    return [c if t is None else t for t, c in zip(ctx.saved_tensors, ctx.constants, strict=True)]
+
+
+def _seen(args: Sequence[Any], infinities: bool) -> list[Any]:
+    return [widen(arg) if infinities else near(widen(arg)) for arg in args]
 
 
 def _pull_back(partial: Function | None, args: list[Any], cotangent: Tensor) -> Tensor:
     assert partial is not None, "an argument without a derivative is never floating"
     slope = partial(*args)
-    return slope * _like(cotangent, slope)
+    return slope * like(cotangent, slope)
 
 
 def _push_forward(partial: Function | None, args: list[Any], tangent: Tensor, ndim: int) -> Tensor:
@@ -130,7 +184,7 @@ def _push_forward(partial: Function | None, args: list[Any], tangent: Tensor, nd
     return term.sum(-1) if term.ndim > ndim else term
 
 
-def weighted(*partials: Function | None) -> Callable[[Function], Function]:
+def weighted(*partials: Function | None, pieces: bool = False) -> Callable[[Function], Function]:
     """`closed_form` for a function that also takes `weight`, a factor on its result, and `where`, a mask.
 
     Where the mask is False the result and all derivatives are exactly 0, whatever the arguments hold. Both belong
@@ -142,7 +196,7 @@ def weighted(*partials: Function | None) -> Callable[[Function], Function]:
             def call(*args: Any) -> Tensor:
                 *inputs, weight, where = args
                 result = function(*(keep(where, x) for x in inputs))
-                weight = _like(keep(where, weight), result)
+                weight = like(keep(where, weight), result)
                 return keep(where, result if weight is None else share(weight, result))
 
             return call
@@ -151,7 +205,8 @@ def weighted(*partials: Function | None) -> Callable[[Function], Function]:
             *inputs, _, where = args
             return rule(*inputs, None, where)
 
-        rule = closed_form(*(rule and masked(rule) for rule in partials), per_weight, None)(masked(value))
+        rules = (rule and masked(rule) for rule in partials)
+        rule = closed_form(*rules, per_weight, None, pieces=pieces)(masked(value))
 
         @wraps(value)
         def call(*args: Any, weight: Tensor | None = None, where: Tensor | None = None) -> Tensor:
@@ -160,46 +215,3 @@ def weighted(*partials: Function | None) -> Callable[[Function], Function]:
         return call
 
     return decorate
-
-
-def keep(where: Tensor | None, x: Any) -> Any:
-    """The tensor `x` with 0 outside the mask, which may lack its last axis; constants stay as they are."""
-    if where is None or not isinstance(x, Tensor):
-        return x
-    return torch.where(_like(where, x), x, torch.zeros_like(x))
-
-
-def share(factor: Any, x: Tensor) -> Tensor:
-    """factor·x, where 0·inf is 0."""
-    if not isinstance(factor, Tensor) and factor:
-        return factor * x
-    undefined = torch.isinf(x) & (factor == 0)
-    return torch.where(undefined, 0, factor * torch.where(undefined, 1, x))
-
-
-def widen(x: Any) -> Any:
-    """Half precision as float32, everything else as it is."""
-    return x.to(compute_dtype(x)) if _is_floating(x) else x
-
-
-def compute_dtype(x: Tensor) -> torch.dtype:
-    return torch.float32 if x.dtype.itemsize < 4 else x.dtype
-
-
-def _like(row: Any, x: Tensor) -> Any:
-    return row.unsqueeze(-1) if row is not None and row.ndim < x.ndim else row
-
-
-def near(x: Any) -> Any:
-    """±inf as ±1e30."""
-    return x.clamp(-far(), far()) if _is_floating(x) else x
-
-
-def far() -> float:
-    """Closed forms see ±inf as ±1e30, so that a product like σ(u)·softplus(−u) reaches its limit 0 instead of 0·inf."""
-    # A global number would be an input to torch.compile's graphs, and stop it in a second autograd.Function.
-    return 1e30
-
-
-def _is_floating(x: Any) -> bool:
-    return isinstance(x, Tensor) and x.is_floating_point()

@@ -13,6 +13,7 @@ import torch
 import focal_jax.margin
 import focal_jax.rows
 import focal_torch.margin
+import focal_torch.rules
 
 from .ports import JAX
 from .suite import PROBLEMS, examine, solved
@@ -138,3 +139,44 @@ def test_the_series_of_the_logarithm(series: tuple[float, ...]) -> None:
 
     worst = max(abs(relative(mpmath.mpf(k) / 2000)) for k in range(1, 2001))
     assert worst < 0.04 * EPS32
+
+
+@pytest.mark.parametrize("shape", [(2**19,), (1000, 600), (3, 2**18), (2**18, 1, 2)])
+@pytest.mark.parametrize("transposed", [False, True])
+@pytest.mark.parametrize("kind", ["hard", "interpolate", "mixture"])
+def test_large_tensors_in_pieces(
+    shape: tuple[int, ...], transposed: bool, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With every argument that an element can have, as far from the whole as two roundings may be from each other."""
+    generator = torch.Generator().manual_seed(0)
+
+    def random() -> torch.Tensor:
+        x = torch.rand(shape[::-1] if transposed else shape, generator=generator)
+        return x.permute(*reversed(range(x.ndim))) if transposed else x
+
+    z, y, weight, where = 20 * random() - 10, random(), random(), random() > 0.2
+    targets = y > 0.5 if kind == "hard" else y
+    settings: dict[str, Any] = {} if kind == "hard" else {"soft_targets": kind}
+    gamma = 3 * torch.rand(shape[-1], generator=generator)
+
+    def loss(z: torch.Tensor) -> torch.Tensor:
+        return focal_torch.sigmoid_focal_loss(z, targets, gamma=gamma, weight=weight, where=where, **settings)
+
+    value, slope = both(loss, z)
+    monkeypatch.setattr(focal_torch.rules, "PIECE", 2**30)
+    whole, whole_slope = (x.double() for x in both(loss, z))
+    assert value.shape == slope.shape == shape
+    assert errors(value, whole) <= 2 * (SIGMOID[VALUE] + PER_GAMMA * 3)
+    assert errors(slope, whole_slope, whole_slope.abs() + whole) <= 2 * (SIGMOID[GRADIENT] + PER_GAMMA * 3)
+    assert not value[~where].any()
+    assert not slope[~where].any()
+
+
+def test_pieces_take_no_temporary_memory() -> None:
+    """A backward pass makes the gradient, and nothing else of the size of the logits."""
+    z, y = torch.randn(2**22), torch.rand(2**22) > 0.5
+    loss = focal_torch.sigmoid_focal_loss(z.requires_grad_(), y, reduction="sum")
+    with torch.profiler.profile(profile_memory=True) as profile:
+        torch.autograd.grad(loss, z)
+    sizes = [event.self_cpu_memory_usage for event in profile.events() or ()]
+    assert sum(size >= z.numel() for size in sizes) == 1
