@@ -31,7 +31,7 @@ TWO_READS = 1.5
 SOFTMAX = 1.55
 # The numbers that a row comes down to go from kernel to kernel, each of 4 bytes written and read: so many bytes a row,
 # which is nothing beside a thousand classes. Beside 80 it is more than the bound above leaves.
-ROW_FORWARD, ROW_GRADIENT = 64, 128
+ROW_FORWARD, ROW_GRADIENT = 80, 144
 # The same for rows that stay on the chip: reported, not required.
 STRETCH = 1.10
 # Temporaries, in units of the logits: partial sums, but nothing that is there for every element.
