@@ -84,11 +84,11 @@ def power(base: Tensor, gamma: Any) -> Tensor:
     if isinstance(gamma, Tensor):
         return base**gamma
     whole = int(gamma) if gamma < 6 else 0
-    factors = [base] * whole + [base**part for part in _parts(base, gamma - whole) if part]
+    factors = [base] * whole + [base**part for part in _exponents(base, gamma - whole) if part]
     return reduce(mul, factors) if factors else torch.ones_like(base)
 
 
-def _parts(base: Tensor, gamma: float) -> tuple[float, ...]:
+def _exponents(base: Tensor, gamma: float) -> tuple[float, ...]:
     """Numbers with the sum γ that float32 holds: it would round 0.3, which costs |log q|/2 units of the result."""
     if base.dtype == torch.float64 or gamma * 2**16 % 1 == 0:
         return (gamma,)
