@@ -28,25 +28,31 @@ from .rules import closed_form, for_each, weighted
     ),
 )
 def hard_focal(z: Array, y: Array, alpha: Any, gamma: Any) -> Array:
-    """α_t·f(±z; γ), equation (5), for boolean targets, or integers 0 and 1."""
+    """α_t·f(±z; γ), equation (5), for boolean or integer targets."""
     loss = focal(_margin(z, y), gamma)
     if alpha is None:
         return loss
     weight = _by_class(z, y, alpha, 1 - alpha)
+    # A number between 0 and 1 makes no 0·inf, and is spared its passes.
     return share(weight, loss) if isinstance(alpha, Array) or alpha in (0, 1) else weight * loss
 
 
 def _margin(z: Array, y: Array) -> Array:
-    return jnp.where(y, z, -z) if y.dtype == jnp.bool_ else z * (2 * y.astype(z.dtype) - 1)
+    return jnp.where(y, z, -z) if y.dtype == jnp.bool_ else z * (2 * _bit(z, y) - 1)
 
 
 def _by_class(z: Array, y: Array, positive: Any, negative: Any) -> Array:
     if y.dtype != jnp.bool_:
         # XLA for TPUs would store the mask that value and gradient share.
-        y = y.astype(z.dtype)
+        y = _bit(z, y)
         return y * positive + (1 - y) * negative
     one, zero = (x if isinstance(x, Array) else jnp.full((), x, z.dtype) for x in (positive, negative))
     return jnp.where(y, one, zero)
+
+
+def _bit(z: Array, y: Array) -> Array:
+    """0 or 1, which all integers but 0 count as, in the dtype of z."""
+    return jnp.minimum(jnp.abs(y), 1).astype(z.dtype)
 
 
 def _positive(alpha: Any) -> Any:
@@ -69,8 +75,8 @@ def _negative(alpha: Any) -> Any:
 def interpolated_focal(z: Array, y: Array, alpha: Any, gamma: Any) -> Array:
     """α_t·m^γ·b: p_t and α_t are interpolated between their values at y = 0 and y = 1."""
     z = for_each(gamma, z)
-    _, large, small, log, wrong = _sides(z, y)
-    loss = power(wrong * large + (1 - wrong) * small, gamma) * (share(wrong, jnp.abs(z)) + log)
+    _, large, small, s, wrong = _sides(z, y)
+    loss = power(wrong * large + (1 - wrong) * small, gamma) * (share(wrong, jnp.abs(z)) + s)
     return share(alpha_t(y, alpha), loss)
 
 
@@ -99,15 +105,15 @@ def interpolated_focal(z: Array, y: Array, alpha: Any, gamma: Any) -> Array:
 def interpolated_slope(z: Array, y: Array, gamma: Any) -> Array:
     """m^γ·(γ·(1 − 2y)·(p·q / m)·b + p − y) = ∂(m^γ·b)/∂z."""
     z = for_each(gamma, z)
-    sign, large, small, log, wrong = _sides(z, y)
+    sign, large, small, s, wrong = _sides(z, y)
     right_miss, wrong_miss = (1 - wrong) * small, wrong * large
     m = right_miss + wrong_miss
-    pull = gamma * (2 * wrong - 1) * large * _quotient(small, m) * (wrong * jnp.abs(z) + log)
-    return sign * power(m, gamma) * (pull + (wrong_miss - right_miss))
+    bend = gamma * (2 * wrong - 1) * large * _quotient(small, m) * (wrong * jnp.abs(z) + s)
+    return sign * power(m, gamma) * (bend + (wrong_miss - right_miss))
 
 
 def _sides(z: Array, y: Array) -> tuple[Array, ...]:
-    """The sign of z, σ(|z|), σ(−|z|), log(1 + exp(−|z|)), and the share of the target on the other side of z."""
+    """The sign of z, σ(|z|), σ(−|z|), s = softplus(−|z|), and the share of the target on the other side of z."""
     right = z >= 0
     return jnp.where(right, jnp.ones_like(z), -jnp.ones_like(z)), *parts(jnp.abs(z)), jnp.where(right, 1 - y, y)
 

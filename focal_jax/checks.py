@@ -77,7 +77,7 @@ class Checks:
         """Check the values that `where` keeps, if they are known before the computation runs."""
         if (known := read(x)) is None or not known.size:
             return
-        if allowed.interval and all(map(allowed.holds, extremes(known))):
+        if allowed.interval and allowed.holds(known.min()) and allowed.holds(known.max()):
             return
         bad = ~allowed.holds(known)
         if where is not None:
@@ -198,8 +198,14 @@ def as_ids(x: Array) -> Array:
     return x.astype(jnp.int64 if x.dtype.itemsize == 8 else jnp.int32)
 
 
+def differ(ids: Array, x: int) -> Array:
+    """Which ids are not x, which may be a number that their type does not have."""
+    limits = jnp.iinfo(ids.dtype)
+    return ids != x if limits.min <= x <= limits.max else jnp.ones_like(ids, bool)
+
+
 def as_bits(x: Array) -> Array:
-    """Targets 0 and 1 in the type that is the fastest one for them."""
+    """Targets that are not known yet: XLA is faster with integers than with a mask that is made of them."""
     return x
 
 
@@ -214,16 +220,10 @@ def read(x: Array) -> np.ndarray | None:
     return np.asarray(x)
 
 
-def extremes(known: np.ndarray) -> tuple[Any, Any]:
-    """The smallest and the largest value."""
-    return known.min(), known.max()
-
-
 def known_bits(x: Array) -> Array | None:
     """Targets as booleans, if they are known to be 0 or 1 and nothing is differentiated in them."""
     if is_bool(x):
         return x
     if (known := read(x)) is None:
         return None
-    bits = known.astype(bool)
-    return jnp.asarray(bits) if (known == bits).all() else None
+    return x.astype(bool) if (known == known.astype(bool)).all() else None

@@ -19,7 +19,8 @@ from .rules import weighted
 
 def id_focal(z: Array, t: Array, alpha: Any, gamma: Any, *, weight: Array | None, where: Array | None) -> Array:
     """α_t·f(u_t; γ_t) for class ids t, given with a class axis of length 1."""
-    loss = share(_of_class(alpha, t), focal(margin(z, t, where), _of_class(gamma, t)))
+    alpha, gamma = (keep(where, _of_class(x, t)) for x in (alpha, gamma))
+    loss = share(alpha, focal(margin(z, t, where), gamma))
     return keep(where, loss if weight is None else share(keep(where, weight), loss))
 
 

@@ -18,7 +18,7 @@ from jax import Array, lax
 
 from .rules import closed_form, for_each
 
-# The best polynomial in x² for (log(1 + e)/x − 1)/x², with powers of 4 for those of its series 1/12, 1/80, 1/448, …
+# The best polynomial in x² for (log(1 + e)/x − 1)/x² up to x = 2/3, where its series has 1/12, 1/80, 1/448, …
 LOG_SERIES = tuple(k / 4**n for n, k in ((4, 0.1401222947), (3, 0.1399957053), (2, 0.2001084953), (1, 0.3333320657)))
 
 
@@ -49,7 +49,7 @@ def modulator(u: Array, gamma: Any) -> Array:
 )
 def focal(u: Array, gamma: Any) -> Array:
     """f(u; γ) = σ(−u)^γ · softplus(−u): equation (4) as a function of the margin."""
-    q, s = _miss(for_each(gamma, u))
+    q, s = _of_miss(for_each(gamma, u))
     return power(q, gamma) * s
 
 
@@ -85,7 +85,7 @@ def power(base: Array, gamma: Any) -> Array:
 
 def _exponents(base: Array, gamma: float) -> tuple[float, ...]:
     """Numbers with the sum γ that float32 holds: it would round 0.3, which costs |log q|/2 units of the result."""
-    if base.dtype == jnp.float64 or gamma * 2**16 % 1 == 0:
+    if base.dtype == jnp.float64 or gamma >= 6 or gamma * 2**16 % 1 == 0:
         return (gamma,)
     coarse = int(gamma * 256) / 256
     return coarse, gamma - coarse
@@ -93,10 +93,10 @@ def _exponents(base: Array, gamma: float) -> tuple[float, ...]:
 
 def parts(u: Array) -> tuple[Array, Array, Array]:
     """p = σ(u), q = σ(−u) and s = softplus(−u)."""
-    return lax.logistic(u), *_miss(u)
+    return lax.logistic(u), *_of_miss(u)
 
 
-def _miss(u: Array) -> tuple[Array, Array]:
+def _of_miss(u: Array) -> tuple[Array, Array]:
     """q = σ(−u) and s = softplus(−u)."""
     return lax.logistic(-u), _softplus(-u)
 

@@ -12,13 +12,13 @@ REDUCTIONS = ("none", "sum", "mean", "mean_positive")
 
 
 def divisor_of(reduction: str, targets: Array, where: Array | None, size: int) -> Array | None:
-    """What a reduction of `size` losses divides by.
+    """What a reduction of `size` losses divides by, if it divides.
 
     "mean" divides by the number of elements that `where` keeps, "mean_positive" by the sum of the targets that it
     keeps, each at least 1. Weights enter neither.
     """
     if reduction == "mean":
-        return jnp.asarray(size) if where is None else where.sum()
+        return jnp.asarray(size, float) if where is None else where.sum()
     return keep(where, widen(targets)).sum() if reduction == "mean_positive" else None
 
 

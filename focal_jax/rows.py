@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
-from .arrays import far, keep, near, widen
+from .arrays import keep, widen
 from .rules import closed_form
 
 
@@ -28,18 +28,36 @@ def margin(z: Array, t: Array, where: Array | None = None) -> Array:
     """u_t of the rows that `where` keeps, else 0. NaN where several other logits are inf, or none is known."""
     row = _read(z, t)
     unknown = (row.top == jnp.inf) & (row.total > 1)
-    return keep(where, row.own - (row.top + jnp.log(row.total)) + jnp.where(unknown, jnp.nan, 0))
+    # In this order, so that logits which are far from 0, but near each other, lose nothing.
+    return keep(where, row.own - row.top - jnp.log(row.total) + jnp.where(unknown, jnp.nan, 0))
 
 
 @margin.defjvp
 def _(primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> tuple[Array, Array]:
     (z, t, where), (dz, *_) = primals, tangents
-    slope = jnp.where(is_class(z, t), 1, -softmax_others(z, t))
-    return margin(z, t, where), (keep(where, slope) * widen(dz)).sum(-1)
+    return margin(z, t, where), (_slope(z, t, where) * widen(dz)).sum(-1)
+
+
+@jax.custom_jvp
+def _slope(z: Array, t: Array, where: Array | None) -> Array:
+    """∂u_t/∂z."""
+    return keep(where, _slope_of_all(z, t))
+
+
+@_slope.defjvp
+def _(primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> tuple[Array, Array]:
+    (z, t, where), (dz, *_) = primals, tangents
+    # What is left out may be NaN. It is masked only here, since a masked copy of the logits costs a pass.
+    _, change = jax.jvp(lambda z: _slope_of_all(z, t), (keep(where, z),), (keep(where, dz),))
+    return _slope(z, t, where), change
+
+
+def _slope_of_all(z: Array, t: Array) -> Array:
+    return jnp.where(is_class(z, t), 1, -softmax_others(z, t))
 
 
 def softmax_others(z: Array, t: Array) -> Array:
-    """The softmax of all classes but t, for which it is no more than 1."""
+    """The softmax of all classes but t, at which it means nothing."""
     row = _read(z, t)
     return (1 / row.total)[..., None] * _shifted(widen(z), row.top[..., None])
 
@@ -51,7 +69,7 @@ def is_class(z: Array, t: Array) -> Array:
 
 @jax.custom_jvp
 def _read(z: Array, t: Array) -> Row:
-    """The maximum is a shift that no result depends on, so it has no derivative."""
+    """What each row comes down to. Its maximum is a shift that no result depends on, so it has no derivative."""
     # Taken out before the logits are widened, so that no wide copy is stored for it.
     own = widen(jnp.take_along_axis(z, t, -1, mode="clip"))
     top, total = lax.platform_dependent(widen(z), t, own, cpu=_in_two_passes, default=_in_one_pass)
@@ -86,10 +104,11 @@ def _meet(a: tuple[Array, ...], b: tuple[Array, ...]) -> tuple[Array, ...]:
 def _in_two_passes(z: Array, t: Array, own: Array) -> tuple[Array, Array]:
     """The maximum, then the sum, without an array of the size of the logits: XLA for the CPU draws arithmetic into a
     reduction, but no selection. Of two numbers its minimum returns the second if one is NaN."""
-    distance = _distance(z, t).astype(z.dtype)
-    # The limit is −2e30 for class t and at least 2e30 for all others.
-    top = jnp.minimum(distance * (4 * far()) - 2 * far(), z).max(-1, keepdims=True)
-    top = jnp.where(jnp.abs(top) < far(), top, jnp.sign(top) * jnp.inf)
+    # −inf for class t, and inf for all others. float32 counts so many classes, and integers are not drawn in.
+    few = isinstance(classes := z.shape[-1], int) and classes <= 2**24
+    distance = _distance(z, t.astype(z.dtype)) if few else _distance(z, t).astype(z.dtype)
+    limit = (distance - 0.5) * jnp.inf
+    top = jnp.minimum(limit, z).max(-1, keepdims=True)
     # The largest other class has weight 1, and class t no more than 1, so that this subtraction loses next to nothing.
     return top[..., 0], (_shifted(z, top).sum(-1) - _shifted(own, top)[..., 0])
 
@@ -102,5 +121,6 @@ def _distance(z: Array, t: Array) -> Array:
 @closed_form(lambda z, top: _shifted(z, top), lambda z, top: -_shifted(z, top), infinities=True)
 def _shifted(z: Array, top: Array) -> Array:
     """exp(z − top) where z ≤ top, else 1: class t may lie far above all others. ∞ − ∞ is 0."""
-    shift = near(top)
+    largest = float(jnp.finfo(top.dtype).max)
+    shift = jnp.clip(top, -largest, largest)
     return jnp.exp(jnp.minimum(shift, z) - shift)

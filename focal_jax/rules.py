@@ -59,7 +59,7 @@ def _apply(partial: Function | None, args: list[Any], tangent: Array, ndim: int)
     return term.sum(-1) if term.ndim > ndim else term
 
 
-def weighted(*partials: Function | None, infinities: bool = False) -> Callable[[Function], Function]:
+def weighted(*partials: Function | None) -> Callable[[Function], Function]:
     """`closed_form` for a function that also takes `weight`, a factor on its result, and `where`, a mask.
 
     Where the mask is False the result and all derivatives are exactly 0, whatever the arguments hold. Both belong
@@ -80,10 +80,8 @@ def weighted(*partials: Function | None, infinities: bool = False) -> Callable[[
             *inputs, _, where = args
             return rule(*inputs, None, where)
 
-        rules = (rule and masked(rule) for rule in partials)
-        rule = closed_form(*rules, per_weight, None, infinities=infinities)(
-            lambda *args: _selected(masked(value)(*args))
-        )
+        slopes = (partial and masked(partial) for partial in partials)
+        rule = closed_form(*slopes, per_weight, None)(lambda *args: _selected(masked(value)(*args)))
 
         @wraps(value)
         def call(*args: Any, weight: Array | None = None, where: Array | None = None) -> Array:
@@ -102,7 +100,7 @@ def _selected(x: Array) -> Array:
 
 @jax.custom_jvp
 def in_order(logits: Array, divisor: Array | None) -> Array:
-    """The logits, which are read after the divisor is made if a gradient is: value and gradient are one pass then."""
+    """The logits, read after the divisor where a gradient is made of them: it then shares one pass with the value."""
     return logits
 
 

@@ -29,25 +29,31 @@ from .rules import closed_form, weighted
     pieces=True,
 )
 def hard_focal(z: Tensor, y: Tensor, alpha: Any, gamma: Any) -> Tensor:
-    """α_t·f(±z; γ), equation (5), for boolean targets, or integers 0 and 1."""
+    """α_t·f(±z; γ), equation (5), for boolean or integer targets."""
     loss = focal(_margin(z, y), gamma)
     if alpha is None:
         return loss
     weight = _by_class(z, y, alpha, 1 - alpha)
+    # A number between 0 and 1 makes no 0·inf, and is spared its passes.
     return share(weight, loss) if isinstance(alpha, Tensor) or alpha in (0, 1) else weight * loss
 
 
 def _margin(z: Tensor, y: Tensor) -> Tensor:
-    return z * (2 * y.to(z.dtype) - 1) if torch.compiler.is_compiling() else torch.where(y, z, -z)
+    return z * (2 * _bit(z, y) - 1) if torch.compiler.is_compiling() else torch.where(y, z, -z)
 
 
 def _by_class(z: Tensor, y: Tensor, positive: Any, negative: Any) -> Tensor:
     if torch.compiler.is_compiling():
         # torch.compile would keep a mask for the backward pass, and its loops are slow at reading masks.
-        y = y.to(z.dtype)
+        y = _bit(z, y)
         return y * positive + (1 - y) * negative
     one, zero = (x if isinstance(x, Tensor) else z.new_full((), x) for x in (positive, negative))
     return torch.where(y, one, zero)
+
+
+def _bit(z: Tensor, y: Tensor) -> Tensor:
+    """0 or 1, which all integers but 0 count as, in the dtype of z."""
+    return (y if y.dtype == torch.bool else y.abs().clamp(max=1)).to(z.dtype)
 
 
 def _positive(alpha: Any) -> Any:
@@ -70,8 +76,8 @@ def _negative(alpha: Any) -> Any:
 )
 def interpolated_focal(z: Tensor, y: Tensor, alpha: Any, gamma: Any) -> Tensor:
     """α_t·m^γ·b: p_t and α_t are interpolated between their values at y = 0 and y = 1."""
-    _, large, small, log, wrong = _sides(z, y)
-    loss = power(wrong * large + (1 - wrong) * small, gamma) * (share(wrong, torch.abs(z)) + log)
+    _, large, small, s, wrong = _sides(z, y)
+    loss = power(wrong * large + (1 - wrong) * small, gamma) * (share(wrong, torch.abs(z)) + s)
     return share(alpha_t(y, alpha), loss)
 
 
@@ -99,15 +105,15 @@ def interpolated_focal(z: Tensor, y: Tensor, alpha: Any, gamma: Any) -> Tensor:
 )
 def interpolated_slope(z: Tensor, y: Tensor, gamma: Any) -> Tensor:
     """m^γ·(γ·(1 − 2y)·(p·q / m)·b + p − y) = ∂(m^γ·b)/∂z."""
-    sign, large, small, log, wrong = _sides(z, y)
+    sign, large, small, s, wrong = _sides(z, y)
     right_miss, wrong_miss = (1 - wrong) * small, wrong * large
     m = right_miss + wrong_miss
-    pull = gamma * (2 * wrong - 1) * large * _quotient(small, m) * (wrong * torch.abs(z) + log)
-    return sign * power(m, gamma) * (pull + (wrong_miss - right_miss))
+    bend = gamma * (2 * wrong - 1) * large * _quotient(small, m) * (wrong * torch.abs(z) + s)
+    return sign * power(m, gamma) * (bend + (wrong_miss - right_miss))
 
 
 def _sides(z: Tensor, y: Tensor) -> tuple[Tensor, ...]:
-    """The sign of z, σ(|z|), σ(−|z|), log(1 + exp(−|z|)), and the share of the target on the other side of z."""
+    """The sign of z, σ(|z|), σ(−|z|), s = softplus(−|z|), and the share of the target on the other side of z."""
     right = z >= 0
     return (
         torch.where(right, torch.ones_like(z), -torch.ones_like(z)),

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .rules import is_differentiated
+from .rules import is_differentiated, is_traced
 
 Shape = tuple[int, ...]
 
@@ -78,7 +78,7 @@ class Checks:
         """Check the values that `where` keeps, if they are known before the computation runs."""
         if (known := read(x)) is None or not known.size:
             return
-        if allowed.interval and all(map(allowed.holds, extremes(known))):
+        if allowed.interval and allowed.holds(known.min()) and allowed.holds(known.max()):
             return
         bad = ~allowed.holds(known)
         if where is not None:
@@ -199,9 +199,15 @@ def as_ids(x: Tensor) -> Tensor:
     return x.long()
 
 
+def differ(ids: Tensor, x: int) -> Tensor:
+    """Which ids are not x, which may be a number that their type does not have."""
+    limits = torch.iinfo(ids.dtype)
+    return ids != x if limits.min <= x <= limits.max else torch.ones_like(ids, dtype=torch.bool)
+
+
 def as_bits(x: Tensor) -> Tensor:
-    """Targets 0 and 1 in the type that is the fastest one for them."""
-    return x if torch.compiler.is_compiling() else x.bool()
+    """Targets that are not known yet: torch.compile is faster with signed integers than with booleans."""
+    return x if torch.compiler.is_compiling() and x.dtype.is_signed else x.bool()
 
 
 def dtype_name(x: Tensor) -> str:
@@ -210,7 +216,7 @@ def dtype_name(x: Tensor) -> str:
 
 def read(x: Tensor) -> np.ndarray | None:
     """The values of x, unless they are abstract, or on a device that would have to be waited for."""
-    if torch.compiler.is_compiling() or x.device.type != "cpu":
+    if torch.compiler.is_compiling() or is_traced() or x.device.type != "cpu":
         return None
     try:
         return (x.detach().double() if x.dtype.itemsize < 4 and x.is_floating_point() else x.detach()).numpy()
@@ -218,19 +224,10 @@ def read(x: Tensor) -> np.ndarray | None:
         return None
 
 
-def extremes(known: np.ndarray) -> tuple[Any, Any]:
-    """The smallest and the largest value, by PyTorch where it can: it has all threads, and numpy one."""
-    if known.dtype.kind in "bif":
-        low, high = torch.aminmax(torch.from_numpy(known))
-        return low.item(), high.item()
-    return known.min(), known.max()
-
-
 def known_bits(x: Tensor) -> Tensor | None:
     """Targets as booleans, if they are known to be 0 or 1 and nothing is differentiated in them."""
     if is_bool(x):
         return x
-    if is_differentiated(x) or read(x) is None:
+    if is_differentiated(x) or (known := read(x)) is None:
         return None
-    bits = x.bool()
-    return bits if (x == bits).all() else None
+    return x.bool() if (known == known.astype(bool)).all() else None

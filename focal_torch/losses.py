@@ -5,7 +5,7 @@ from torch import Tensor
 
 from .arrays import compute_dtype, keep, widen
 from .binary import hard_focal, interpolated_focal, mixture_focal
-from .checks import NONNEGATIVE, UNIT, Checks, as_bits, as_ids, class_ids, is_floating, known_bits
+from .checks import NONNEGATIVE, UNIT, Checks, as_bits, as_ids, class_ids, differ, is_floating, known_bits
 from .classes import class_focal, id_focal, one_hot
 from .reduction import REDUCTIONS, divisor_of, reduce
 
@@ -56,7 +56,8 @@ def sigmoid_focal_loss(
         TypeError: An argument is no tensor, or of the wrong dtype.
         ValueError: Shapes differ (nothing is broadcast between logits and targets), an option is unknown, or a
             value lies outside its range. Values are checked where they are known: for tensors on the CPU outside of
-            `torch.compile` and `torch.vmap`. Targets outside [0, 1] have no meaning there.
+            `torch.compile` and `torch.vmap`. Elsewhere floating targets outside [0, 1] have no meaning,
+            and integers other than 0 count as 1.
 
     Example:
         >>> import torch
@@ -178,7 +179,7 @@ def softmax_focal_loss(
     check.shape("targets", targets, shape, "like logits without its class axis", "Class probabilities are floats.")
     t = as_ids(targets)
     if ignore_index is not None:
-        kept = t != check.integer("ignore_index", ignore_index, "It is a class id.")
+        kept = differ(t, check.integer("ignore_index", ignore_index, "It is a class id."))
         where = kept if where is None else where & kept
     check.values("targets", targets, class_ids(classes), "Leave others out with where or ignore_index.", where)
     t = t[..., None]

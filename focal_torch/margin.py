@@ -17,9 +17,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus as one_pass_softplus
 
-from .rules import closed_form, is_eager
+from .rules import closed_form, has_kernels
 
-# The best polynomial in x² for (log(1 + e)/x − 1)/x², with powers of 4 for those of its series 1/12, 1/80, 1/448, …
+# The best polynomial in x² for (log(1 + e)/x − 1)/x² up to x = 2/3, where its series has 1/12, 1/80, 1/448, …
 LOG_SERIES = tuple(k / 4**n for n, k in ((4, 0.1401222947), (3, 0.1399957053), (2, 0.2001084953), (1, 0.3333320657)))
 
 # softplus(u) is u from here on in float64. The kernel would begin at 20.
@@ -53,7 +53,7 @@ def modulator(u: Tensor, gamma: Any) -> Tensor:
 )
 def focal(u: Tensor, gamma: Any) -> Tensor:
     """f(u; γ) = σ(−u)^γ · softplus(−u): equation (4) as a function of the margin."""
-    q, s = _miss(u)
+    q, s = _of_miss(u)
     return power(q, gamma) * s
 
 
@@ -64,8 +64,7 @@ def focal(u: Tensor, gamma: Any) -> Tensor:
 def focal_descent(u: Tensor, gamma: Any) -> Tensor:
     """−∂f/∂u = q^γ (γ p s + q) with p = σ(u), q = σ(−u), s = softplus(−u): no term is negative."""
     p, q, s = parts(u)
-    terms = gamma * p * s + q if isinstance(gamma, Tensor) else torch.addcmul(q, p, s, value=gamma)
-    return power(q, gamma) * terms
+    return power(q, gamma) * (gamma * p * s + q)
 
 
 def focal_curvature(u: Tensor, gamma: Any) -> Tensor:
@@ -90,7 +89,7 @@ def power(base: Tensor, gamma: Any) -> Tensor:
 
 def _exponents(base: Tensor, gamma: float) -> tuple[float, ...]:
     """Numbers with the sum γ that float32 holds: it would round 0.3, which costs |log q|/2 units of the result."""
-    if base.dtype == torch.float64 or gamma * 2**16 % 1 == 0:
+    if base.dtype == torch.float64 or gamma >= 6 or gamma * 2**16 % 1 == 0:
         return (gamma,)
     coarse = int(gamma * 256) / 256
     return coarse, gamma - coarse
@@ -98,8 +97,8 @@ def _exponents(base: Tensor, gamma: float) -> tuple[float, ...]:
 
 def parts(u: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """p = σ(u), q = σ(−u) and s = softplus(−u)."""
-    if is_eager(u):
-        return torch.sigmoid(u), *_miss(u)
+    if has_kernels(u):
+        return torch.sigmoid(u), *_of_miss(u)
     # In a compiled loop the exponential and the quotient are what takes the time, so there is one of each.
     e = torch.exp(-torch.abs(u))
     inverse = 1 / ((1 + e) * (1 + 0.5 * e))
@@ -109,9 +108,9 @@ def parts(u: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return torch.where(right, large, small), torch.where(right, small, large), s
 
 
-def _miss(u: Tensor) -> tuple[Tensor, Tensor]:
+def _of_miss(u: Tensor) -> tuple[Tensor, Tensor]:
     """q = σ(−u) and s = softplus(−u)."""
-    if is_eager(u):
+    if has_kernels(u):
         v = -u
         return torch.sigmoid(v), _softplus(v)
     _, q, s = parts(u)
@@ -120,7 +119,7 @@ def _miss(u: Tensor) -> tuple[Tensor, Tensor]:
 
 def _softplus(u: Tensor) -> Tensor:
     """max(u, 0) + log(1 + exp(−|u|))."""
-    return one_pass_softplus(u, threshold=EXACT) if is_eager(u) else parts(-u)[2]
+    return one_pass_softplus(u, threshold=EXACT) if has_kernels(u) else parts(-u)[2]
 
 
 def _log_from(x: Tensor) -> Tensor:

@@ -9,13 +9,13 @@ REDUCTIONS = ("none", "sum", "mean", "mean_positive")
 
 
 def divisor_of(reduction: str, targets: Tensor, where: Tensor | None, size: int) -> Tensor | None:
-    """What a reduction of `size` losses divides by.
+    """What a reduction of `size` losses divides by, if it divides.
 
     "mean" divides by the number of elements that `where` keeps, "mean_positive" by the sum of the targets that it
     keeps, each at least 1. Weights enter neither.
     """
     if reduction == "mean":
-        return torch.tensor(size) if where is None else where.sum()
+        return torch.tensor(size, device=targets.device) if where is None else where.sum()
     return keep(where, widen(targets)).sum() if reduction == "mean_positive" else None
 
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from .arrays import far, keep, near, widen
+from .arrays import compute_dtype, keep, widen
 from .rules import apply, closed_form, is_transformed, is_wrapped
 
 
@@ -26,13 +26,14 @@ def margin(z: Tensor, t: Tensor, where: Tensor | None = None) -> Tensor:
     """u_t of the rows that `where` keeps, else 0. NaN where several other logits are inf, or none is known."""
     row = _read(z, t, where)
     unknown = (row.top == torch.inf) & (row.total > 1)
-    return keep(where, row.own - (row.top + torch.log(row.total)) + torch.where(unknown, torch.nan, 0))
+    # In this order, so that logits which are far from 0, but near each other, lose nothing.
+    return keep(where, row.own - row.top - torch.log(row.total) + row.top.new_full((), torch.nan).where(unknown, 0))
 
 
 def softmax_others(z: Tensor, t: Tensor) -> Tensor:
-    """The softmax of all classes but t, for which it is no more than 1."""
+    """The softmax of all classes but t, at which it means nothing."""
     row = _read(z, t)
-    return (1 / row.total)[..., None] * _shifted(z, row.top[..., None])
+    return (1 / row.total)[..., None] * _shifted(widen(z), row.top[..., None])
 
 
 def is_class(z: Tensor, t: Tensor) -> Tensor:
@@ -41,18 +42,8 @@ def is_class(z: Tensor, t: Tensor) -> Tensor:
 
 
 def _read(z: Tensor, t: Tensor, where: Tensor | None = None) -> Row:
-    """The maximum is a shift that no result depends on, so it has no derivative."""
-    return Row(*apply(_Reading, _ForwardReading, lambda z, t, where: _row(z, t), z, t, where))
-
-
-def _row(z: Tensor, t: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    z = widen(z)
-    rest = _put(z.clamp(max=far()).contiguous(), t, -torch.inf)
-    top = rest.amax(-1)
-    total = rest.sub_(near(top)[..., None]).exp_().sum(-1)
-    top = torch.where(top >= far(), torch.inf, top)
-    # A class that is alone has no others.
-    return _own(z, t), top, torch.where(top == -torch.inf, 1, total)
+    """What each row comes down to. Its maximum is a shift that no result depends on, so it has no derivative."""
+    return Row(*apply(_Reading, _ForwardReading, z, t, where))
 
 
 class _Reading(torch.autograd.Function):
@@ -60,7 +51,14 @@ class _Reading(torch.autograd.Function):
 
     @staticmethod
     def forward(z: Tensor, t: Tensor, where: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
-        return _row(z, t)
+        z, largest = widen(z), torch.finfo(compute_dtype(z)).max
+        rest = _put(z.clamp(max=largest).contiguous(), t, -torch.inf)
+        top = rest.amax(-1)
+        total = rest.sub_(top.clamp(min=-largest)[..., None]).exp_().sum(-1)
+        top = torch.where(top == largest, torch.inf, top)
+        # A class that is alone has no others.
+        total = torch.where(top == -torch.inf, 1, total)
+        return keep(where, _own(z, t)), keep(where, top), total if where is None else torch.where(where, total, 1)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
@@ -73,6 +71,8 @@ class _Reading(torch.autograd.Function):
     def backward(ctx: Any, *cotangents: Tensor) -> tuple[Tensor | None, ...]:
         z, t, where, top = ctx.saved_tensors
         per_own, _, per_total = (x[..., None] for x in cotangents)
+        # What is left out may be NaN, which only a second derivative sees; a masked copy of the logits costs a pass.
+        z = keep(where, z) if torch.is_grad_enabled() else z
         slope = _scaled(_shifted(widen(z), top[..., None]), per_total)
         return keep(where, _put(slope, t, per_own)).to(z.dtype), None, None
 
@@ -102,7 +102,8 @@ def _put(x: Tensor, t: Tensor, value: Any) -> Tensor:
 @closed_form(lambda z, top: _shifted(z, top), lambda z, top: -_shifted(z, top), infinities=True)
 def _shifted(z: Tensor, top: Tensor) -> Tensor:
     """exp(z − top) where z ≤ top, else 1: class t may lie far above all others. ∞ − ∞ is 0."""
-    shift = near(top)
+    largest = torch.finfo(top.dtype).max
+    shift = top.clamp(-largest, largest)
     return torch.minimum(shift, z).sub_(shift).exp_()
 
 

@@ -79,17 +79,17 @@ def closed_form(
 
         @wraps(value)
         def call(*args: Any) -> Tensor:
-            return apply(Rule, ForwardRule, lambda *args: evaluate(wide, args), *args)
+            return apply(Rule, ForwardRule, *args)
 
         return call
 
     return decorate
 
 
-def apply(reverse: Any, both: Any, value: Function, *args: Any) -> Any:
+def apply(reverse: Any, both: Any, *args: Any) -> Any:
     """Call a function by its rule, which is there without and with forward mode, if anything is differentiated."""
     if not _is_watched(args):
-        return value(*args)
+        return reverse.forward(*args)
     # torch.compile traces no Function with a jvp, and none that nothing is differentiated through.
     if torch.compiler.is_compiling():
         return reverse.apply(*args)
@@ -104,14 +104,19 @@ def _is_watched(args: Sequence[Any]) -> bool:
     return not torch.compiler.is_compiling() and (is_transformed() or forward_ad._current_level >= 0)
 
 
-def is_eager(x: Tensor) -> bool:
-    """Whether each operation is a pass through memory. In float64 nothing is taken for a loop that is compiled."""
+def has_kernels(x: Tensor) -> bool:
+    """Whether PyTorch's own functions are taken: each is a pass through memory, and as good as the loops in float64."""
     return x.dtype == torch.float64 or not torch.compiler.is_compiling()
 
 
 def is_transformed() -> bool:
     """Whether a function of torch.func is at work."""
     return torch._C._are_functorch_transforms_active()
+
+
+def is_traced() -> bool:
+    """Whether torch.jit.trace is at work, for which the values that it sees stand for others."""
+    return torch._C._get_tracing_state() is not None
 
 
 def is_wrapped(x: Tensor) -> bool:
@@ -142,7 +147,13 @@ def in_pieces(function: Function, args: Sequence[Any]) -> Tensor:
     than the arithmetic, and would leave a tensor of their size behind."""
     tensors = [arg for arg in args if isinstance(arg, Tensor)]
     shape, size = tensors[0].shape, tensors[0].numel()
-    if size < 4 * PIECE or _is_watched(tensors) or not all(_is_part(x, shape) for x in tensors):
+    # Fewer pieces than this save nothing.
+    if (
+        torch.compiler.is_compiling()
+        or size < 4 * PIECE
+        or _is_watched(tensors)
+        or not all(_is_part(x, shape) for x in tensors)
+    ):
         return function(*args)
     if all(x.is_contiguous() for x in tensors):
         args = [arg.flatten() if isinstance(arg, Tensor) else arg for arg in args]
@@ -155,7 +166,7 @@ def _is_part(x: Tensor, shape: torch.Size) -> bool:
 
 
 def _joined(function: Function, args: Sequence[Any], length: int, rows: int) -> Tensor:
-    result = torch.empty(0)
+    result: Any = None
     for start in range(0, length, rows):
         end = start + rows
         part = function(*(arg[start:end] if isinstance(arg, Tensor) else arg for arg in args))
@@ -205,8 +216,8 @@ def weighted(*partials: Function | None, pieces: bool = False) -> Callable[[Func
             *inputs, _, where = args
             return rule(*inputs, None, where)
 
-        rules = (rule and masked(rule) for rule in partials)
-        rule = closed_form(*rules, per_weight, None, pieces=pieces)(masked(value))
+        slopes = (partial and masked(partial) for partial in partials)
+        rule = closed_form(*slopes, per_weight, None, pieces=pieces)(masked(value))
 
         @wraps(value)
         def call(*args: Any, weight: Tensor | None = None, where: Tensor | None = None) -> Tensor:

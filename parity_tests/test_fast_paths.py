@@ -3,26 +3,20 @@
 from collections.abc import Callable
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import mpmath
 import numpy as np
 import pytest
 import torch
 
 import focal_jax.margin
-import focal_jax.rows
 import focal_torch.margin
 import focal_torch.rules
 
-from .ports import JAX
-from .suite import PROBLEMS, examine, solved
 from .tolerances import EPS, GRADIENT, PER_GAMMA, SIGMOID, SMALLEST_NORMAL, SOFTMAX, VALUE
 
 EPS32, TINY = EPS["float32"], SMALLEST_NORMAL["float32"]
 SIZES = np.geomspace(1e-4, 1e4, 200, dtype=np.float32)
 LOGITS = np.concatenate([-SIZES, [-np.inf, 0, np.inf], SIZES]).astype(np.float32)
-IDS = [name for name in PROBLEMS if name.startswith("softmax, ids")]
 
 
 def errors(got: torch.Tensor, truth: torch.Tensor, scale: torch.Tensor | None = None) -> float:
@@ -99,36 +93,16 @@ def test_compiled_softmax(classes: int) -> None:
         assert errors(slope, truth[1], truth[1].abs() * (1 + moved)) <= SOFTMAX
 
 
-@pytest.fixture
-def as_on_an_accelerator(monkeypatch: pytest.MonkeyPatch) -> None:
-    def of_default(*args: Any, cpu: Callable[..., Any], default: Callable[..., Any]) -> Any:
-        return default(*args)
+def test_large_compiled_tensors_are_one_piece() -> None:
+    torch._dynamo.reset()
+    z, y = torch.linspace(-9, 9, 2**19), torch.arange(2**19) % 2
 
-    monkeypatch.setattr(focal_jax.rows.lax, "platform_dependent", of_default)
+    def loss(z: torch.Tensor) -> torch.Tensor:
+        return focal_torch.sigmoid_focal_loss(z, y)
 
-
-@pytest.mark.usefixtures("as_on_an_accelerator")
-@pytest.mark.parametrize("order", range(3))
-@pytest.mark.parametrize("name", IDS)
-def test_the_reading_of_accelerators(name: str, order: int) -> None:
-    """One reduction of two numbers, which no CPU takes by itself."""
-    examine(*solved(name), JAX, order)
-
-
-@pytest.mark.parametrize("reading", [focal_jax.rows._in_one_pass, focal_jax.rows._in_two_passes])
-def test_both_readings_know_what_is_special(reading: Callable[..., tuple[jax.Array, jax.Array]]) -> None:
-    inf, nan = np.inf, np.nan
-    rows = [[0.0, 1.0, 1.0], [9.0, -inf, -inf], [0.0, inf, 1.0], [0.0, inf, inf], [nan, 1.0, 1.0], [0.0, nan, 1.0]]
-    z = jnp.asarray(rows, jnp.float32)
-    t = jnp.zeros((len(rows), 1), jnp.int32)
-    top, total = jax.jit(reading)(z, t, z[:, :1])
-    np.testing.assert_array_equal(top[:4], [1, -inf, inf, inf])
-    np.testing.assert_array_equal(np.asarray(total)[[0, 2, 3]], [2, 1, 2])
-    assert np.isnan(np.asarray(total[5]))
-    far = jnp.full((2, 40_000), -200.0, jnp.float32).at[:, 39_999].set(-100.0)
-    top, total = jax.jit(reading)(far.at[0, 7].set(500.0), jnp.full((2, 1), 7), far.at[0, 7].set(500.0)[:, 7:8])
-    np.testing.assert_array_equal(top, [-100, -100])
-    np.testing.assert_array_equal(total, [1, 1])
+    got, truth = both(torch.compile(loss, fullgraph=True), z), both(loss, z.double())
+    assert errors(got[0], truth[0]) <= SIGMOID[VALUE] + PER_GAMMA * 2
+    assert errors(got[1], truth[1]) <= SIGMOID[GRADIENT] + PER_GAMMA * 2
 
 
 @pytest.mark.parametrize("series", [focal_jax.margin.LOG_SERIES, focal_torch.margin.LOG_SERIES])
