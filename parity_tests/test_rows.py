@@ -174,6 +174,7 @@ def test_on_an_explicit_mesh() -> None:
 
 
 @pytest.mark.filterwarnings("ignore:`torch.jit.trace` is deprecated:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning")
 def test_a_trace_does_not_remember_that_targets_were_hard() -> None:
     z, hard, soft = torch.tensor([1.0, -2.0]), torch.tensor([1.0, 0.0]), torch.tensor([0.3, 0.7])
     traced: Any = torch.jit.trace(focal_torch.sigmoid_focal_loss, (z, hard))
