@@ -31,6 +31,12 @@ def compute_dtype(x: Array) -> DTypeLike:
     return jnp.float32 if x.dtype.itemsize < 4 else x.dtype
 
 
+def to_common(x: Array, y: Array) -> tuple[Array, Array]:
+    """Both in the dtype that holds either."""
+    dtype = jnp.promote_types(x.dtype, y.dtype)
+    return x.astype(dtype), y.astype(dtype)
+
+
 def like(row: Any, x: Array) -> Any:
     return row[..., None] if row is not None and row.ndim < x.ndim else row
 

@@ -10,8 +10,9 @@ from typing import Any, NamedTuple, NoReturn
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from jax.core import Tracer
 from jax.typing import DTypeLike
+
+from .known import as_ids, differ, dtype_name, is_array, is_bool, is_floating, is_integer, read
 
 Shape = tuple[int, ...]
 
@@ -30,16 +31,21 @@ def _nonnegative(x: Any) -> Any:
     return (x >= 0) & (x < math.inf)
 
 
+def _positive(x: Any) -> Any:
+    return (x > 0) & (x < math.inf)
+
+
 def _hard(x: Any) -> Any:
     return (x == 0) | (x == 1)
 
 
 UNIT = Allowed("in [0, 1]", _in_unit)
 NONNEGATIVE = Allowed("finite and at least 0", _nonnegative)
+POSITIVE = Allowed("finite and greater than 0", _positive)
 HARD = Allowed("0 or 1", _hard, interval=False)
 
 
-def class_ids(classes: int) -> Allowed:
+def _classes(classes: int) -> Allowed:
     def holds(x: Any) -> Any:
         return (x >= 0) & (x < classes)
 
@@ -116,20 +122,36 @@ class Checks:
         return jnp.broadcast_to(x.astype(dtype), shape)
 
     def class_parameter(
-        self, argument: str, x: Any, logits: Array, axis: int, allowed: Allowed, dtype: DTypeLike
+        self, argument: str, x: Any, shape: Shape, axis: int, allowed: Allowed, dtype: DTypeLike
     ) -> float | Array:
         """As `parameter`, for one value per class, or for any shape that keeps the class axis; it is moved last."""
-        classes = logits.shape[axis]
+        classes = shape[axis]
         if not is_array(x):
             return self.number(argument, x, allowed, "For several, give an array (in PyTorch a tensor).")
         x = self.array(argument, x)
-        if tuple(x.shape) not in ((), (classes,)) and (x.ndim != logits.ndim or not broadcasts(x, logits.shape)):
-            expected = f"shape () or {(classes,)}, or {logits.ndim} dimensions that broadcast to {tuple(logits.shape)}"
+        if tuple(x.shape) not in ((), (classes,)) and (x.ndim != len(shape) or not broadcasts(x, shape)):
+            expected = f"shape () or {(classes,)}, or {len(shape)} dimensions that broadcast to {shape}"
             advice = "Per sample, keep the class axis with length 1."
             self.fail(ValueError, argument, expected, tuple(x.shape), advice)
         self.values(argument, x, allowed, "Correct it before the call.")
         x = x.astype(dtype)
         return jnp.broadcast_to(x, (classes,)) if x.ndim <= 1 else jnp.moveaxis(x, axis, -1)
+
+    def class_ids(
+        self, x: Any, shape: Shape, like: str, classes: int, ignore_index: Any, where: Array | None
+    ) -> tuple[Array, Array | None]:
+        """Class ids, and the mask without those that are ignored."""
+        x = self.array("targets", x)
+        if is_floating(x):
+            advice = "For class probabilities call softmax_focal_loss."
+            self.fail(TypeError, "targets", "integer class ids", dtype_name(x), advice)
+        self.shape("targets", x, shape, f"like {like}", "Class probabilities are floats.")
+        t = as_ids(x)
+        if ignore_index is not None:
+            kept = differ(t, self.integer("ignore_index", ignore_index, "It is a class id."))
+            where = kept if where is None else where & kept
+        self.values("targets", x, _classes(classes), "Leave others out with where or ignore_index.", where)
+        return t, where
 
     def class_weights(self, x: Any, classes: int, dtype: DTypeLike) -> Array:
         advice = "A common factor belongs outside the loss."
@@ -156,6 +178,28 @@ class Checks:
     def weight(self, x: Any, shape: Shape, dtype: DTypeLike) -> Array | None:
         return None if x is None else self._per_element("weight", self.array("weight", x), shape).astype(dtype)
 
+    def classes_of_kernel(self, x: Array, features: Array) -> int:
+        """The number of classes of a linear layer's kernel, shape (D, C)."""
+        if not features.ndim:
+            self.fail(ValueError, "features", "a last axis of features", "shape ()", "A row has shape (D,).")
+        size = features.shape[-1]
+        if x.ndim != 2 or x.shape[0] != size or not x.shape[1]:
+            expected = f"shape ({size}, C) for features of shape {tuple(features.shape)}"
+            advice = "It has a column per class, as in Flax, and is its transpose in focal_torch."
+            self.fail(ValueError, "kernel", expected, tuple(x.shape), advice)
+        return x.shape[1]
+
+    def bias(self, x: Any, classes: int) -> Array:
+        x = self.logits(x, "bias")
+        self.shape("bias", x, (classes,), "with one number per class", "None adds nothing.")
+        return x
+
+    def rows(self, x: Any) -> int:
+        rows = self.integer("chunk_size", x, "It is a number of rows.")
+        if rows < 1:
+            self.fail(ValueError, "chunk_size", "at least 1 row", rows, "None chooses.")
+        return rows
+
     def where(self, x: Any, shape: Shape) -> Array | None:
         if x is None:
             return None
@@ -174,56 +218,3 @@ class Checks:
 def broadcasts(x: Array, shape: Shape) -> bool:
     pairs = zip(reversed(x.shape), reversed(shape), strict=False)
     return x.ndim <= len(shape) and all(have in (1, want) for have, want in pairs)
-
-
-def is_array(x: Any) -> bool:
-    return isinstance(x, Array | np.ndarray)
-
-
-def is_floating(x: Array) -> bool:
-    return jnp.issubdtype(x.dtype, jnp.floating)
-
-
-def is_integer(x: Array) -> bool:
-    """Whether x holds integers, or booleans as 0 and 1."""
-    return jnp.issubdtype(x.dtype, jnp.integer) or is_bool(x)
-
-
-def is_bool(x: Array) -> bool:
-    return x.dtype == jnp.bool_
-
-
-def as_ids(x: Array) -> Array:
-    """Class ids in a signed type that can count all classes."""
-    return x.astype(jnp.int64 if x.dtype.itemsize == 8 else jnp.int32)
-
-
-def differ(ids: Array, x: int) -> Array:
-    """Which ids are not x, which may be a number that their type does not have."""
-    limits = jnp.iinfo(ids.dtype)
-    return ids != x if limits.min <= x <= limits.max else jnp.ones_like(ids, bool)
-
-
-def as_bits(x: Array) -> Array:
-    """Targets that are not known yet: XLA is faster with integers than with a mask that is made of them."""
-    return x
-
-
-def dtype_name(x: Array) -> str:
-    return str(x.dtype)
-
-
-def read(x: Array) -> np.ndarray | None:
-    """The values of x, unless they are abstract, or on a device that would have to be waited for."""
-    if isinstance(x, Tracer) or not x.is_fully_addressable or any(d.platform != "cpu" for d in x.devices()):
-        return None
-    return np.asarray(x)
-
-
-def known_bits(x: Array) -> Array | None:
-    """Targets as booleans, if they are known to be 0 or 1 and nothing is differentiated in them."""
-    if is_bool(x):
-        return x
-    if (known := read(x)) is None:
-        return None
-    return x.astype(bool) if (known == known.astype(bool)).all() else None

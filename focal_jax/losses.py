@@ -3,10 +3,11 @@
 import jax.numpy as jnp
 from jax import Array
 
-from .arrays import compute_dtype, keep, widen
+from .arrays import compute_dtype
 from .binary import hard_focal, interpolated_focal, mixture_focal
-from .checks import NONNEGATIVE, UNIT, Checks, as_bits, as_ids, class_ids, differ, is_floating, known_bits
-from .classes import class_focal, id_focal, one_hot
+from .checks import NONNEGATIVE, UNIT, Checks
+from .classes import class_focal, id_focal
+from .known import as_bits, is_floating, known_bits
 from .reduction import REDUCTIONS, divisor_of, reduce
 from .rules import in_order
 
@@ -163,7 +164,7 @@ def softmax_focal_loss(
     shape, classes = tuple(z.shape[:-1]), z.shape[-1]
     check.choice("reduction", reduction, REDUCTIONS)
     weights = 1.0 if alpha is None else check.class_weights(alpha, classes, dtype)
-    gamma = check.class_parameter("gamma", gamma, logits, axis, NONNEGATIVE, dtype)
+    gamma = check.class_parameter("gamma", gamma, tuple(logits.shape), axis, NONNEGATIVE, dtype)
     smoothing = check.number("label_smoothing", label_smoothing, UNIT, "0 smooths nothing.")
     where, weight = check.where(where, shape), check.weight(weight, shape, dtype)
 
@@ -178,19 +179,8 @@ def softmax_focal_loss(
         divisor = divisor_of(reduction, y.sum(-1), where, z.size // classes)
         return reduce(loss, divisor, reduction, logits.dtype)
 
-    check.shape("targets", targets, shape, "like logits without its class axis", "Class probabilities are floats.")
-    t = as_ids(targets)
-    if ignore_index is not None:
-        kept = differ(t, check.integer("ignore_index", ignore_index, "It is a class id."))
-        where = kept if where is None else where & kept
-    check.values("targets", targets, class_ids(classes), "Leave others out with where or ignore_index.", where)
-    t = t[..., None]
-    if smoothing:
-        y = widen(one_hot(z, t))
-        loss = class_focal(z, y, weights, gamma, smoothing, weight=weight, where=where)
-    else:
-        loss = id_focal(z, t, weights, gamma, weight=weight, where=where)
-    unknown = keep(where, ((t < 0) | (t >= classes))[..., 0])
+    t, where = check.class_ids(targets, shape, "logits without its class axis", classes, ignore_index, where)
+    loss = id_focal(z, t[..., None], weights, gamma, smoothing, weight=weight, where=where)
     # An element has one class, so for ids every element is a positive.
     divisor = divisor_of("mean" if reduction == "mean_positive" else reduction, targets, where, z.size // classes)
-    return reduce(jnp.where(unknown, jnp.nan, loss), divisor, reduction, logits.dtype)
+    return reduce(loss, divisor, reduction, logits.dtype)

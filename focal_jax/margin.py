@@ -69,6 +69,12 @@ def focal_curvature(u: Array, gamma: Any) -> Array:
     return modulator(u, gamma) * p * (gamma * gamma * p * s - gamma * q * s + (2 * gamma + 1) * q)
 
 
+@closed_form(lambda z, cap: 4 * sigmoid(2 * z / cap) * sigmoid(-2 * z / cap), None)
+def softcapped(z: Array, cap: float) -> Array:
+    """cap·tanh(z / cap), whose slope 1 − tanh² is 4·σ(2z / cap)·σ(−2z / cap)."""
+    return cap * jnp.tanh(z / cap)
+
+
 def focal_per_gamma(u: Array, gamma: Any) -> Array:
     """∂f/∂γ = −softplus(u)·f, with the factor that may underflow last."""
     return -softplus(u) * softplus(-u) * modulator(u, gamma)

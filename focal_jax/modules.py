@@ -8,6 +8,7 @@ import numpy as np
 from jax import Array
 
 from .checks import HARD, NONNEGATIVE, UNIT, Checks
+from .linear import linear_softmax_focal_loss
 from .losses import sigmoid_focal_loss, softmax_focal_loss
 
 
@@ -23,6 +24,41 @@ class Settings:
 
     def __hash__(self) -> int:
         return hash(self._key())
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class LinearSoftmaxFocalLoss(Settings):
+    """`linear_softmax_focal_loss` with its settings as fields.
+
+    The layer stays where it is, in Flax NNX e.g. an `nnx.Linear` whose call is left out: its kernel and bias are
+    arguments.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> loss = LinearSoftmaxFocalLoss(gamma=0.0)
+        >>> print(f"{loss(jnp.ones((2, 3)), jnp.zeros((3, 4)), jnp.array([0, 3])):.4f}")
+        1.3863
+    """
+
+    alpha: Array | None = None
+    gamma: float | Array = 2.0
+    softcap: float | None = None
+    label_smoothing: float = 0.0
+    ignore_index: int | None = None
+    reduction: str = "mean"
+    chunk_size: int | None = None
+
+    def __call__(
+        self,
+        features: Array,
+        kernel: Array,
+        targets: Array,
+        *,
+        bias: Array | None = None,
+        where: Array | None = None,
+        weight: Array | None = None,
+    ) -> Array:
+        return linear_softmax_focal_loss(features, kernel, targets, bias=bias, where=where, weight=weight, **vars(self))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -22,9 +22,13 @@ def divisor_of(reduction: str, targets: Array, where: Array | None, size: int) -
     return keep(where, widen(targets)).sum() if reduction == "mean_positive" else None
 
 
+def at_least_one(divisor: Array, dtype: DTypeLike) -> Array:
+    return jnp.maximum(divisor, 1).astype(dtype)
+
+
 def reduce(loss: Array, divisor: Array | None, reduction: str, dtype: DTypeLike) -> Array:
     """Reduce a loss whose masked elements are 0 already. "none" returns `dtype`, all else what it accumulates in."""
     if reduction == "none":
         return loss.astype(dtype)
     total = loss.sum()
-    return total if divisor is None else total / jnp.maximum(divisor, 1).astype(loss.dtype)
+    return total if divisor is None else total / at_least_one(divisor, loss.dtype)

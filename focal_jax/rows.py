@@ -90,7 +90,8 @@ def _in_one_pass(z: Array, t: Array, _: Array) -> tuple[Array, Array]:
     # XLA for GPUs would store a mask that is used twice, in both elements or in value and gradient.
     masked = jnp.where(_distance(z, t) < 1, -jnp.inf, z)
     start = z.dtype.type(-jnp.inf), z.dtype.type(0)
-    return lax.reduce((masked, jnp.ones_like(z)), start, _meet, (z.ndim - 1,))
+    ones = jnp.clip(z, 1, 1)
+    return lax.reduce((masked, ones), start, _meet, (z.ndim - 1,))
 
 
 def _meet(a: tuple[Array, ...], b: tuple[Array, ...]) -> tuple[Array, ...]:

@@ -30,6 +30,12 @@ def compute_dtype(x: Tensor) -> torch.dtype:
     return torch.float32 if x.dtype.itemsize < 4 else x.dtype
 
 
+def to_common(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """Both in the dtype that holds either."""
+    dtype = torch.promote_types(x.dtype, y.dtype)
+    return x.to(dtype), y.to(dtype)
+
+
 def like(row: Any, x: Tensor) -> Any:
     return row.unsqueeze(-1) if row is not None and row.ndim < x.ndim else row
 

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .rules import is_differentiated, is_traced
+from .known import as_ids, differ, dtype_name, is_array, is_bool, is_floating, is_integer, read
 
 Shape = tuple[int, ...]
 
@@ -31,16 +31,21 @@ def _nonnegative(x: Any) -> Any:
     return (x >= 0) & (x < math.inf)
 
 
+def _positive(x: Any) -> Any:
+    return (x > 0) & (x < math.inf)
+
+
 def _hard(x: Any) -> Any:
     return (x == 0) | (x == 1)
 
 
 UNIT = Allowed("in [0, 1]", _in_unit)
 NONNEGATIVE = Allowed("finite and at least 0", _nonnegative)
+POSITIVE = Allowed("finite and greater than 0", _positive)
 HARD = Allowed("0 or 1", _hard, interval=False)
 
 
-def class_ids(classes: int) -> Allowed:
+def _classes(classes: int) -> Allowed:
     def holds(x: Any) -> Any:
         return (x >= 0) & (x < classes)
 
@@ -117,20 +122,36 @@ class Checks:
         return torch.broadcast_to(x.to(dtype), shape)
 
     def class_parameter(
-        self, argument: str, x: Any, logits: Tensor, axis: int, allowed: Allowed, dtype: torch.dtype
+        self, argument: str, x: Any, shape: Shape, axis: int, allowed: Allowed, dtype: torch.dtype
     ) -> float | Tensor:
         """As `parameter`, for one value per class, or for any shape that keeps the class axis; it is moved last."""
-        classes = logits.shape[axis]
+        classes = shape[axis]
         if not is_array(x):
             return self.number(argument, x, allowed, "For several, give an array (in PyTorch a tensor).")
         x = self.array(argument, x)
-        if tuple(x.shape) not in ((), (classes,)) and (x.ndim != logits.ndim or not broadcasts(x, logits.shape)):
-            expected = f"shape () or {(classes,)}, or {logits.ndim} dimensions that broadcast to {tuple(logits.shape)}"
+        if tuple(x.shape) not in ((), (classes,)) and (x.ndim != len(shape) or not broadcasts(x, shape)):
+            expected = f"shape () or {(classes,)}, or {len(shape)} dimensions that broadcast to {shape}"
             advice = "Per sample, keep the class axis with length 1."
             self.fail(ValueError, argument, expected, tuple(x.shape), advice)
         self.values(argument, x, allowed, "Correct it before the call.")
         x = x.to(dtype)
         return torch.broadcast_to(x, (classes,)) if x.ndim <= 1 else torch.movedim(x, axis, -1)
+
+    def class_ids(
+        self, x: Any, shape: Shape, like: str, classes: int, ignore_index: Any, where: Tensor | None
+    ) -> tuple[Tensor, Tensor | None]:
+        """Class ids, and the mask without those that are ignored."""
+        x = self.array("targets", x)
+        if is_floating(x):
+            advice = "For class probabilities call softmax_focal_loss."
+            self.fail(TypeError, "targets", "integer class ids", dtype_name(x), advice)
+        self.shape("targets", x, shape, f"like {like}", "Class probabilities are floats.")
+        t = as_ids(x)
+        if ignore_index is not None:
+            kept = differ(t, self.integer("ignore_index", ignore_index, "It is a class id."))
+            where = kept if where is None else where & kept
+        self.values("targets", x, _classes(classes), "Leave others out with where or ignore_index.", where)
+        return t, where
 
     def class_weights(self, x: Any, classes: int, dtype: torch.dtype) -> Tensor:
         advice = "A common factor belongs outside the loss."
@@ -157,6 +178,28 @@ class Checks:
     def weight(self, x: Any, shape: Shape, dtype: torch.dtype) -> Tensor | None:
         return None if x is None else self._per_element("weight", self.array("weight", x), shape).to(dtype)
 
+    def classes_of_kernel(self, x: Tensor, features: Tensor) -> int:
+        """The number of classes of a linear layer's kernel, shape (C, D)."""
+        if not features.ndim:
+            self.fail(ValueError, "features", "a last axis of features", "shape ()", "A row has shape (D,).")
+        size = features.shape[-1]
+        if x.ndim != 2 or x.shape[1] != size or not x.shape[0]:
+            expected = f"shape (C, {size}) for features of shape {tuple(features.shape)}"
+            advice = "It has a row per class, like torch.nn.Linear.weight, and is its transpose in focal_jax."
+            self.fail(ValueError, "kernel", expected, tuple(x.shape), advice)
+        return x.shape[0]
+
+    def bias(self, x: Any, classes: int) -> Tensor:
+        x = self.logits(x, "bias")
+        self.shape("bias", x, (classes,), "with one number per class", "None adds nothing.")
+        return x
+
+    def rows(self, x: Any) -> int:
+        rows = self.integer("chunk_size", x, "It is a number of rows.")
+        if rows < 1:
+            self.fail(ValueError, "chunk_size", "at least 1 row", rows, "None chooses.")
+        return rows
+
     def where(self, x: Any, shape: Shape) -> Tensor | None:
         if x is None:
             return None
@@ -175,59 +218,3 @@ class Checks:
 def broadcasts(x: Tensor, shape: Shape) -> bool:
     pairs = zip(reversed(x.shape), reversed(shape), strict=False)
     return x.ndim <= len(shape) and all(have in (1, want) for have, want in pairs)
-
-
-def is_array(x: Any) -> bool:
-    return isinstance(x, Tensor)
-
-
-def is_floating(x: Tensor) -> bool:
-    return x.is_floating_point()
-
-
-def is_integer(x: Tensor) -> bool:
-    """Whether x holds integers, or booleans as 0 and 1."""
-    return not x.is_floating_point() and not x.is_complex()
-
-
-def is_bool(x: Tensor) -> bool:
-    return x.dtype == torch.bool
-
-
-def as_ids(x: Tensor) -> Tensor:
-    """Class ids in a signed type that can count all classes."""
-    return x.long()
-
-
-def differ(ids: Tensor, x: int) -> Tensor:
-    """Which ids are not x, which may be a number that their type does not have."""
-    limits = torch.iinfo(ids.dtype)
-    return ids != x if limits.min <= x <= limits.max else torch.ones_like(ids, dtype=torch.bool)
-
-
-def as_bits(x: Tensor) -> Tensor:
-    """Targets that are not known yet: torch.compile is faster with signed integers than with booleans."""
-    return x if torch.compiler.is_compiling() and x.dtype.is_signed else x.bool()
-
-
-def dtype_name(x: Tensor) -> str:
-    return str(x.dtype).removeprefix("torch.")
-
-
-def read(x: Tensor) -> np.ndarray | None:
-    """The values of x, unless they are abstract, or on a device that would have to be waited for."""
-    if torch.compiler.is_compiling() or is_traced() or x.device.type != "cpu":
-        return None
-    try:
-        return (x.detach().double() if x.dtype.itemsize < 4 and x.is_floating_point() else x.detach()).numpy()
-    except RuntimeError:  # inside torch.func.vmap and under fake tensors
-        return None
-
-
-def known_bits(x: Tensor) -> Tensor | None:
-    """Targets as booleans, if they are known to be 0 or 1 and nothing is differentiated in them."""
-    if is_bool(x):
-        return x
-    if is_differentiated(x) or (known := read(x)) is None:
-        return None
-    return x.bool() if (known == known.astype(bool)).all() else None

@@ -11,14 +11,25 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .arrays import far, keep, near, share
+from .arrays import far, keep, near, share, widen
 from .margin import focal, focal_descent, focal_per_gamma
 from .rows import is_class, margin, softmax_others
 from .rules import weighted
 
 
-def id_focal(z: Tensor, t: Tensor, alpha: Any, gamma: Any, *, weight: Tensor | None, where: Tensor | None) -> Tensor:
-    """α_t·f(u_t; γ_t) for class ids t, given with a class axis of length 1."""
+def id_focal(
+    z: Tensor, t: Tensor, alpha: Any, gamma: Any, smoothing: float, *, weight: Tensor | None, where: Tensor | None
+) -> Tensor:
+    """α_t·f(u_t; γ_t) for class ids t, given with a class axis of length 1; NaN where t is no class of z."""
+    if smoothing:
+        loss = class_focal(z, widen(one_hot(z, t)), alpha, gamma, smoothing, weight=weight, where=where)
+    else:
+        loss = _id_focal(z, t, alpha, gamma, weight=weight, where=where)
+    unknown = keep(where, ((t < 0) | (t >= z.shape[-1]))[..., 0])
+    return torch.where(unknown, torch.nan, loss)
+
+
+def _id_focal(z: Tensor, t: Tensor, alpha: Any, gamma: Any, *, weight: Tensor | None, where: Tensor | None) -> Tensor:
     alpha, gamma = (keep(where, _of_class(x, t)) for x in (alpha, gamma))
     loss = share(alpha, focal(margin(z, t, where), gamma))
     return keep(where, loss if weight is None else share(keep(where, weight), loss))

@@ -73,6 +73,12 @@ def focal_curvature(u: Tensor, gamma: Any) -> Tensor:
     return modulator(u, gamma) * p * (gamma * gamma * p * s - gamma * q * s + (2 * gamma + 1) * q)
 
 
+@closed_form(lambda z, cap: 4 * sigmoid(2 * z / cap) * sigmoid(-2 * z / cap), None)
+def softcapped(z: Tensor, cap: float) -> Tensor:
+    """cap·tanh(z / cap), whose slope 1 − tanh² is 4·σ(2z / cap)·σ(−2z / cap)."""
+    return cap * torch.tanh(z / cap)
+
+
 def focal_per_gamma(u: Tensor, gamma: Any) -> Tensor:
     """∂f/∂γ = −softplus(u)·f, with the factor that may underflow last."""
     return -softplus(u) * softplus(-u) * modulator(u, gamma)

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from .checks import HARD, NONNEGATIVE, UNIT, Checks
+from .linear import linear_softmax_focal_loss
 from .losses import sigmoid_focal_loss, softmax_focal_loss
 
 
@@ -26,6 +27,54 @@ class Settings(nn.Module):
 
     def extra_repr(self) -> str:
         return ", ".join(f"{name}={x!r}" for name, x in self.settings().items())
+
+
+class LinearSoftmaxFocalLoss(Settings):
+    """`linear_softmax_focal_loss` with its settings as fields.
+
+    The layer stays where it is, an `nn.Linear` whose call is left out: its weight and bias are arguments.
+
+    Example:
+        >>> import torch
+        >>> loss = LinearSoftmaxFocalLoss(gamma=0.0)
+        >>> print(f"{loss(torch.ones(2, 3), torch.zeros(4, 3), torch.tensor([0, 3])):.4f}")
+        1.3863
+    """
+
+    def __init__(
+        self,
+        *,
+        alpha: Tensor | None = None,
+        gamma: float | Tensor = 2.0,
+        softcap: float | None = None,
+        label_smoothing: float = 0.0,
+        ignore_index: int | None = None,
+        reduction: str = "mean",
+        chunk_size: int | None = None,
+    ) -> None:
+        super().__init__(
+            alpha=alpha,
+            gamma=gamma,
+            softcap=softcap,
+            label_smoothing=label_smoothing,
+            ignore_index=ignore_index,
+            reduction=reduction,
+            chunk_size=chunk_size,
+        )
+
+    def forward(
+        self,
+        features: Tensor,
+        kernel: Tensor,
+        targets: Tensor,
+        *,
+        bias: Tensor | None = None,
+        where: Tensor | None = None,
+        weight: Tensor | None = None,
+    ) -> Tensor:
+        return linear_softmax_focal_loss(
+            features, kernel, targets, bias=bias, where=where, weight=weight, **self.settings()
+        )
 
 
 class SigmoidFocalLoss(Settings):

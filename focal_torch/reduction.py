@@ -19,9 +19,13 @@ def divisor_of(reduction: str, targets: Tensor, where: Tensor | None, size: int)
     return keep(where, widen(targets)).sum() if reduction == "mean_positive" else None
 
 
+def at_least_one(divisor: Tensor, dtype: torch.dtype) -> Tensor:
+    return divisor.clamp(min=1).to(dtype)
+
+
 def reduce(loss: Tensor, divisor: Tensor | None, reduction: str, dtype: torch.dtype) -> Tensor:
     """Reduce a loss whose masked elements are 0 already. "none" returns `dtype`, all else what it accumulates in."""
     if reduction == "none":
         return loss.to(dtype)
     total = loss.sum()
-    return total if divisor is None else total / divisor.clamp(min=1).to(loss.dtype)
+    return total if divisor is None else total / at_least_one(divisor, loss.dtype)

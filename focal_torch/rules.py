@@ -1,6 +1,7 @@
 """How closed forms become derivative rules: PyTorch here, JAX in the file of the same name."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import wraps
 from typing import Any
 
@@ -88,7 +89,7 @@ def closed_form(
 
 def apply(reverse: Any, both: Any, *args: Any) -> Any:
     """Call a function by its rule, which is there without and with forward mode, if anything is differentiated."""
-    if not _is_watched(args):
+    if not is_watched(args):
         return reverse.forward(*args)
     # torch.compile traces no Function with a jvp, and none that nothing is differentiated through.
     if torch.compiler.is_compiling():
@@ -98,10 +99,23 @@ def apply(reverse: Any, both: Any, *args: Any) -> Any:
     return both.apply(*args)
 
 
-def _is_watched(args: Sequence[Any]) -> bool:
+def is_watched(args: Sequence[Any]) -> bool:
     if torch.is_grad_enabled() and any(isinstance(arg, Tensor) and arg.requires_grad for arg in args):
         return True
+    return has_other_rules()
+
+
+def has_other_rules() -> bool:
+    """Whether something else than reverse mode may be at work: a function of torch.func, or forward mode."""
     return not torch.compiler.is_compiling() and (is_transformed() or forward_ad._current_level >= 0)
+
+
+@contextmanager
+def recorded() -> Iterator[None]:
+    """Let autograd see what is done, also inside an operator of torch.library, which is called below it."""
+    key, guard = torch._C.DispatchKey, torch._C._SetExcludeDispatchKeyGuard
+    with guard(key.AutogradFunctionality, False), guard(key.ADInplaceOrView, False):
+        yield
 
 
 def has_kernels(x: Tensor) -> bool:
@@ -121,7 +135,7 @@ def is_traced() -> bool:
 
 def is_wrapped(x: Tensor) -> bool:
     """Whether a function of torch.func, or a batched backward pass, sees more in x than one tensor."""
-    return is_functorch_wrapped_tensor(x) or is_legacy_batchedtensor(x)
+    return not torch.compiler.is_compiling() and (is_functorch_wrapped_tensor(x) or is_legacy_batchedtensor(x))
 
 
 def is_differentiated(x: Tensor) -> bool:
@@ -151,7 +165,7 @@ def in_pieces(function: Function, args: Sequence[Any]) -> Tensor:
     if (
         torch.compiler.is_compiling()
         or size < 4 * PIECE
-        or _is_watched(tensors)
+        or is_watched(tensors)
         or not all(_is_part(x, shape) for x in tensors)
     ):
         return function(*args)

@@ -12,8 +12,9 @@ import focal_torch
 
 JAX, TORCH = (Path(inspect.getfile(package)).parent for package in (focal_jax, focal_torch))
 FILES = sorted(path.name for path in JAX.glob("*.py"))
-FUNCTIONS = ("sigmoid_focal_loss", "softmax_focal_loss")
-CLASSES = ("SigmoidFocalLoss", "SoftmaxFocalLoss", "WeightedFocalLoss")
+FUNCTIONS = ("linear_softmax_focal_loss", "sigmoid_focal_loss", "softmax_focal_loss")
+CLASSES = ("LinearSoftmaxFocalLoss", "SigmoidFocalLoss", "SoftmaxFocalLoss", "WeightedFocalLoss")
+SETTINGS = dict(zip(CLASSES, FUNCTIONS, strict=False))
 
 
 def test_same_files() -> None:
@@ -36,7 +37,7 @@ def definitions(path: Path) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("name", [name for name in FILES if name not in ("rules.py", "rows.py")])
+@pytest.mark.parametrize("name", [name for name in FILES if name not in ("rules.py", "rows.py", "chunks.py")])
 def test_same_definitions_in_the_same_order(name: str) -> None:
     assert definitions(JAX / name) == definitions(TORCH / name)
 
@@ -65,7 +66,7 @@ def parameters(callable_: Any) -> list[tuple[str, Any, Any]]:
 @pytest.mark.parametrize("name", [*FUNCTIONS, *CLASSES])
 def test_same_signatures_and_defaults(name: str) -> None:
     ours, theirs = parameters(getattr(focal_jax, name)), parameters(getattr(focal_torch, name))
-    if "oftmax" in name:
+    if name in ("softmax_focal_loss", "SoftmaxFocalLoss"):
         axis = inspect.Parameter.KEYWORD_ONLY
         assert ("axis", axis, -1) in ours, "the one intended difference"
         theirs[theirs.index(("axis", axis, 1))] = ("axis", axis, -1)
@@ -73,9 +74,9 @@ def test_same_signatures_and_defaults(name: str) -> None:
 
 
 @pytest.mark.parametrize("package", [focal_jax, focal_torch], ids=["jax", "torch"])
-@pytest.mark.parametrize(("name", "function"), [("SigmoidFocalLoss", FUNCTIONS[0]), ("SoftmaxFocalLoss", FUNCTIONS[1])])
+@pytest.mark.parametrize(("name", "function"), SETTINGS.items())
 def test_the_fields_of_a_class_are_the_settings_of_its_function(package: Any, name: str, function: str) -> None:
-    per_call = ("logits", "targets", "where", "weight")
+    per_call = ("logits", "features", "kernel", "bias", "targets", "where", "weight")
     settings = [p for p in parameters(getattr(package, function)) if p[0] not in per_call]
     assert parameters(getattr(package, name)) == settings
 

@@ -1,0 +1,255 @@
+"""Losses of rows whose logits are never all there: PyTorch here, JAX in the file of the same name.
+
+The logits of a chunk of rows are made, give its loss and its slope, and are forgotten. Loss and gradient together need
+three products of matrices, as many as a layer that keeps its logits.
+"""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from .arrays import compute_dtype, widen
+from .classes import id_focal
+from .known import is_known
+from .margin import softcapped
+from .rules import has_other_rules, is_watched, is_wrapped, recorded
+
+Named = dict[str, Tensor]
+
+
+class Plan(NamedTuple):
+    """What is known before the computation: settings (an exponent that is an array is not among them), the number of
+    chunks, the names of all arrays, of which `count` have rows, and the names of those that are differentiated."""
+
+    gamma: float | None
+    softcap: float | None
+    smoothing: float
+    chunks: int
+    count: int
+    names: str
+    moved: str
+
+    def name(self, arrays: Any) -> Named:
+        return dict(zip(self.names.split(), arrays, strict=False))
+
+    def parts(self, *named: Named) -> Iterator[tuple[Named, ...]]:
+        """One chunk of all that has rows, and all of what is shared, after the other."""
+        with_rows, size = self.names.split()[: self.count], len(named[0]["features"])
+        step = -(-size // self.chunks)
+        for start in range(0, size, step or 1):
+            end = start + step
+            yield tuple({name: x[start:end] if name in with_rows else x for name, x in some.items()} for some in named)
+
+
+def sum_over_chunks(settings: tuple[Any, ...], rows: Named, shared: Named, chunks: int) -> Tensor:
+    """The sum of all losses, over a divisor if there is one. `rows` has features, targets and what else there is of each
+    row, `shared` the kernel and what else all rows share."""
+    return _by_rule(_Sum, settings, rows, shared, chunks)[0]
+
+
+def losses_in_chunks(settings: tuple[Any, ...], rows: Named, shared: Named, chunks: int) -> Tensor:
+    """The loss of each row. A gradient makes the logits again."""
+    return _by_rule(_Rows, settings, rows, shared, chunks)[0]
+
+
+def _by_rule(rule: Any, settings: tuple[Any, ...], rows: Named, shared: Named, chunks: int) -> tuple[Tensor, ...]:
+    given = rows | shared
+    moved = [name for name, x in given.items() if x.is_floating_point() and is_watched([x])]
+    plan = Plan(*settings, chunks, len(rows), " ".join(given), " ".join(moved))
+    if moved and has_other_rules():
+        # torch.func and forward mode keep what they need: the logits of all chunks.
+        return (rule.plain(plan, given),)
+    return (rule.apply if moved else rule.forward)(*plan, *given.values())
+
+
+class _Sum(torch.autograd.Function):
+    """The sum, and its slopes in what is differentiated."""
+
+    @staticmethod
+    def forward(*args: Any) -> tuple[Tensor, ...]:
+        return tuple((_opaque_sum if torch.compiler.is_compiling() else _sum)(*args[:7], list(args[7:])))
+
+    @staticmethod
+    def plain(plan: Plan, given: Named) -> Tensor:
+        return _Rows.plain(plan, given).sum()
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+        _, *slopes = output
+        ctx.plan = inputs[:7]
+        ctx.mark_non_differentiable(*slopes)
+        ctx.save_for_backward(*inputs[7:], *slopes)
+
+    @staticmethod
+    def backward(ctx: Any, *cotangents: Tensor) -> tuple[Tensor | None, ...]:
+        plan = Plan(*ctx.plan)
+        given = plan.name(ctx.saved_tensors)
+        if torch.is_grad_enabled():
+            return _differentiable(_Sum, plan, given, cotangents[0])
+        slopes = ctx.saved_tensors[len(given) :]
+        return _gradients(plan, given, slopes if _is_one(cotangents[0]) else (cotangents[0] * x for x in slopes))
+
+
+class _Rows(torch.autograd.Function):
+    """The loss of each row. Its gradient is that of the sum, with the cotangents as weights."""
+
+    @staticmethod
+    def forward(*args: Any) -> tuple[Tensor]:
+        return ((_opaque_rows if torch.compiler.is_compiling() else _rows)(*args[:7], list(args[7:])),)
+
+    @staticmethod
+    def plain(plan: Plan, given: Named) -> Tensor:
+        return _rows(*plan, list(given.values()))
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor]) -> None:
+        ctx.plan = inputs[:7]
+        ctx.save_for_backward(*inputs[7:])
+
+    @staticmethod
+    def backward(ctx: Any, *cotangents: Tensor) -> tuple[Tensor | None, ...]:
+        (cotangent,), plan = cotangents, Plan(*ctx.plan)
+        given = plan.name(ctx.saved_tensors)
+        if torch.is_grad_enabled() or is_wrapped(cotangent):
+            return _differentiable(_Rows, plan, given, cotangent)
+        weight = cotangent * given["weight"] if "weight" in given else cotangent
+        rest = {name: x for name, x in given.items() if name != "weight"}
+        weighted = plan._replace(count=plan.count + ("weight" not in given), names=" ".join(("weight", *rest)))
+        _, *slopes = _Sum.forward(*weighted, weight, *rest.values())
+        moved = plan.moved.split()
+        return _gradients(
+            plan, given, (x * cotangent if name == "weight" else x for name, x in zip(moved, slopes, strict=True))
+        )
+
+
+def _is_one(x: Tensor) -> bool:
+    return is_known(x) and not is_wrapped(x) and x.item() == 1
+
+
+def _differentiable(rule: Any, plan: Plan, given: Named, cotangent: Tensor) -> tuple[Tensor | None, ...]:
+    """Gradients that can be differentiated again. Their graph keeps the logits of all chunks."""
+    with torch.enable_grad():
+        moved = [given[name] for name in plan.moved.split()]
+        return _gradients(
+            plan, given, torch.autograd.grad(rule.plain(plan, given), moved, cotangent, create_graph=True)
+        )
+
+
+def _gradients(plan: Plan, given: Named, slopes: Any) -> tuple[Tensor | None, ...]:
+    found = dict(zip(plan.moved.split(), slopes, strict=True))
+    return *(None for _ in plan), *(found[name].to(x.dtype) if name in found else None for name, x in given.items())
+
+
+def _sum(*args: Any) -> list[Tensor]:
+    plan, given = _given(*args)
+    dtype = compute_dtype(given["features"])
+    slopes = {name: torch.zeros_like(given[name], dtype=dtype) for name in plan.moved.split()}
+    total = given["features"].new_zeros((), dtype=dtype)
+    for part, into in plan.parts(given, slopes):
+        total += _add_chunk(plan, part, into)
+    return [total, *slopes.values()]
+
+
+def _rows(*args: Any) -> Tensor:
+    plan, given = _given(*args)
+    found = [_losses(plan, _logits(part), part) for (part,) in plan.parts(given)]
+    return torch.cat(found) if found else given["features"].new_zeros((0,), dtype=compute_dtype(given["features"]))
+
+
+def _given(*args: Any) -> tuple[Plan, Named]:
+    """The plan, and the arrays by name, where half precision is widened once if that is needed."""
+    plan, given = Plan(*args[:-1]), Plan(*args[:-1]).name(args[-1])
+    return plan, given if _has_wide_products(given["features"]) else given | {"kernel": widen(given["kernel"])}
+
+
+def _losses(plan: Plan, logits: Tensor, part: Named) -> Tensor:
+    """The loss of each row, from its logits without bias and cap."""
+    rest = {"weight": None, "where": None, "alpha": 1.0, "gamma": plan.gamma, **part}
+    z = logits + widen(rest["bias"]) if "bias" in rest else logits
+    z = z if plan.softcap is None else softcapped(z, plan.softcap)
+    t, alpha, gamma, weight, where = (rest[name] for name in ("targets", "alpha", "gamma", "weight", "where"))
+    losses = id_focal(z, t[..., None], alpha, gamma, plan.smoothing, weight=weight, where=where)
+    # Divided here, the slopes of a sum are those of the mean, and need no second tensor of the size of the kernel.
+    return losses / rest["divisor"] if "divisor" in rest else losses
+
+
+def _add_chunk(plan: Plan, part: Named, into: Named) -> Tensor:
+    """The loss of a chunk, whose slopes are added to what there is of them."""
+    logits = _logits(part)
+    with torch.enable_grad(), recorded():
+        logits.requires_grad_()
+        leaves = {name: part[name].detach().requires_grad_() for name in into if name not in ("features", "kernel")}
+        value = _losses(plan, logits, part | leaves).sum()
+        slope, *found = torch.autograd.grad(value, [logits, *leaves.values()])
+    for name, x in zip(leaves, found, strict=True):
+        into[name] += x
+    if "features" in into:
+        _add_product(into["features"], slope, part["kernel"])
+    if "kernel" in into:
+        _add_product(into["kernel"], slope.mT, part["features"])
+    return value.detach()
+
+
+def _logits(part: Named) -> Tensor:
+    features, kernel = part["features"], part["kernel"]
+    if _has_wide_products(features):
+        return torch.mm(features, kernel.mT, out_dtype=torch.float32)
+    return widen(features) @ kernel.mT
+
+
+def _add_product(into: Tensor, slope: Tensor, x: Tensor) -> None:
+    # Slopes are as small as probabilities, which float16 does not hold.
+    if _has_wide_products(x) and x.dtype == torch.bfloat16:
+        into += torch.mm(slope.to(x.dtype), x, out_dtype=torch.float32)
+    else:
+        into.addmm_(slope, widen(x))
+
+
+def _has_wide_products(x: Tensor) -> bool:
+    """Whether half precision can be multiplied into float32."""
+    return x.is_cuda and x.dtype.itemsize < 4 and not torch.is_grad_enabled()
+
+
+# What torch.compile need not look into: it would lay out the steps of all chunks, one after the other.
+@torch.library.custom_op("focal_torch::sum_over_chunks", mutates_args=())
+def _opaque_sum(
+    gamma: float | None,
+    softcap: float | None,
+    smoothing: float,
+    chunks: int,
+    count: int,
+    names: str,
+    moved: str,
+    arrays: list[Tensor],
+) -> list[Tensor]:
+    return _sum(gamma, softcap, smoothing, chunks, count, names, moved, arrays)
+
+
+@_opaque_sum.register_fake
+def _(*args: Any) -> list[Tensor]:
+    plan, given = _given(*args)
+    dtype = compute_dtype(given["features"])
+    slopes = (torch.empty_like(given[name], dtype=dtype) for name in plan.moved.split())
+    return [given["features"].new_empty((), dtype=dtype), *slopes]
+
+
+@torch.library.custom_op("focal_torch::losses_in_chunks", mutates_args=())
+def _opaque_rows(
+    gamma: float | None,
+    softcap: float | None,
+    smoothing: float,
+    chunks: int,
+    count: int,
+    names: str,
+    moved: str,
+    arrays: list[Tensor],
+) -> Tensor:
+    return _rows(gamma, softcap, smoothing, chunks, count, names, moved, arrays)
+
+
+@_opaque_rows.register_fake
+def _(*args: Any) -> Tensor:
+    _, given = _given(*args)
+    return given["features"].new_empty((len(given["features"]),), dtype=compute_dtype(given["features"]))
