@@ -7,7 +7,7 @@ three products of matrices, as many as a layer that keeps its logits.
 import math
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -20,19 +20,13 @@ from .classes import id_focal
 from .margin import softcapped
 
 Named = Mapping[str, Array]
+# The exponent, the cap, and the smoothing. An exponent that is an array is not among them.
+Settings = tuple[float | None, float | None, float]
 
 
-class Settings(NamedTuple):
-    """What is known before the computation. An exponent that is an array is not among it."""
-
-    gamma: float | None
-    softcap: float | None
-    smoothing: float
-
-
-def sum_over_chunks(settings: tuple[Any, ...], rows: Named, shared: Named, chunks: int) -> Array:
-    """The sum of all losses, over a divisor if there is one. `rows` has features, targets and what else there is of each
-    row, `shared` the kernel and what else all rows share."""
+def sum_over_chunks(settings: Settings, rows: Named, shared: Named, chunks: int) -> Array:
+    """The sum of all losses, over a divisor if there is one. `rows` has features, targets and what else there is of
+    each row, `shared` the kernel and what else all rows share."""
 
     @jax.custom_jvp
     def total(rows: Named, shared: Named) -> Array:
@@ -61,7 +55,7 @@ def _as_it_is(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _with_slopes(
-    settings: tuple[Any, ...], chunks: int, moved: frozenset[str], rows: Named, shared: Named
+    settings: Settings, chunks: int, moved: frozenset[str], rows: Named, shared: Named
 ) -> tuple[Array, Named]:
     """The sum, and its slopes in the arguments that are named."""
     zero = _zero(rows, shared)
@@ -78,7 +72,7 @@ def _with_slopes(
     return value, slopes | {name: _join(x, len(rows[name])) for name, x in of_rows.items()}
 
 
-def losses_in_chunks(settings: tuple[Any, ...], rows: Named, shared: Named, chunks: int) -> Array:
+def losses_in_chunks(settings: Settings, rows: Named, shared: Named, chunks: int) -> Array:
     """The loss of each row. A gradient makes the logits again."""
     # The slopes of half precision are added up in float32.
     wide = {name: widen(x) for name, x in shared.items()}
@@ -90,24 +84,24 @@ def losses_in_chunks(settings: tuple[Any, ...], rows: Named, shared: Named, chun
     return _join(_scan(step, (), rows, chunks)[1], len(rows["features"]))
 
 
-def _losses(settings: tuple[Any, ...], logits: Array, part: Named) -> Array:
+def _losses(settings: Settings, logits: Array, part: Named) -> Array:
     """The loss of each row, from its logits without bias and cap."""
-    known = Settings(*settings)
-    rest: dict[str, Any] = {"weight": None, "where": None, "alpha": 1.0, "gamma": known.gamma, **part}
-    z = logits + widen(rest["bias"]) if "bias" in rest else logits
-    z = z if known.softcap is None else softcapped(z, known.softcap)
+    gamma, softcap, smoothing = settings
+    rest: dict[str, Any] = {"weight": None, "where": None, "alpha": 1.0, "gamma": gamma, **part}
+    z = logits + jnp.broadcast_to(widen(rest["bias"]), logits.shape) if "bias" in rest else logits
+    z = z if softcap is None else softcapped(z, softcap)
     t, alpha, gamma, weight, where = (rest[name] for name in ("targets", "alpha", "gamma", "weight", "where"))
-    losses = id_focal(z, t[..., None], alpha, gamma, known.smoothing, weight=weight, where=where)
+    losses = id_focal(z, t[..., None], alpha, gamma, smoothing, weight=weight, where=where)
     # Divided here, the slopes of a sum are those of the mean, and take no factor that would need another kernel.
     return losses / rest["divisor"] if "divisor" in rest else losses
 
 
 def _add_chunk(
-    settings: tuple[Any, ...], part: Named, into: Named, of_rows: frozenset[str]
+    settings: Settings, part: Named, into: Named, of_rows: frozenset[str]
 ) -> tuple[Array, dict[str, Array], dict[str, Array]]:
     """The loss of a chunk; the slopes of what is shared, added to what there is of them; and those of its rows."""
     features, kernel, logits = part["features"], part["kernel"], _logits(part)
-    others = {name: part[name] for name in {*into, *of_rows} - {"features", "kernel"}}
+    others = {name: widen(part[name]) for name in {*into, *of_rows} - {"features", "kernel"}}
 
     def loss(logits: Array, others: Named) -> Array:
         return _losses(settings, logits, {**part, **others}).sum()
@@ -168,5 +162,6 @@ def _join(x: Array, size: int) -> Array:
 
 def _zero(rows: Named, shared: Named) -> Array:
     """0 that varies over the devices of a mesh as the sum over the rows will."""
-    nothing = [x.ravel()[:0].sum() for x in (*rows.values(), *shared.values())]
-    return sum(nothing[1:], start=nothing[0]).astype(compute_dtype(rows["features"]))
+    dtype = compute_dtype(rows["features"])
+    nothing = (x.ravel()[:0].astype(dtype).sum() for x in (*rows.values(), *shared.values()))
+    return sum(nothing, start=jnp.zeros((), dtype))

@@ -17,17 +17,19 @@ from .margin import softcapped
 from .rules import has_other_rules, is_watched, is_wrapped, recorded
 
 Named = dict[str, Tensor]
+# The exponent, the cap, and the smoothing. An exponent that is an array is not among them.
+Settings = tuple[float | None, float | None, float]
 
 
 class Plan(NamedTuple):
-    """What is known before the computation: settings (an exponent that is an array is not among them), the number of
-    chunks, the names of all arrays, of which `count` have rows, and the names of those that are differentiated."""
+    """What is known before the computation: the settings, the number of chunks, the names of all arrays, of which the
+    first `rows` have rows, and the names of those that are differentiated."""
 
     gamma: float | None
     softcap: float | None
     smoothing: float
     chunks: int
-    count: int
+    rows: int
     names: str
     moved: str
 
@@ -36,25 +38,28 @@ class Plan(NamedTuple):
 
     def parts(self, *named: Named) -> Iterator[tuple[Named, ...]]:
         """One chunk of all that has rows, and all of what is shared, after the other."""
-        with_rows, size = self.names.split()[: self.count], len(named[0]["features"])
+        with_rows, size = self.names.split()[: self.rows], len(named[0]["features"])
         step = -(-size // self.chunks)
         for start in range(0, size, step or 1):
             end = start + step
             yield tuple({name: x[start:end] if name in with_rows else x for name, x in some.items()} for some in named)
 
 
-def sum_over_chunks(settings: tuple[Any, ...], rows: Named, shared: Named, chunks: int) -> Tensor:
-    """The sum of all losses, over a divisor if there is one. `rows` has features, targets and what else there is of each
-    row, `shared` the kernel and what else all rows share."""
+FIELDS = len(Plan._fields)
+
+
+def sum_over_chunks(settings: Settings, rows: Named, shared: Named, chunks: int) -> Tensor:
+    """The sum of all losses, over a divisor if there is one. `rows` has features, targets and what else there is of
+    each row, `shared` the kernel and what else all rows share."""
     return _by_rule(_Sum, settings, rows, shared, chunks)[0]
 
 
-def losses_in_chunks(settings: tuple[Any, ...], rows: Named, shared: Named, chunks: int) -> Tensor:
+def losses_in_chunks(settings: Settings, rows: Named, shared: Named, chunks: int) -> Tensor:
     """The loss of each row. A gradient makes the logits again."""
     return _by_rule(_Rows, settings, rows, shared, chunks)[0]
 
 
-def _by_rule(rule: Any, settings: tuple[Any, ...], rows: Named, shared: Named, chunks: int) -> tuple[Tensor, ...]:
+def _by_rule(rule: Any, settings: Settings, rows: Named, shared: Named, chunks: int) -> tuple[Tensor, ...]:
     given = rows | shared
     moved = [name for name, x in given.items() if x.is_floating_point() and is_watched([x])]
     plan = Plan(*settings, chunks, len(rows), " ".join(given), " ".join(moved))
@@ -69,7 +74,7 @@ class _Sum(torch.autograd.Function):
 
     @staticmethod
     def forward(*args: Any) -> tuple[Tensor, ...]:
-        return tuple((_opaque_sum if torch.compiler.is_compiling() else _sum)(*args[:7], list(args[7:])))
+        return tuple((_opaque_sum if torch.compiler.is_compiling() else _sum)(*args[:FIELDS], list(args[FIELDS:])))
 
     @staticmethod
     def plain(plan: Plan, given: Named) -> Tensor:
@@ -78,9 +83,9 @@ class _Sum(torch.autograd.Function):
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
         _, *slopes = output
-        ctx.plan = inputs[:7]
+        ctx.plan = inputs[:FIELDS]
         ctx.mark_non_differentiable(*slopes)
-        ctx.save_for_backward(*inputs[7:], *slopes)
+        ctx.save_for_backward(*inputs[FIELDS:], *slopes)
 
     @staticmethod
     def backward(ctx: Any, *cotangents: Tensor) -> tuple[Tensor | None, ...]:
@@ -97,7 +102,7 @@ class _Rows(torch.autograd.Function):
 
     @staticmethod
     def forward(*args: Any) -> tuple[Tensor]:
-        return ((_opaque_rows if torch.compiler.is_compiling() else _rows)(*args[:7], list(args[7:])),)
+        return ((_opaque_rows if torch.compiler.is_compiling() else _rows)(*args[:FIELDS], list(args[FIELDS:])),)
 
     @staticmethod
     def plain(plan: Plan, given: Named) -> Tensor:
@@ -105,8 +110,8 @@ class _Rows(torch.autograd.Function):
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor]) -> None:
-        ctx.plan = inputs[:7]
-        ctx.save_for_backward(*inputs[7:])
+        ctx.plan = inputs[:FIELDS]
+        ctx.save_for_backward(*inputs[FIELDS:])
 
     @staticmethod
     def backward(ctx: Any, *cotangents: Tensor) -> tuple[Tensor | None, ...]:
@@ -116,7 +121,7 @@ class _Rows(torch.autograd.Function):
             return _differentiable(_Rows, plan, given, cotangent)
         weight = cotangent * given["weight"] if "weight" in given else cotangent
         rest = {name: x for name, x in given.items() if name != "weight"}
-        weighted = plan._replace(count=plan.count + ("weight" not in given), names=" ".join(("weight", *rest)))
+        weighted = plan._replace(rows=plan.rows + ("weight" not in given), names=" ".join(("weight", *rest)))
         _, *slopes = _Sum.forward(*weighted, weight, *rest.values())
         moved = plan.moved.split()
         return _gradients(
@@ -213,18 +218,15 @@ def _has_wide_products(x: Tensor) -> bool:
 
 
 # What torch.compile need not look into: it would lay out the steps of all chunks, one after the other.
-@torch.library.custom_op("focal_torch::sum_over_chunks", mutates_args=())
-def _opaque_sum(
-    gamma: float | None,
-    softcap: float | None,
-    smoothing: float,
-    chunks: int,
-    count: int,
-    names: str,
-    moved: str,
-    arrays: list[Tensor],
-) -> list[Tensor]:
-    return _sum(gamma, softcap, smoothing, chunks, count, names, moved, arrays)
+ARGUMENTS = (
+    "(float? gamma, float? softcap, float smoothing, int chunks, int rows, str names, str moved, Tensor[] arrays)"
+)
+_opaque_sum = torch.library.custom_op(
+    "focal_torch::sum_over_chunks", _sum, mutates_args=(), schema=f"{ARGUMENTS} -> Tensor[]"
+)
+_opaque_rows = torch.library.custom_op(
+    "focal_torch::losses_in_chunks", _rows, mutates_args=(), schema=f"{ARGUMENTS} -> Tensor"
+)
 
 
 @_opaque_sum.register_fake
@@ -233,20 +235,6 @@ def _(*args: Any) -> list[Tensor]:
     dtype = compute_dtype(given["features"])
     slopes = (torch.empty_like(given[name], dtype=dtype) for name in plan.moved.split())
     return [given["features"].new_empty((), dtype=dtype), *slopes]
-
-
-@torch.library.custom_op("focal_torch::losses_in_chunks", mutates_args=())
-def _opaque_rows(
-    gamma: float | None,
-    softcap: float | None,
-    smoothing: float,
-    chunks: int,
-    count: int,
-    names: str,
-    moved: str,
-    arrays: list[Tensor],
-) -> Tensor:
-    return _rows(gamma, softcap, smoothing, chunks, count, names, moved, arrays)
 
 
 @_opaque_rows.register_fake

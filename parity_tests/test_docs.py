@@ -8,8 +8,10 @@ from types import ModuleType
 import jax
 import pytest
 
+import focal_jax.linear
 import focal_jax.losses
 import focal_jax.modules
+import focal_torch.linear
 import focal_torch.losses
 import focal_torch.modules
 
@@ -18,7 +20,10 @@ from .make_readme import README
 
 TEXT = README.read_text()
 BLOCKS = re.findall(r"```python\n(.*?)```", TEXT, re.S)
-MODULES = [focal_jax.losses, focal_jax.modules, focal_torch.losses, focal_torch.modules]
+MODULES = [
+    *(focal_jax.losses, focal_jax.linear, focal_jax.modules),
+    *(focal_torch.losses, focal_torch.linear, focal_torch.modules),
+]
 
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__)
