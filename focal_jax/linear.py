@@ -73,7 +73,7 @@ def linear_softmax_focal_loss(
         >>> features = jnp.array([[1.0, 2.0], [-1.0, 0.5]])
         >>> kernel = jnp.array([[3.0, 0.0, 1.0], [2.0, 1.0, 0.0]])
         >>> print(f"{linear_softmax_focal_loss(features, kernel, jnp.array([0, 2]), gamma=0.5):.4f}")
-        1.4054
+        0.8046
 
     References:
         Lin, Goyal, Girshick, He, Dollár: Focal Loss for Dense Object Detection, 2017, arXiv:1708.02002, equations

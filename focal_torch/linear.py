@@ -73,7 +73,7 @@ def linear_softmax_focal_loss(
         >>> features = torch.tensor([[1.0, 2.0], [-1.0, 0.5]])
         >>> kernel = torch.tensor([[3.0, 2.0], [0.0, 1.0], [1.0, 0.0]])
         >>> print(f"{linear_softmax_focal_loss(features, kernel, torch.tensor([0, 2]), gamma=0.5):.4f}")
-        1.4054
+        0.8046
 
     References:
         Lin, Goyal, Girshick, He, Dollár: Focal Loss for Dense Object Detection, 2017, arXiv:1708.02002, equations
