@@ -31,8 +31,10 @@ def compute_dtype(x: Tensor) -> torch.dtype:
 
 
 def to_common(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-    """Both in the dtype that holds either."""
-    dtype = torch.promote_types(x.dtype, y.dtype)
+    """Both in the dtype that holds either; under autocast in its dtype, as for every product of matrices."""
+    dtype, device = torch.promote_types(x.dtype, y.dtype), x.device.type
+    if dtype == torch.float32 and torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device):
+        dtype = torch.get_autocast_dtype(device)
     return x.to(dtype), y.to(dtype)
 
 

@@ -14,7 +14,7 @@ from .arrays import compute_dtype, widen
 from .classes import id_focal
 from .known import is_known
 from .margin import softcapped
-from .rules import has_other_rules, is_watched, is_wrapped, recorded
+from .rules import as_typed, has_other_rules, is_watched, is_wrapped, recorded
 
 Named = dict[str, Tensor]
 # The exponent, the cap, and the smoothing. An exponent that is an array is not among them.
@@ -152,14 +152,16 @@ def _sum(*args: Any) -> list[Tensor]:
     dtype = compute_dtype(given["features"])
     slopes = {name: torch.zeros_like(given[name], dtype=dtype) for name in plan.moved.split()}
     total = given["features"].new_zeros((), dtype=dtype)
-    for part, into in plan.parts(given, slopes):
-        total += _add_chunk(plan, part, into)
+    with as_typed(total):
+        for part, into in plan.parts(given, slopes):
+            total += _add_chunk(plan, part, into)
     return [total, *slopes.values()]
 
 
 def _rows(*args: Any) -> Tensor:
     plan, given = _given(*args)
-    found = [_losses(plan, _logits(part), part) for (part,) in plan.parts(given)]
+    with as_typed(given["features"]):
+        found = [_losses(plan, _logits(part), part) for (part,) in plan.parts(given)]
     return torch.cat(found) if found else given["features"].new_zeros((0,), dtype=compute_dtype(given["features"]))
 
 

@@ -1,7 +1,7 @@
 """How closed forms become derivative rules: PyTorch here, JAX in the file of the same name."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import wraps
 from typing import Any
 
@@ -108,6 +108,14 @@ def is_watched(args: Sequence[Any]) -> bool:
 def has_other_rules() -> bool:
     """Whether something else than reverse mode may be at work: a function of torch.func, or forward mode."""
     return not torch.compiler.is_compiling() and (is_transformed() or forward_ad._current_level >= 0)
+
+
+@contextmanager
+def as_typed(x: Tensor) -> Iterator[None]:
+    """Let every operation have the dtypes that are written, also under autocast."""
+    device = x.device.type
+    with torch.autocast(device, enabled=False) if torch.amp.is_autocast_available(device) else nullcontext():
+        yield
 
 
 @contextmanager

@@ -244,6 +244,21 @@ def test_compiled_pytorch_has_one_graph_and_the_same_numbers(reduction: str) -> 
         torch.testing.assert_close(compiled(features, kernel, bias), loss(features, kernel, bias), rtol=0, atol=0)
 
 
+@pytest.mark.parametrize("reduction", ["none", "mean"])
+def test_autocast_is_what_a_call_in_its_dtype_is(reduction: str) -> None:
+    ids, leaves = torch.tensor(IDS), [x.requires_grad_() for x in layer(TORCH, "float32")[:2]]
+
+    def loss(features: torch.Tensor, kernel: torch.Tensor) -> torch.Tensor:
+        return focal_torch.linear_softmax_focal_loss(features, kernel, ids, reduction=reduction, chunk_size=7)
+
+    with torch.autocast("cpu", torch.bfloat16):
+        got = loss(*leaves)
+    expected = loss(*(x.bfloat16() for x in leaves))
+    assert got.dtype == (torch.bfloat16 if reduction == "none" else torch.float32)
+    for one, other in zip(*(torch.autograd.grad(x.sum(), leaves) for x in (got, expected)), strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=0)
+
+
 def temporaries(function: Callable[..., Any], rows: int) -> int:
     shapes = (rows, 64), (64, 4096)
     arrays = [jax.ShapeDtypeStruct(shape, jnp.float32) for shape in shapes]
