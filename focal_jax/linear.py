@@ -5,7 +5,7 @@ import math
 import jax.numpy as jnp
 from jax import Array
 
-from .arrays import compute_dtype, to_common
+from .arrays import compute_dtype, keep, to_common
 from .checks import NONNEGATIVE, POSITIVE, UNIT, Checks
 from .chunks import losses_in_chunks, sum_over_chunks
 from .reduction import REDUCTIONS, at_least_one, divisor_of
@@ -49,7 +49,7 @@ def linear_softmax_focal_loss(
         label_smoothing: ε in [0, 1]: the class of the target gets 1 − ε + ε/C, every other one ε/C.
         ignore_index: A class id, inside or outside [0, C), whose rows `where` shall leave out.
         where: Bool mask of the shape of `targets`, repeating dimensions of length 1. A row that it leaves out has
-            loss 0 and gradient 0, whatever its logits are.
+            loss 0 and gradient 0, whatever its features are.
         weight: A factor for each row, shaped like `where`.
         reduction: "none", "sum", "mean" (divides by the number of rows that are kept), or "mean_positive" (the same,
             since a row has one class). Neither α nor `weight` enters the divisor. Where nothing is kept the result
@@ -94,6 +94,8 @@ def linear_softmax_focal_loss(
     t, where = check.class_ids(targets, shape, "features without their last axis", classes, ignore_index, where)
     chunks = _chunks(features, None if chunk_size is None else check.rows(chunk_size))
 
+    # Else the slope of the kernel would have 0·NaN in it.
+    features = keep(where, features)
     divisor = divisor_of("mean" if reduction == "mean_positive" else reduction, t, where, t.size)
     if where is None and t.size % chunks:
         # What fills up the last chunk is left out.
