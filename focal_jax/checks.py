@@ -12,7 +12,20 @@ import numpy as np
 from jax import Array
 from jax.typing import DTypeLike
 
-from .known import as_ids, differ, dtype_name, is_array, is_bool, is_floating, is_integer, read
+from .collectives import Devices
+from .known import (
+    as_ids,
+    differ,
+    dtype_name,
+    is_array,
+    is_bool,
+    is_floating,
+    is_integer,
+    is_mapped,
+    is_repeated,
+    is_split,
+    read,
+)
 
 Shape = tuple[int, ...]
 
@@ -199,6 +212,34 @@ class Checks:
         if rows < 1:
             self.fail(ValueError, "chunk_size", "at least 1 row", rows, "None chooses.")
         return rows
+
+    def devices(self, x: Any, reduction: str, *inputs: Array) -> Devices:
+        """The axes of a mesh that the elements of all inputs are split over."""
+        names = self._axis_names("axis_name", x)
+        if names and reduction == "none":
+            self.fail(ValueError, "axis_name", 'None for reduction "none"', repr(x), "Losses of elements stay apart.")
+        for name in names:
+            if all(is_repeated(input, name) for input in inputs):
+                advice = "Its devices repeat each other: leave it out, or split the inputs."
+                self.fail(ValueError, "axis_name", "axes along which the inputs differ", repr(name), advice)
+        return names
+
+    def class_devices(self, x: Any, split: Array) -> Devices:
+        """The axes of a mesh that classes are split over."""
+        names = self._axis_names("class_axis_name", x)
+        for name in names:
+            if not is_split(split, name):
+                advice = "Split the class axis by the in_specs of jax.shard_map, and leave its check_vma on."
+                self.fail(ValueError, "class_axis_name", "axes that split the classes", repr(name), advice)
+        return names
+
+    def _axis_names(self, argument: str, x: Any) -> Devices:
+        names = () if x is None else (x,) if isinstance(x, str) else tuple(x)
+        for name in names:
+            if not is_mapped(name):
+                advice = "Outside of jax.shard_map leave it out: jax.jit reduces over a mesh by itself."
+                self.fail(ValueError, argument, "an axis of the jax.shard_map around the call", repr(name), advice)
+        return names
 
     def where(self, x: Any, shape: Shape) -> Array | None:
         if x is None:

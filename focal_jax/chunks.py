@@ -7,7 +7,7 @@ three products of matrices, as many as a layer that keeps its logits.
 import math
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -17,16 +17,29 @@ from jax.typing import DTypeLike
 
 from .arrays import compute_dtype, widen
 from .classes import id_focal
+from .collectives import Devices, sum_over
+from .known import is_split
 from .margin import softcapped
+from .rules import compiler_sharded
 
 Named = Mapping[str, Array]
-# The exponent, the cap, and the smoothing. An exponent that is an array is not among them.
-Settings = tuple[float | None, float | None, float]
 
 
-def sum_over_chunks(settings: Settings, rows: Named, shared: Named, chunks: int) -> Array:
+class Settings(NamedTuple):
+    """What is known before the computation: the exponent, unless it is an array, the cap, the smoothing, and the axes
+    of the mesh that classes are split over."""
+
+    gamma: float | None
+    softcap: float | None
+    smoothing: float
+    devices: Devices
+
+
+@compiler_sharded(each=False)
+def sum_over_chunks(rows: Named, shared: Named, chunks: int, settings: Settings) -> Array:
     """The sum of all losses, over a divisor if there is one. `rows` has features, targets and what else there is of
     each row, `shared` the kernel and what else all rows share."""
+    rows = _flat(rows)
 
     @jax.custom_jvp
     def total(rows: Named, shared: Named) -> Array:
@@ -34,16 +47,21 @@ def sum_over_chunks(settings: Settings, rows: Named, shared: Named, chunks: int)
             part = {**part, **shared}
             return sum_ + _losses(settings, _logits(part), part).sum(), None
 
-        return _scan(step, _zero(rows, shared), rows, chunks)[0]
+        return _scan(step, _zero(settings, rows, shared), rows, chunks)[0]
 
     @partial(total.defjvp, symbolic_zeros=True)
     def _(primals: tuple[Named, Named], tangents: tuple[Any, Any]) -> tuple[Array, Array]:
         moved = {name: x for some in tangents for name, x in some.items() if not isinstance(x, SymbolicZero)}
         value, slopes = _as_it_is(partial(_with_slopes, settings, chunks, frozenset(moved)))(*primals)
         terms = ((slopes[name] * widen(x)).sum() for name, x in moved.items())
-        return value, sum(terms, start=jnp.zeros_like(value))
+        return value, sum((_of_all_classes(settings, x) for x in terms), start=jnp.zeros_like(value))
 
     return total(rows, shared)
+
+
+def _of_all_classes(settings: Settings, x: Array) -> Array:
+    """The sum of what devices have for their own classes."""
+    return sum_over(x, tuple(name for name in settings.devices if is_split(x, name)))
 
 
 def _as_it_is(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -58,10 +76,10 @@ def _with_slopes(
     settings: Settings, chunks: int, moved: frozenset[str], rows: Named, shared: Named
 ) -> tuple[Array, Named]:
     """The sum, and its slopes in the arguments that are named."""
-    zero = _zero(rows, shared)
+    zero = _zero(settings, rows, shared)
     # On a mesh, what is added to is what varies: else each chunk's slopes would be summed over the devices.
     shared = {name: x if name == "kernel" else x + zero.astype(x.dtype) for name, x in shared.items()}
-    start = zero, {name: jnp.zeros_like(widen(x)) + zero for name, x in shared.items() if name in moved}
+    start = zero, {name: jnp.zeros_like(widen(x)) + _nothing(x) + zero for name, x in shared.items() if name in moved}
 
     def step(carry: tuple[Array, Named], part: Named) -> tuple[tuple[Array, Named], Named]:
         sum_, slopes = carry
@@ -72,8 +90,10 @@ def _with_slopes(
     return value, slopes | {name: _join(x, len(rows[name])) for name, x in of_rows.items()}
 
 
-def losses_in_chunks(settings: Settings, rows: Named, shared: Named, chunks: int) -> Array:
+@compiler_sharded(each=True)
+def losses_in_chunks(rows: Named, shared: Named, chunks: int, settings: Settings) -> Array:
     """The loss of each row. A gradient makes the logits again."""
+    shape, rows = rows["features"].shape[:-1], _flat(rows)
     # The slopes of half precision are added up in float32.
     wide = {name: widen(x) for name, x in shared.items()}
 
@@ -81,17 +101,28 @@ def losses_in_chunks(settings: Settings, rows: Named, shared: Named, chunks: int
         part = {**part, **{name: x.astype(shared[name].dtype) for name, x in wide.items()}}
         return (), _losses(settings, _logits(part), part)
 
-    return _join(_scan(step, (), rows, chunks)[1], len(rows["features"]))
+    return _join(_scan(step, (), rows, chunks)[1], math.prod(shape)).reshape(shape)
+
+
+def _flat(rows: Named) -> Named:
+    """An array for each row, or a number, with one axis for all rows."""
+    shape = rows["features"].shape[:-1]
+
+    def flat(x: Array) -> Array:
+        rest = x.shape[len(shape) :]
+        return jnp.broadcast_to(x, (*shape, *rest)).reshape(math.prod(shape), *rest)
+
+    return {name: flat(x) for name, x in rows.items()}
 
 
 def _losses(settings: Settings, logits: Array, part: Named) -> Array:
     """The loss of each row, from its logits without bias and cap."""
-    gamma, softcap, smoothing = settings
+    gamma, softcap, smoothing, devices = settings
     rest: dict[str, Any] = {"weight": None, "where": None, "alpha": 1.0, "gamma": gamma, **part}
     z = logits + jnp.broadcast_to(widen(rest["bias"]), logits.shape) if "bias" in rest else logits
     z = z if softcap is None else softcapped(z, softcap)
     t, alpha, gamma, weight, where = (rest[name] for name in ("targets", "alpha", "gamma", "weight", "where"))
-    losses = id_focal(z, t[..., None], alpha, gamma, smoothing, weight=weight, where=where)
+    losses = id_focal(z, t[..., None], alpha, gamma, smoothing, weight=weight, where=where, devices=devices)
     # Divided here, the slopes of a sum are those of the mean, and take no factor that would need another kernel.
     return losses / rest["divisor"] if "divisor" in rest else losses
 
@@ -160,8 +191,15 @@ def _join(x: Array, size: int) -> Array:
     return jnp.moveaxis(x, 0, 1).reshape(chunks * rows, *x.shape[2:])[:size]
 
 
-def _zero(rows: Named, shared: Named) -> Array:
+def _zero(settings: Settings, rows: Named, shared: Named) -> Array:
     """0 that varies over the devices of a mesh as the sum over the rows will."""
     dtype = compute_dtype(rows["features"])
-    nothing = (x.ravel()[:0].astype(dtype).sum() for x in (*rows.values(), *shared.values()))
-    return sum(nothing, start=jnp.zeros((), dtype))
+    of_all_classes = (
+        x for x in (*rows.values(), *shared.values()) if not any(is_split(x, name) for name in settings.devices)
+    )
+    return sum((_nothing(x).astype(dtype) for x in of_all_classes), start=jnp.zeros((), dtype))
+
+
+def _nothing(x: Array) -> Array:
+    """0 that varies as x does."""
+    return widen(x.ravel()[:0]).sum()

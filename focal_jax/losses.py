@@ -7,6 +7,7 @@ from .arrays import compute_dtype
 from .binary import hard_focal, interpolated_focal, mixture_focal
 from .checks import NONNEGATIVE, UNIT, Checks
 from .classes import class_focal, id_focal
+from .collectives import count, sum_over
 from .known import as_bits, is_floating, known_bits
 from .reduction import REDUCTIONS, divisor_of, reduce
 from .rules import in_order
@@ -24,6 +25,7 @@ def sigmoid_focal_loss(
     where: Array | None = None,
     weight: Array | None = None,
     reduction: str = "none",
+    axis_name: str | tuple[str, ...] | None = None,
 ) -> Array:
     """Focal loss for binary and multi-label classification.
 
@@ -49,6 +51,8 @@ def sigmoid_focal_loss(
         reduction: "none", "sum", "mean" (divides by the number of elements that `where` keeps), or "mean_positive"
             (divides by the sum of the targets that `where` keeps, at least 1). Neither α nor `weight` enters a
             divisor. Where nothing is kept the result is 0.
+        axis_name: Inside of `jax.shard_map` the axes of the mesh that elements are split over: the sum and its
+            divisor are then those of all devices. Outside, `jax.jit` sees to that by itself.
 
     Returns:
         The loss of each element in the shape and dtype of `logits` for "none"; otherwise a scalar, in float32 for
@@ -80,8 +84,9 @@ def sigmoid_focal_loss(
     alpha = None if alpha is None else check.parameter("alpha", alpha, shape, UNIT, dtype)
     gamma = check.parameter("gamma", gamma, shape, NONNEGATIVE, dtype)
     where, weight = check.where(where, shape), check.weight(weight, shape, dtype)
+    devices = check.devices(axis_name, reduction, logits, targets)
 
-    divisor = divisor_of(reduction, targets, where, logits.size)
+    divisor = divisor_of(reduction, targets, where, logits.size, devices)
     logits = in_order(logits, divisor)
 
     # Floating targets of 0 and 1 are hard: soft ones need three times the operations.
@@ -93,7 +98,7 @@ def sigmoid_focal_loss(
         loss = SOFT_TARGETS[soft_targets](logits, targets.astype(dtype), alpha, gamma, weight=weight, where=where)
     else:
         loss = hard_focal(logits, bits, alpha, gamma, weight=weight, where=where)
-    return reduce(loss, divisor, reduction, logits.dtype)
+    return reduce(loss, divisor, reduction, logits.dtype, devices)
 
 
 def softmax_focal_loss(
@@ -108,6 +113,8 @@ def softmax_focal_loss(
     where: Array | None = None,
     weight: Array | None = None,
     reduction: str = "none",
+    axis_name: str | tuple[str, ...] | None = None,
+    class_axis_name: str | tuple[str, ...] | None = None,
 ) -> Array:
     """Focal loss for classification into one of C classes.
 
@@ -135,6 +142,10 @@ def softmax_focal_loss(
         reduction: "none", "sum", "mean" (divides by the number of elements that are kept), or "mean_positive"
             (divides by the sum of the class probabilities that are kept, at least 1; for class ids that is "mean").
             Neither α nor `weight` enters a divisor. Where nothing is kept the result is 0.
+        axis_name: Inside of `jax.shard_map` the axes of the mesh that elements are split over: the sum and its
+            divisor are then those of all devices. Outside, `jax.jit` sees to that by itself.
+        class_axis_name: The same for the axes of the mesh that classes are split over, equally and in order. Class
+            ids then count all classes; `alpha` and `gamma` have the classes of their device.
 
     Returns:
         The loss of each element in the dtype of `logits` and its shape without `axis` for "none"; otherwise a
@@ -167,6 +178,8 @@ def softmax_focal_loss(
     gamma = check.class_parameter("gamma", gamma, tuple(logits.shape), axis, NONNEGATIVE, dtype)
     smoothing = check.number("label_smoothing", label_smoothing, UNIT, "0 smooths nothing.")
     where, weight = check.where(where, shape), check.weight(weight, shape, dtype)
+    devices = check.devices(axis_name, reduction, logits, targets)
+    class_devices = check.class_devices(class_axis_name, logits)
 
     if is_floating(targets):
         check.shape("targets", targets, tuple(logits.shape), "like logits", "Class ids are integers.")
@@ -175,12 +188,14 @@ def softmax_focal_loss(
         kept = None if where is None else jnp.expand_dims(where, axis)
         check.values("targets", targets, UNIT, "Leave others out with where.", kept)
         y = jnp.moveaxis(targets, axis, -1).astype(dtype)
-        loss = class_focal(z, y, weights, gamma, smoothing, weight=weight, where=where)
-        divisor = divisor_of(reduction, y.sum(-1), where, z.size // classes)
-        return reduce(loss, divisor, reduction, logits.dtype)
+        loss = class_focal(z, y, weights, gamma, smoothing, weight=weight, where=where, devices=class_devices)
+        divisor = divisor_of(reduction, sum_over(y.sum(-1), class_devices), where, z.size // classes, devices)
+        return reduce(loss, divisor, reduction, logits.dtype, devices)
 
-    t, where = check.class_ids(targets, shape, "logits without its class axis", classes, ignore_index, where)
-    loss = id_focal(z, t[..., None], weights, gamma, smoothing, weight=weight, where=where)
+    all_classes = classes * count(class_devices)
+    t, where = check.class_ids(targets, shape, "logits without its class axis", all_classes, ignore_index, where)
+    loss = id_focal(z, t[..., None], weights, gamma, smoothing, weight=weight, where=where, devices=class_devices)
     # An element has one class, so for ids every element is a positive.
-    divisor = divisor_of("mean" if reduction == "mean_positive" else reduction, targets, where, z.size // classes)
-    return reduce(loss, divisor, reduction, logits.dtype)
+    reduction = "mean" if reduction == "mean_positive" else reduction
+    divisor = divisor_of(reduction, targets, where, z.size // classes, devices)
+    return reduce(loss, divisor, reduction, logits.dtype, devices)

@@ -16,7 +16,7 @@ class Settings:
     """Hashable fields, arrays by identity: what `jax.jit` and Flax ask of the static parts of a module."""
 
     def _key(self) -> tuple[Any, ...]:
-        constants: tuple[Any, ...] = (type(None), bool, int, float, str, np.generic)
+        constants: tuple[Any, ...] = (type(None), bool, int, float, str, tuple, np.generic)
         return type(self), *(x if isinstance(x, constants) else id(x) for x in vars(self).values())
 
     def __eq__(self, other: object) -> bool:
@@ -47,6 +47,8 @@ class LinearSoftmaxFocalLoss(Settings):
     ignore_index: int | None = None
     reduction: str = "mean"
     chunk_size: int | None = None
+    axis_name: str | tuple[str, ...] | None = None
+    class_axis_name: str | tuple[str, ...] | None = None
 
     def __call__(
         self,
@@ -79,6 +81,7 @@ class SigmoidFocalLoss(Settings):
     gamma: float | Array = 2.0
     soft_targets: str = "interpolate"
     reduction: str = "none"
+    axis_name: str | tuple[str, ...] | None = None
 
     def __call__(
         self, logits: Array, targets: Array, *, where: Array | None = None, weight: Array | None = None
@@ -106,6 +109,8 @@ class SoftmaxFocalLoss(Settings):
     label_smoothing: float = 0.0
     ignore_index: int | None = None
     reduction: str = "none"
+    axis_name: str | tuple[str, ...] | None = None
+    class_axis_name: str | tuple[str, ...] | None = None
 
     def __call__(
         self, logits: Array, targets: Array, *, where: Array | None = None, weight: Array | None = None

@@ -5,6 +5,7 @@ A reading keeps nothing but three numbers for each row, and its derivative is ma
 # A partial derivative refers to the function that it stands above, which pyright takes for a circle.
 # pyright: reportGeneralTypeIssues=false
 
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -12,6 +13,7 @@ import jax.numpy as jnp
 from jax import Array, lax
 
 from .arrays import keep, widen
+from .collectives import Devices, max_over, sum_over
 from .rules import closed_form
 
 
@@ -23,43 +25,48 @@ class Row(NamedTuple):
     total: Array
 
 
-@jax.custom_jvp
-def margin(z: Array, t: Array, where: Array | None = None) -> Array:
+@partial(jax.custom_jvp, nondiff_argnums=(3,))
+def margin(z: Array, t: Array, where: Array | None = None, devices: Devices = ()) -> Array:
     """u_t of the rows that `where` keeps, else 0. NaN where several other logits are inf, or none is known."""
-    row = _read(z, t)
+    row = _read(z, t, devices)
     unknown = (row.top == jnp.inf) & (row.total > 1)
     # In this order, so that logits which are far from 0, but near each other, lose nothing.
     return keep(where, row.own - row.top - jnp.log(row.total) + jnp.where(unknown, jnp.nan, 0))
 
 
 @margin.defjvp
-def _(primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> tuple[Array, Array]:
+def _(devices: Devices, primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> tuple[Array, Array]:
     (z, t, where), (dz, *_) = primals, tangents
-    return margin(z, t, where), (_slope(z, t, where) * widen(dz)).sum(-1)
+    return margin(z, t, where, devices), sum_over((_slope(z, t, where, devices) * widen(dz)).sum(-1), devices)
 
 
-@jax.custom_jvp
-def _slope(z: Array, t: Array, where: Array | None) -> Array:
+@partial(jax.custom_jvp, nondiff_argnums=(3,))
+def _slope(z: Array, t: Array, where: Array | None, devices: Devices) -> Array:
     """∂u_t/∂z."""
-    return keep(where, _slope_of_all(z, t))
+    return keep(where, _slope_of_all(z, t, devices))
 
 
 @_slope.defjvp
-def _(primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> tuple[Array, Array]:
+def _(devices: Devices, primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> tuple[Array, Array]:
     (z, t, where), (dz, *_) = primals, tangents
     # What is left out may be NaN. It is masked only here, since a masked copy of the logits costs a pass.
-    _, change = jax.jvp(lambda z: _slope_of_all(z, t), (keep(where, z),), (keep(where, dz),))
-    return _slope(z, t, where), change
+    _, change = jax.jvp(lambda z: _slope_of_all(z, t, devices), (keep(where, z),), (keep(where, dz),))
+    return _slope(z, t, where, devices), change
 
 
-def _slope_of_all(z: Array, t: Array) -> Array:
-    return jnp.where(is_class(z, t), 1, -softmax_others(z, t))
+def _slope_of_all(z: Array, t: Array, devices: Devices) -> Array:
+    return jnp.where(is_class(z, t), 1, -softmax_others(z, t, devices))
 
 
-def softmax_others(z: Array, t: Array) -> Array:
+def softmax_others(z: Array, t: Array, devices: Devices = ()) -> Array:
     """The softmax of all classes but t, at which it means nothing."""
-    row = _read(z, t)
+    row = _read(z, t, devices)
     return (1 / row.total)[..., None] * _shifted(widen(z), row.top[..., None])
+
+
+def is_one_of(z: Array, t: Array) -> Array:
+    """Whether z has a class t."""
+    return (t >= 0) & (t < z.shape[-1])
 
 
 def is_class(z: Array, t: Array) -> Array:
@@ -67,22 +74,29 @@ def is_class(z: Array, t: Array) -> Array:
     return lax.broadcasted_iota(t.dtype, z.shape, z.ndim - 1) == t
 
 
-@jax.custom_jvp
-def _read(z: Array, t: Array) -> Row:
+@partial(jax.custom_jvp, nondiff_argnums=(2,))
+def _read(z: Array, t: Array, devices: Devices) -> Row:
     """What each row comes down to. Its maximum is a shift that no result depends on, so it has no derivative."""
     # Taken out before the logits are widened, so that no wide copy is stored for it.
     own = widen(jnp.take_along_axis(z, t, -1, mode="clip"))
-    top, total = lax.platform_dependent(widen(z), t, own, cpu=_in_two_passes, default=_in_one_pass)
+    here = is_one_of(z, t) if devices else None
+    # A device without class t leaves nothing out.
+    left_out = own if here is None else jnp.where(here, own, -jnp.inf)
+    top, total = lax.platform_dependent(widen(z), t, left_out, cpu=_in_two_passes, default=_in_one_pass)
+    if devices:
+        highest = max_over(top, devices)
+        total, top = sum_over(total * _shifted(top, highest), devices), highest
     # A class that is alone has no others.
-    return Row(own[..., 0], top, jnp.where(top == -jnp.inf, 1, total))
+    return Row(sum_over(keep(here, own), devices)[..., 0], top, jnp.where(top == -jnp.inf, 1, total))
 
 
 @_read.defjvp
-def _(primals: tuple[Array, Array], tangents: tuple[Array, Array]) -> tuple[Row, Row]:
+def _(devices: Devices, primals: tuple[Array, Array], tangents: tuple[Array, Array]) -> tuple[Row, Row]:
     (z, t), (dz, _) = primals, map(widen, tangents)
-    row, target = _read(z, t), is_class(z, t)
+    row, target = _read(z, t, devices), is_class(z, t)
     total = (jnp.where(target, 0, _shifted(widen(z), row.top[..., None])) * dz).sum(-1)
-    return row, Row(jnp.where(target, dz, 0).sum(-1), jnp.zeros_like(total), total)
+    own, total = sum_over(jnp.where(target, dz, 0).sum(-1), devices), sum_over(total, devices)
+    return row, Row(own, jnp.zeros_like(total), total)
 
 
 def _in_one_pass(z: Array, t: Array, _: Array) -> tuple[Array, Array]:
