@@ -13,8 +13,9 @@ import jax.numpy as jnp
 from jax import Array, lax
 
 from .arrays import far, share
+from .engine import for_each
 from .margin import focal, focal_descent, focal_per_gamma, parts, power, sigmoid, softplus
-from .rules import closed_form, for_each, weighted
+from .rules import closed_form, weighted
 
 
 @weighted(

@@ -13,19 +13,8 @@ from jax import Array
 from jax.typing import DTypeLike
 
 from .collectives import Devices
-from .known import (
-    as_ids,
-    differ,
-    dtype_name,
-    is_array,
-    is_bool,
-    is_floating,
-    is_integer,
-    is_mapped,
-    is_repeated,
-    is_split,
-    read,
-)
+from .engine import is_mapped, is_repeated, is_split
+from .known import as_ids, differ, dtype_name, is_array, is_bool, is_floating, is_integer, read
 
 Shape = tuple[int, ...]
 
@@ -135,7 +124,7 @@ class Checks:
         return jnp.broadcast_to(x.astype(dtype), shape)
 
     def class_parameter(
-        self, argument: str, x: Any, shape: Shape, axis: int, allowed: Allowed, dtype: DTypeLike
+        self, argument: str, x: Any, shape: Shape, axis: int, allowed: Allowed, dtype: DTypeLike, devices: Devices
     ) -> float | Array:
         """As `parameter`, for one value per class, or for any shape that keeps the class axis; it is moved last."""
         classes = shape[axis]
@@ -234,7 +223,7 @@ class Checks:
         return names
 
     def _axis_names(self, argument: str, x: Any) -> Devices:
-        names = () if x is None else (x,) if isinstance(x, str) else tuple(x)
+        names = Devices(() if x is None else (x,) if isinstance(x, str) else x)
         for name in names:
             if not is_mapped(name):
                 advice = "Outside of jax.shard_map leave it out: jax.jit reduces over a mesh by itself."

@@ -18,9 +18,8 @@ from jax.typing import DTypeLike
 from .arrays import compute_dtype, widen
 from .classes import id_focal
 from .collectives import Devices, sum_over
-from .known import is_split
+from .engine import is_split, on_any_mesh
 from .margin import softcapped
-from .rules import compiler_sharded
 
 Named = Mapping[str, Array]
 
@@ -35,7 +34,7 @@ class Settings(NamedTuple):
     devices: Devices
 
 
-@compiler_sharded(each=False)
+@on_any_mesh(each=False)
 def sum_over_chunks(rows: Named, shared: Named, chunks: int, settings: Settings) -> Array:
     """The sum of all losses, over a divisor if there is one. `rows` has features, targets and what else there is of
     each row, `shared` the kernel and what else all rows share."""
@@ -61,7 +60,7 @@ def sum_over_chunks(rows: Named, shared: Named, chunks: int, settings: Settings)
 
 def _of_all_classes(settings: Settings, x: Array) -> Array:
     """The sum of what devices have for their own classes."""
-    return sum_over(x, tuple(name for name in settings.devices if is_split(x, name)))
+    return sum_over(x, Devices(name for name in settings.devices if is_split(x, name)))
 
 
 def _as_it_is(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -90,7 +89,7 @@ def _with_slopes(
     return value, slopes | {name: _join(x, len(rows[name])) for name, x in of_rows.items()}
 
 
-@compiler_sharded(each=True)
+@on_any_mesh(each=True)
 def losses_in_chunks(rows: Named, shared: Named, chunks: int, settings: Settings) -> Array:
     """The loss of each row. A gradient makes the logits again."""
     shape, rows = rows["features"].shape[:-1], _flat(rows)

@@ -13,12 +13,13 @@ from jax import Array, lax
 
 from .arrays import far, keep, near, share, widen
 from .collectives import Devices, count, max_over, place, sum_over
+from .engine import on_any_mesh
 from .margin import focal, focal_descent, focal_per_gamma
 from .rows import is_class, is_one_of, margin, softmax_others
-from .rules import compiler_sharded, weighted
+from .rules import weighted
 
 
-@compiler_sharded(each=True)
+@on_any_mesh(each=True)
 def id_focal(
     z: Array,
     t: Array,
@@ -45,19 +46,19 @@ def id_focal(
 def _id_focal(
     z: Array, t: Array, alpha: Any, gamma: Any, weight: Array | None, where: Array | None, devices: Devices
 ) -> Array:
-    alpha, gamma = (keep(where, _of_class(x, t, devices)) for x in (alpha, gamma))
+    alpha, gamma = (keep(where, _of_class(x, t, z.shape[-1], devices)) for x in (alpha, gamma))
     loss = share(alpha, focal(margin(z, t, where, devices), gamma))
     return keep(where, loss if weight is None else share(keep(where, weight), loss))
 
 
-def _of_class(x: Any, t: Array, devices: Devices) -> Any:
+def _of_class(x: Any, t: Array, classes: int, devices: Devices) -> Any:
     """The entry of class t of a constant, of one value per class, or of an array with the class axis last."""
     if not isinstance(x, Array):
         return x
-    if x.ndim > 1 and x.shape[-1] == 1:
-        return jnp.broadcast_to(x, t.shape)[..., 0]
-    some, here = t.clip(0, x.shape[-1] - 1), is_one_of(x, t) if devices else None
-    x = x[some] if x.ndim == 1 else jnp.take_along_axis(jnp.broadcast_to(x, (*t.shape[:-1], x.shape[-1])), some, -1)
+    if x.ndim > 1:
+        x = jnp.broadcast_to(x, (*t.shape[:-1], classes))
+    here, t = is_one_of(x, t) if devices else None, t.clip(0, classes - 1)
+    x = x[t] if x.ndim == 1 else jnp.take_along_axis(x, t, -1)
     return sum_over(keep(here, x), devices)[..., 0]
 
 
@@ -76,12 +77,13 @@ def _maximum(z: Array, devices: Devices) -> Array:
     lambda z, y, alpha, gamma, devices: alpha * focal(_finite(z, devices), gamma),
     lambda z, y, alpha, gamma, devices: y * focal(_finite(z, devices), gamma),
     lambda z, y, alpha, gamma, devices: y * alpha * focal_per_gamma(_finite(z, devices), gamma),
+    None,
 )
 def _class_focal(z: Array, y: Array, alpha: Any, gamma: Any, devices: Devices) -> Array:
     return sum_over(share(y * alpha, focal(_margins(z, devices), gamma)).sum(-1), devices)
 
 
-@compiler_sharded(each=True)
+@on_any_mesh(each=True)
 def class_focal(
     z: Array,
     y: Array,
@@ -97,7 +99,7 @@ def class_focal(
     if smoothing:
         y = y * (1 - smoothing) + smoothing / (y.shape[-1] * count(devices))
     alpha, gamma = (jnp.broadcast_to(x, z.shape) if isinstance(x, Array) else x for x in (alpha, gamma))
-    return _class_focal(z, y, alpha, gamma, weight=weight, where=where, devices=devices)
+    return _class_focal(z, y, alpha, gamma, devices, weight=weight, where=where)
 
 
 def _finite(z: Array, devices: Devices) -> Array:
@@ -136,10 +138,12 @@ def _leave_one_out(z: Array, top_id: Array, devices: Devices) -> tuple[Array, Ar
 
 
 def _argmax(z: Array, devices: Devices) -> Array:
-    """The id of the largest logit, counted from the first class of this device; the last device's if several have it."""
+    """The id of the largest logit; −1 where another device has it."""
     z = lax.stop_gradient(z)
-    found, first = z.argmax(-1, keepdims=True), place(devices) * z.shape[-1]
+    found = z.argmax(-1, keepdims=True)
     if not devices:
         return found
+    # Of equal ones the last device's counts.
     largest = z.max(-1, keepdims=True)
-    return max_over(jnp.where(largest == max_over(largest, devices), found + first, -1), devices) - first
+    last = max_over(jnp.where(largest == max_over(largest, devices), place(devices), -1), devices)
+    return jnp.where(last == place(devices), found, -1)

@@ -1,26 +1,32 @@
-"""What the devices of a mesh tell each other. Over no axes nothing is told."""
+"""What devices tell each other, where elements or classes are split over several."""
 
 import math
 from typing import Any
 
 from jax import Array, lax
 
-# The names of the axes of a mesh.
-Devices = tuple[str, ...]
+
+class Devices(tuple[str, ...]):
+    """The devices along axes of a mesh, by the names of the axes. Without any, a device is alone."""
 
 
 def sum_over(x: Array, devices: Devices) -> Array:
-    return lax.psum(x, devices) if devices else x
+    return lax.psum(x, tuple(devices)) if devices else x
 
 
 def max_over(x: Array, devices: Devices) -> Array:
-    return lax.pmax(x, devices) if devices else x
+    return lax.pmax(x, tuple(devices)) if devices else x
+
+
+def place(devices: Devices) -> Any:
+    """The number of this device among all."""
+    return lax.axis_index(tuple(devices)) if devices else 0
 
 
 def count(devices: Devices) -> int:
     return math.prod(lax.axis_size(name) for name in devices)
 
 
-def place(devices: Devices) -> Any:
-    """The number of this device among all."""
-    return lax.axis_index(devices) if devices else 0
+def devices_of(args: Any) -> Devices:
+    """The devices among arguments."""
+    return next((x for x in args if isinstance(x, Devices)), Devices())

@@ -4,7 +4,7 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
-from jax import Array, lax
+from jax import Array
 from jax.core import Tracer
 
 
@@ -62,26 +62,3 @@ def known_bits(x: Array) -> Array | None:
     if (known := read(x)) is None:
         return None
     return x.astype(bool) if (known == known.astype(bool)).all() else None
-
-
-def is_mapped(name: str) -> bool:
-    """Whether the axis of a mesh is one that `jax.shard_map` or `jax.vmap` goes along here."""
-    try:
-        lax.axis_size(name)
-    except NameError:
-        return False
-    return True
-
-
-def is_split(x: Array, name: str) -> bool:
-    """Whether `jax.shard_map` knows that x differs along an axis: it then refuses to be told so."""
-    try:
-        lax.pcast(x, name, to="varying")
-    except ValueError:
-        return True
-    return False
-
-
-def is_repeated(x: Array, name: str) -> bool:
-    """Whether `jax.shard_map` knows that x is the same along an axis, along which at least the index differs."""
-    return is_split(lax.axis_index(name), name) and not is_split(x, name)

@@ -8,9 +8,9 @@ from .binary import hard_focal, interpolated_focal, mixture_focal
 from .checks import NONNEGATIVE, UNIT, Checks
 from .classes import class_focal, id_focal
 from .collectives import count, sum_over
+from .engine import in_order
 from .known import as_bits, is_floating, known_bits
 from .reduction import REDUCTIONS, divisor_of, reduce
-from .rules import in_order
 
 SOFT_TARGETS = {"interpolate": interpolated_focal, "mixture": mixture_focal}
 
@@ -174,12 +174,12 @@ def softmax_focal_loss(
     z = jnp.moveaxis(logits, axis, -1)
     shape, classes = tuple(z.shape[:-1]), z.shape[-1]
     check.choice("reduction", reduction, REDUCTIONS)
+    class_devices = check.class_devices(class_axis_name, logits)
     weights = 1.0 if alpha is None else check.class_weights(alpha, classes, dtype)
-    gamma = check.class_parameter("gamma", gamma, tuple(logits.shape), axis, NONNEGATIVE, dtype)
+    gamma = check.class_parameter("gamma", gamma, tuple(logits.shape), axis, NONNEGATIVE, dtype, class_devices)
     smoothing = check.number("label_smoothing", label_smoothing, UNIT, "0 smooths nothing.")
     where, weight = check.where(where, shape), check.weight(weight, shape, dtype)
     devices = check.devices(axis_name, reduction, logits, targets)
-    class_devices = check.class_devices(class_axis_name, logits)
 
     if is_floating(targets):
         check.shape("targets", targets, tuple(logits.shape), "like logits", "Class ids are integers.")

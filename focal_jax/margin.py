@@ -16,7 +16,8 @@ from typing import Any
 import jax.numpy as jnp
 from jax import Array, lax
 
-from .rules import closed_form, for_each
+from .engine import for_each
+from .rules import closed_form
 
 # The best polynomial in x² for (log(1 + e)/x − 1)/x² up to x = 2/3, where its series has 1/12, 1/80, 1/448, …
 LOG_SERIES = tuple(k / 4**n for n, k in ((4, 0.1401222947), (3, 0.1399957053), (2, 0.2001084953), (1, 0.3333320657)))

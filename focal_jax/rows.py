@@ -26,7 +26,7 @@ class Row(NamedTuple):
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(3,))
-def margin(z: Array, t: Array, where: Array | None = None, devices: Devices = ()) -> Array:
+def margin(z: Array, t: Array, where: Array | None, devices: Devices) -> Array:
     """u_t of the rows that `where` keeps, else 0. NaN where several other logits are inf, or none is known."""
     row = _read(z, t, devices)
     unknown = (row.top == jnp.inf) & (row.total > 1)
@@ -58,7 +58,7 @@ def _slope_of_all(z: Array, t: Array, devices: Devices) -> Array:
     return jnp.where(is_class(z, t), 1, -softmax_others(z, t, devices))
 
 
-def softmax_others(z: Array, t: Array, devices: Devices = ()) -> Array:
+def softmax_others(z: Array, t: Array, devices: Devices) -> Array:
     """The softmax of all classes but t, at which it means nothing."""
     row = _read(z, t, devices)
     return (1 / row.total)[..., None] * _shifted(widen(z), row.top[..., None])

@@ -11,8 +11,10 @@ from typing import Any, NamedTuple, NoReturn
 import numpy as np
 import torch
 from torch import Tensor
+from torch.distributed import ProcessGroup, get_rank, get_world_size
 
-from .known import as_ids, differ, dtype_name, is_array, is_bool, is_floating, is_integer, read
+from .collectives import Devices, differing, spread
+from .known import as_ids, differ, dtype_name, is_array, is_bool, is_floating, is_integer, is_known, read
 
 Shape = tuple[int, ...]
 
@@ -122,7 +124,7 @@ class Checks:
         return torch.broadcast_to(x.to(dtype), shape)
 
     def class_parameter(
-        self, argument: str, x: Any, shape: Shape, axis: int, allowed: Allowed, dtype: torch.dtype
+        self, argument: str, x: Any, shape: Shape, axis: int, allowed: Allowed, dtype: torch.dtype, devices: Devices
     ) -> float | Tensor:
         """As `parameter`, for one value per class, or for any shape that keeps the class axis; it is moved last."""
         classes = shape[axis]
@@ -134,7 +136,8 @@ class Checks:
             advice = "Per sample, keep the class axis with length 1."
             self.fail(ValueError, argument, expected, tuple(x.shape), advice)
         self.values(argument, x, allowed, "Correct it before the call.")
-        x = x.to(dtype)
+        # What says nothing of classes is the same for those of each rank.
+        x = x.to(dtype) if x.ndim and x.shape[axis if x.ndim > 1 else 0] == classes else spread(x.to(dtype), devices)
         return torch.broadcast_to(x, (classes,)) if x.ndim <= 1 else torch.movedim(x, axis, -1)
 
     def class_ids(
@@ -199,6 +202,35 @@ class Checks:
         if rows < 1:
             self.fail(ValueError, "chunk_size", "at least 1 row", rows, "None chooses.")
         return rows
+
+    def devices(self, x: Any, reduction: str) -> Devices:
+        """The ranks that elements are split over."""
+        if x is None:
+            return Devices()
+        devices = self._ranks("group", x)
+        if reduction == "none":
+            self.fail(ValueError, "group", 'None for reduction "none"', x, "Losses of elements stay apart.")
+        return devices._replace(losses=devices.size)
+
+    def class_devices(self, x: Any, *split: Tensor) -> Devices:
+        """The ranks that classes are split over, each of which has as many and the same rows."""
+        if x is None:
+            return Devices()
+        devices = self._ranks("class_group", x)
+        sizes = [size for tensor in split for size in (tensor.ndim, *tensor.shape)]
+        if is_known(split[0]) and (other := differing(sizes, devices)) is not None:
+            shapes = " and ".join(str(tuple(tensor.shape)) for tensor in split)
+            advice = "Split classes equally, and give each rank the same rows."
+            self.fail(ValueError, "class_group", f"shapes as here on all {devices.size} ranks, {shapes}", other, advice)
+        return devices
+
+    def _ranks(self, argument: str, x: Any) -> Devices:
+        if not isinstance(x, ProcessGroup):
+            advice = "Take torch.distributed.group.WORLD, or the get_group of a DeviceMesh."
+            self.fail(TypeError, argument, "a torch.distributed.ProcessGroup", type(x).__name__, advice)
+        if (here := get_rank(x)) < 0:
+            self.fail(ValueError, argument, "a group that this rank is in", x.group_name, "Call it on its ranks alone.")
+        return Devices(x.group_name, here, get_world_size(x))
 
     def where(self, x: Any, shape: Shape) -> Tensor | None:
         if x is None:

@@ -4,6 +4,7 @@ The logits of a chunk of rows are made, give its loss and its slope, and are for
 three products of matrices, as many as a layer that keeps its logits.
 """
 
+import math
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -12,26 +13,51 @@ from torch import Tensor
 
 from .arrays import compute_dtype, widen
 from .classes import id_focal
+from .collectives import Devices, sum_over
+from .engine import (
+    as_typed,
+    has_other_rules,
+    is_watched,
+    is_wrapped,
+    on_any_mesh,
+    recorded,
+    refuse_other_rules,
+    refuse_second_derivative,
+)
 from .known import is_known
 from .margin import softcapped
-from .rules import as_typed, has_other_rules, is_watched, is_wrapped, recorded
 
 Named = dict[str, Tensor]
-# The exponent, the cap, and the smoothing. An exponent that is an array is not among them.
-Settings = tuple[float | None, float | None, float]
 
 
-class Plan(NamedTuple):
-    """What is known before the computation: the settings, the number of chunks, the names of all arrays, of which the
-    first `rows` have rows, and the names of those that are differentiated."""
+class Settings(NamedTuple):
+    """What is known before the computation: the exponent, unless it is a tensor, the cap, the smoothing, and the ranks
+    that classes are split over."""
 
     gamma: float | None
     softcap: float | None
     smoothing: float
+    devices: Devices
+
+
+class Plan(NamedTuple):
+    """The settings, the fields of their devices, the number of chunks, the names of all arrays, of which the first
+    `rows` have rows, and the names of those that are differentiated."""
+
+    gamma: float | None
+    softcap: float | None
+    smoothing: float
+    group: str
+    here: int
+    size: int
     chunks: int
     rows: int
     names: str
     moved: str
+
+    @property
+    def devices(self) -> Devices:
+        return Devices(self.group, self.here, self.size)
 
     def name(self, arrays: Any) -> Named:
         return dict(zip(self.names.split(), arrays, strict=False))
@@ -48,22 +74,37 @@ class Plan(NamedTuple):
 FIELDS = len(Plan._fields)
 
 
-def sum_over_chunks(settings: Settings, rows: Named, shared: Named, chunks: int) -> Tensor:
+@on_any_mesh(each=False)
+def sum_over_chunks(rows: Named, shared: Named, chunks: int, settings: Settings) -> Tensor:
     """The sum of all losses, over a divisor if there is one. `rows` has features, targets and what else there is of
     each row, `shared` the kernel and what else all rows share."""
-    return _by_rule(_Sum, settings, rows, shared, chunks)[0]
+    return _by_rule(_Sum, _flat(rows), shared, chunks, settings)[0]
 
 
-def losses_in_chunks(settings: Settings, rows: Named, shared: Named, chunks: int) -> Tensor:
+@on_any_mesh(each=True)
+def losses_in_chunks(rows: Named, shared: Named, chunks: int, settings: Settings) -> Tensor:
     """The loss of each row. A gradient makes the logits again."""
-    return _by_rule(_Rows, settings, rows, shared, chunks)[0]
+    return _by_rule(_Rows, _flat(rows), shared, chunks, settings)[0].view(rows["features"].shape[:-1])
 
 
-def _by_rule(rule: Any, settings: Settings, rows: Named, shared: Named, chunks: int) -> tuple[Tensor, ...]:
+def _flat(rows: Named) -> Named:
+    """A tensor for each row, or a number, with one axis for all rows."""
+    shape = rows["features"].shape[:-1]
+
+    def flat(x: Tensor) -> Tensor:
+        rest = x.shape[len(shape) :]
+        return torch.broadcast_to(x, (*shape, *rest)).reshape(math.prod(shape), *rest)
+
+    return {name: flat(x) for name, x in rows.items()}
+
+
+def _by_rule(rule: Any, rows: Named, shared: Named, chunks: int, settings: Settings) -> tuple[Tensor, ...]:
     given = rows | shared
     moved = [name for name, x in given.items() if x.is_floating_point() and is_watched([x])]
-    plan = Plan(*settings, chunks, len(rows), " ".join(given), " ".join(moved))
+    *numbers, devices = settings
+    plan = Plan(*numbers, *devices[:3], chunks, len(rows), " ".join(given), " ".join(moved))
     if moved and has_other_rules():
+        refuse_other_rules(devices)
         # torch.func and forward mode keep what they need: the logits of all chunks.
         return (rule.plain(plan, given),)
     return (rule.apply if moved else rule.forward)(*plan, *given.values())
@@ -92,6 +133,7 @@ class _Sum(torch.autograd.Function):
         plan = Plan(*ctx.plan)
         given = plan.name(ctx.saved_tensors)
         if torch.is_grad_enabled():
+            refuse_second_derivative(plan.devices)
             return _differentiable(_Sum, plan, given, cotangents[0])
         slopes = ctx.saved_tensors[len(given) :]
         return _gradients(plan, given, slopes if _is_one(cotangents[0]) else (cotangents[0] * x for x in slopes))
@@ -118,6 +160,7 @@ class _Rows(torch.autograd.Function):
         (cotangent,), plan = cotangents, Plan(*ctx.plan)
         given = plan.name(ctx.saved_tensors)
         if torch.is_grad_enabled() or is_wrapped(cotangent):
+            refuse_second_derivative(plan.devices)
             return _differentiable(_Rows, plan, given, cotangent)
         weight = cotangent * given["weight"] if "weight" in given else cotangent
         rest = {name: x for name, x in given.items() if name != "weight"}
@@ -155,6 +198,8 @@ def _sum(*args: Any) -> list[Tensor]:
     with as_typed(total):
         for part, into in plan.parts(given, slopes):
             total += _add_chunk(plan, part, into)
+    if "features" in slopes:
+        slopes["features"] = sum_over(slopes["features"], plan.devices)
     return [total, *slopes.values()]
 
 
@@ -177,7 +222,7 @@ def _losses(plan: Plan, logits: Tensor, part: Named) -> Tensor:
     z = logits + widen(rest["bias"]) if "bias" in rest else logits
     z = z if plan.softcap is None else softcapped(z, plan.softcap)
     t, alpha, gamma, weight, where = (rest[name] for name in ("targets", "alpha", "gamma", "weight", "where"))
-    losses = id_focal(z, t[..., None], alpha, gamma, plan.smoothing, weight=weight, where=where)
+    losses = id_focal(z, t[..., None], alpha, gamma, plan.smoothing, weight=weight, where=where, devices=plan.devices)
     # Divided here, the slopes of a sum are those of the mean, and need no second tensor of the size of the kernel.
     return losses / rest["divisor"] if "divisor" in rest else losses
 
@@ -221,7 +266,8 @@ def _has_wide_products(x: Tensor) -> bool:
 
 # What torch.compile need not look into: it would lay out the steps of all chunks, one after the other.
 ARGUMENTS = (
-    "(float? gamma, float? softcap, float smoothing, int chunks, int rows, str names, str moved, Tensor[] arrays)"
+    "(float? gamma, float? softcap, float smoothing, str group, int here, int size, int chunks, int rows, str names, "
+    "str moved, Tensor[] arrays)"
 )
 _opaque_sum = torch.library.custom_op(
     "focal_torch::sum_over_chunks", _sum, mutates_args=(), schema=f"{ARGUMENTS} -> Tensor[]"

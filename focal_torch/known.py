@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .rules import is_differentiated, is_traced
+from .engine import is_differentiated, is_traced
 
 
 def is_array(x: Any) -> bool:

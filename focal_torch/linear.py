@@ -1,13 +1,12 @@
 """The softmax focal loss of a linear layer whose logits are never all there."""
 
-import math
-
-import torch
 from torch import Tensor
+from torch.distributed import ProcessGroup
 
 from .arrays import compute_dtype, keep, to_common
 from .checks import NONNEGATIVE, POSITIVE, UNIT, Checks
-from .chunks import losses_in_chunks, sum_over_chunks
+from .chunks import Settings, losses_in_chunks, sum_over_chunks
+from .collectives import count, sum_over
 from .reduction import REDUCTIONS, at_least_one, divisor_of
 
 
@@ -26,6 +25,8 @@ def linear_softmax_focal_loss(
     weight: Tensor | None = None,
     reduction: str = "mean",
     chunk_size: int | None = None,
+    group: ProcessGroup | None = None,
+    class_group: ProcessGroup | None = None,
 ) -> Tensor:
     """Softmax focal loss of the logits of a linear layer, of which only a chunk is ever in memory.
 
@@ -56,6 +57,11 @@ def linear_softmax_focal_loss(
             is 0.
         chunk_size: How many rows have logits at a time; it need not divide their number. None: a quarter of D, so that
             the logits are a quarter of the kernel, but at least 128.
+        group: The ranks that rows are split over: the sum and its divisor are then those of all ranks, and the
+            average of their gradients, as DistributedDataParallel makes it, is the gradient of that loss.
+        class_group: The ranks that classes are split over, equally and in order. Class ids then count all classes;
+            `kernel`, `bias`, `alpha` and `gamma` have the classes of their rank. There are first derivatives, in
+            reverse mode; the gradient in `features` is that of all classes.
 
     Returns:
         The loss of each row in the dtype of `features` and the shape of `targets` for "none"; otherwise a scalar, in
@@ -85,31 +91,34 @@ def linear_softmax_focal_loss(
     features, kernel = to_common(features, kernel)
     dtype = compute_dtype(features)
     check.choice("reduction", reduction, REDUCTIONS)
+    class_devices = check.class_devices(class_group, kernel, features)
     bias = None if bias is None else check.bias(bias, classes)
     alpha = None if alpha is None else check.class_weights(alpha, classes, dtype)
-    gamma = check.class_parameter("gamma", gamma, (*shape, classes), -1, NONNEGATIVE, dtype)
+    gamma = check.class_parameter("gamma", gamma, (*shape, classes), -1, NONNEGATIVE, dtype, class_devices)
     softcap = None if softcap is None else check.number("softcap", softcap, POSITIVE, "None caps nothing.")
     smoothing = check.number("label_smoothing", label_smoothing, UNIT, "0 smooths nothing.")
     where, weight = check.where(where, shape), check.weight(weight, shape, dtype)
-    t, where = check.class_ids(targets, shape, "features without their last axis", classes, ignore_index, where)
+    devices = check.devices(group, reduction)
+    all_classes = classes * count(class_devices)
+    t, where = check.class_ids(targets, shape, "features without their last axis", all_classes, ignore_index, where)
     chunks = _chunks(features, None if chunk_size is None else check.rows(chunk_size))
 
     # Else the slope of the kernel would have 0·NaN in it.
     features = keep(where, features)
-    divisor = divisor_of("mean" if reduction == "mean_positive" else reduction, t, where, t.numel())
+    divisor = divisor_of("mean" if reduction == "mean_positive" else reduction, t, where, t.numel(), devices)
     rows, shared = {"features": features, "targets": t, "where": where, "weight": weight}, {"kernel": kernel}
     shared |= {"bias": bias, "alpha": alpha}
     if isinstance(gamma, Tensor):
         # One exponent per class is shared, any other array has one or several for each row.
         (shared if gamma.ndim == 1 else rows)["gamma"] = gamma
-    settings = (None if isinstance(gamma, Tensor) else gamma), softcap, smoothing
-    rows = {name: _flat(x, shape) for name, x in rows.items() if x is not None}
+    settings = Settings(None if isinstance(gamma, Tensor) else gamma, softcap, smoothing, class_devices)
+    rows = {name: x for name, x in rows.items() if x is not None}
     shared = {name: x for name, x in shared.items() if x is not None}
     if reduction == "none":
-        return losses_in_chunks(settings, rows, shared, chunks).view(shape).to(features.dtype)
+        return losses_in_chunks(rows, shared, chunks, settings).to(features.dtype)
     if divisor is not None:
         shared["divisor"] = at_least_one(divisor, dtype)
-    return sum_over_chunks(settings, rows, shared, chunks)
+    return sum_over(sum_over_chunks(rows, shared, chunks, settings), devices)
 
 
 def _chunks(features: Tensor, chunk_size: int | None) -> int:
@@ -117,9 +126,3 @@ def _chunks(features: Tensor, chunk_size: int | None) -> int:
     size = features.shape[-1]
     rows = features.numel() // max(size, 1)
     return max(1, -(-rows // (chunk_size or max(128, size // 4))))
-
-
-def _flat(x: Tensor, shape: tuple[int, ...]) -> Tensor:
-    """An array for each row of `shape`, or a number, with one axis for all rows."""
-    rest = x.shape[len(shape) :]
-    return torch.broadcast_to(x, (*shape, *rest)).reshape(math.prod(shape), *rest)

@@ -2,11 +2,13 @@
 
 import torch
 from torch import Tensor
+from torch.distributed import ProcessGroup
 
 from .arrays import compute_dtype
 from .binary import hard_focal, interpolated_focal, mixture_focal
 from .checks import NONNEGATIVE, UNIT, Checks
 from .classes import class_focal, id_focal
+from .collectives import count, sum_over
 from .known import as_bits, is_floating, known_bits
 from .reduction import REDUCTIONS, divisor_of, reduce
 
@@ -23,6 +25,7 @@ def sigmoid_focal_loss(
     where: Tensor | None = None,
     weight: Tensor | None = None,
     reduction: str = "none",
+    group: ProcessGroup | None = None,
 ) -> Tensor:
     """Focal loss for binary and multi-label classification.
 
@@ -48,6 +51,8 @@ def sigmoid_focal_loss(
         reduction: "none", "sum", "mean" (divides by the number of elements that `where` keeps), or "mean_positive"
             (divides by the sum of the targets that `where` keeps, at least 1). Neither α nor `weight` enters a
             divisor. Where nothing is kept the result is 0.
+        group: The ranks that elements are split over: the sum and its divisor are then those of all ranks, and the
+            average of their gradients, as DistributedDataParallel makes it, is the gradient of that loss.
 
     Returns:
         The loss of each element in the shape and dtype of `logits` for "none"; otherwise a scalar, in float32 for
@@ -79,8 +84,9 @@ def sigmoid_focal_loss(
     alpha = None if alpha is None else check.parameter("alpha", alpha, shape, UNIT, dtype)
     gamma = check.parameter("gamma", gamma, shape, NONNEGATIVE, dtype)
     where, weight = check.where(where, shape), check.weight(weight, shape, dtype)
+    devices = check.devices(group, reduction)
 
-    divisor = divisor_of(reduction, targets, where, logits.numel())
+    divisor = divisor_of(reduction, targets, where, logits.numel(), devices)
 
     # Floating targets of 0 and 1 are hard: soft ones need three times the operations.
     bits = known_bits(targets)
@@ -91,7 +97,7 @@ def sigmoid_focal_loss(
         loss = SOFT_TARGETS[soft_targets](logits, targets.to(dtype), alpha, gamma, weight=weight, where=where)
     else:
         loss = hard_focal(logits, bits, alpha, gamma, weight=weight, where=where)
-    return reduce(loss, divisor, reduction, logits.dtype)
+    return reduce(loss, divisor, reduction, logits.dtype, devices)
 
 
 def softmax_focal_loss(
@@ -106,6 +112,8 @@ def softmax_focal_loss(
     where: Tensor | None = None,
     weight: Tensor | None = None,
     reduction: str = "none",
+    group: ProcessGroup | None = None,
+    class_group: ProcessGroup | None = None,
 ) -> Tensor:
     """Focal loss for classification into one of C classes.
 
@@ -133,6 +141,10 @@ def softmax_focal_loss(
         reduction: "none", "sum", "mean" (divides by the number of elements that are kept), or "mean_positive"
             (divides by the sum of the class probabilities that are kept, at least 1; for class ids that is "mean").
             Neither α nor `weight` enters a divisor. Where nothing is kept the result is 0.
+        group: The ranks that elements are split over: the sum and its divisor are then those of all ranks, and the
+            average of their gradients, as DistributedDataParallel makes it, is the gradient of that loss.
+        class_group: The ranks that classes are split over, equally and in order. Class ids then count all classes;
+            `alpha` and `gamma` have the classes of their rank. There are first derivatives, in reverse mode.
 
     Returns:
         The loss of each element in the dtype of `logits` and its shape without `axis` for "none"; otherwise a
@@ -161,10 +173,12 @@ def softmax_focal_loss(
     z = torch.movedim(logits, axis, -1)
     shape, classes = tuple(z.shape[:-1]), z.shape[-1]
     check.choice("reduction", reduction, REDUCTIONS)
+    class_devices = check.class_devices(class_group, z)
     weights = 1.0 if alpha is None else check.class_weights(alpha, classes, dtype)
-    gamma = check.class_parameter("gamma", gamma, tuple(logits.shape), axis, NONNEGATIVE, dtype)
+    gamma = check.class_parameter("gamma", gamma, tuple(logits.shape), axis, NONNEGATIVE, dtype, class_devices)
     smoothing = check.number("label_smoothing", label_smoothing, UNIT, "0 smooths nothing.")
     where, weight = check.where(where, shape), check.weight(weight, shape, dtype)
+    devices = check.devices(group, reduction)
 
     if is_floating(targets):
         check.shape("targets", targets, tuple(logits.shape), "like logits", "Class ids are integers.")
@@ -173,12 +187,14 @@ def softmax_focal_loss(
         kept = None if where is None else where.unsqueeze(axis)
         check.values("targets", targets, UNIT, "Leave others out with where.", kept)
         y = torch.movedim(targets, axis, -1).to(dtype)
-        loss = class_focal(z, y, weights, gamma, smoothing, weight=weight, where=where)
-        divisor = divisor_of(reduction, y.sum(-1), where, z.numel() // classes)
-        return reduce(loss, divisor, reduction, logits.dtype)
+        loss = class_focal(z, y, weights, gamma, smoothing, weight=weight, where=where, devices=class_devices)
+        divisor = divisor_of(reduction, sum_over(y.sum(-1), class_devices), where, z.numel() // classes, devices)
+        return reduce(loss, divisor, reduction, logits.dtype, devices)
 
-    t, where = check.class_ids(targets, shape, "logits without its class axis", classes, ignore_index, where)
-    loss = id_focal(z, t[..., None], weights, gamma, smoothing, weight=weight, where=where)
+    all_classes = classes * count(class_devices)
+    t, where = check.class_ids(targets, shape, "logits without its class axis", all_classes, ignore_index, where)
+    loss = id_focal(z, t[..., None], weights, gamma, smoothing, weight=weight, where=where, devices=class_devices)
     # An element has one class, so for ids every element is a positive.
-    divisor = divisor_of("mean" if reduction == "mean_positive" else reduction, targets, where, z.numel() // classes)
-    return reduce(loss, divisor, reduction, logits.dtype)
+    reduction = "mean" if reduction == "mean_positive" else reduction
+    divisor = divisor_of(reduction, targets, where, z.numel() // classes, devices)
+    return reduce(loss, divisor, reduction, logits.dtype, devices)

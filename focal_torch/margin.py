@@ -17,7 +17,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus as one_pass_softplus
 
-from .rules import closed_form, has_kernels
+from .engine import has_kernels
+from .rules import closed_form
 
 # The best polynomial in x² for (log(1 + e)/x − 1)/x² up to x = 2/3, where its series has 1/12, 1/80, 1/448, …
 LOG_SERIES = tuple(k / 4**n for n, k in ((4, 0.1401222947), (3, 0.1399957053), (2, 0.2001084953), (1, 0.3333320657)))

@@ -4,6 +4,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.distributed import ProcessGroup
 
 from .checks import HARD, NONNEGATIVE, UNIT, Checks
 from .linear import linear_softmax_focal_loss
@@ -51,6 +52,8 @@ class LinearSoftmaxFocalLoss(Settings):
         ignore_index: int | None = None,
         reduction: str = "mean",
         chunk_size: int | None = None,
+        group: ProcessGroup | None = None,
+        class_group: ProcessGroup | None = None,
     ) -> None:
         super().__init__(
             alpha=alpha,
@@ -60,6 +63,8 @@ class LinearSoftmaxFocalLoss(Settings):
             ignore_index=ignore_index,
             reduction=reduction,
             chunk_size=chunk_size,
+            group=group,
+            class_group=class_group,
         )
 
     def forward(
@@ -97,8 +102,9 @@ class SigmoidFocalLoss(Settings):
         gamma: float | Tensor = 2.0,
         soft_targets: str = "interpolate",
         reduction: str = "none",
+        group: ProcessGroup | None = None,
     ) -> None:
-        super().__init__(alpha=alpha, gamma=gamma, soft_targets=soft_targets, reduction=reduction)
+        super().__init__(alpha=alpha, gamma=gamma, soft_targets=soft_targets, reduction=reduction, group=group)
 
     def forward(
         self, logits: Tensor, targets: Tensor, *, where: Tensor | None = None, weight: Tensor | None = None
@@ -128,6 +134,8 @@ class SoftmaxFocalLoss(Settings):
         label_smoothing: float = 0.0,
         ignore_index: int | None = None,
         reduction: str = "none",
+        group: ProcessGroup | None = None,
+        class_group: ProcessGroup | None = None,
     ) -> None:
         super().__init__(
             alpha=alpha,
@@ -136,6 +144,8 @@ class SoftmaxFocalLoss(Settings):
             label_smoothing=label_smoothing,
             ignore_index=ignore_index,
             reduction=reduction,
+            group=group,
+            class_group=class_group,
         )
 
     def forward(

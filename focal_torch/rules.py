@@ -1,17 +1,22 @@
 """How closed forms become derivative rules: PyTorch here, JAX in the file of the same name."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch._C._functorch import TransformType, is_functorch_wrapped_tensor, is_legacy_batchedtensor
-from torch._functorch.pyfunctorch import retrieve_all_functorch_interpreters
-from torch.autograd import forward_ad
 
 from .arrays import keep, like, near, share, widen
+from .collectives import devices_of
+from .engine import (
+    is_transformed,
+    is_watched,
+    is_wrapped,
+    refuse_nested_forward_mode,
+    refuse_other_rules,
+    refuse_second_derivative,
+)
 
 Function = Callable[..., Any]
 
@@ -62,6 +67,7 @@ def closed_form(
             def backward(ctx: Any, *cotangents: Tensor) -> tuple[Tensor | None, ...]:
                 (cotangent,) = cotangents
                 args = _saved(ctx)
+                refuse_second_derivative(devices_of(args))
                 return tuple(
                     evaluate(slope(i, arg.dtype), (cotangent, *args)) if ctx.needs_input_grad[i] else None
                     for i, arg in enumerate(args)
@@ -91,73 +97,13 @@ def apply(reverse: Any, both: Any, *args: Any) -> Any:
     """Call a function by its rule, which is there without and with forward mode, if anything is differentiated."""
     if not is_watched(args):
         return reverse.forward(*args)
+    refuse_other_rules(devices_of(args))
     # torch.compile traces no Function with a jvp, and none that nothing is differentiated through.
     if torch.compiler.is_compiling():
         return reverse.apply(*args)
     if is_transformed():
-        _refuse_nested_forward_mode()
+        refuse_nested_forward_mode()
     return both.apply(*args)
-
-
-def is_watched(args: Sequence[Any]) -> bool:
-    if torch.is_grad_enabled() and any(isinstance(arg, Tensor) and arg.requires_grad for arg in args):
-        return True
-    return has_other_rules()
-
-
-def has_other_rules() -> bool:
-    """Whether something else than reverse mode may be at work: a function of torch.func, or forward mode."""
-    return not torch.compiler.is_compiling() and (is_transformed() or forward_ad._current_level >= 0)
-
-
-@contextmanager
-def as_typed(x: Tensor) -> Iterator[None]:
-    """Let every operation have the dtypes that are written, also under autocast."""
-    device = x.device.type
-    with torch.autocast(device, enabled=False) if torch.amp.is_autocast_available(device) else nullcontext():
-        yield
-
-
-@contextmanager
-def recorded() -> Iterator[None]:
-    """Let autograd see what is done, also inside an operator of torch.library, which is called below it."""
-    key, guard = torch._C.DispatchKey, torch._C._SetExcludeDispatchKeyGuard
-    with guard(key.AutogradFunctionality, False), guard(key.ADInplaceOrView, False):
-        yield
-
-
-def has_kernels(x: Tensor) -> bool:
-    """Whether PyTorch's own functions are taken: each is a pass through memory, and as good as the loops in float64."""
-    return x.dtype == torch.float64 or not torch.compiler.is_compiling()
-
-
-def is_transformed() -> bool:
-    """Whether a function of torch.func is at work."""
-    return torch._C._are_functorch_transforms_active()
-
-
-def is_traced() -> bool:
-    """Whether torch.jit.trace is at work, for which the values that it sees stand for others."""
-    return torch._C._get_tracing_state() is not None
-
-
-def is_wrapped(x: Tensor) -> bool:
-    """Whether a function of torch.func, or a batched backward pass, sees more in x than one tensor."""
-    return not torch.compiler.is_compiling() and (is_functorch_wrapped_tensor(x) or is_legacy_batchedtensor(x))
-
-
-def is_differentiated(x: Tensor) -> bool:
-    return x.requires_grad or is_transformed() or forward_ad.unpack_dual(x).tangent is not None
-
-
-def _refuse_nested_forward_mode() -> None:
-    # PyTorch's forward mode over forward mode would return zeros without a word (pytorch/pytorch#197867).
-    levels = [level.key() for level in retrieve_all_functorch_interpreters()]
-    if levels.count(TransformType.Jvp) > 1:
-        raise NotImplementedError(
-            "focal_torch: PyTorch cannot nest forward mode (jvp, jacfwd) over a torch.autograd.Function. "
-            "Use torch.func.hessian, or reverse mode inside or outside."
-        )
 
 
 def _whole(function: Function, args: Sequence[Any]) -> Tensor:

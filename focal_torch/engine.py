@@ -1,0 +1,107 @@
+"""How the formulas and what runs them get along: PyTorch here, JAX in the file of the same name."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from functools import wraps
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch._C._functorch import TransformType, is_functorch_wrapped_tensor, is_legacy_batchedtensor
+from torch._functorch.pyfunctorch import retrieve_all_functorch_interpreters
+from torch.autograd import forward_ad
+
+from .collectives import Devices
+
+Function = Callable[..., Any]
+
+
+def is_watched(args: Sequence[Any]) -> bool:
+    if torch.is_grad_enabled() and any(isinstance(arg, Tensor) and arg.requires_grad for arg in args):
+        return True
+    return has_other_rules()
+
+
+def has_other_rules() -> bool:
+    """Whether something else than reverse mode may be at work: a function of torch.func, or forward mode."""
+    return not torch.compiler.is_compiling() and (is_transformed() or forward_ad._current_level >= 0)
+
+
+@contextmanager
+def as_typed(x: Tensor) -> Iterator[None]:
+    """Let every operation have the dtypes that are written, also under autocast."""
+    device = x.device.type
+    with torch.autocast(device, enabled=False) if torch.amp.is_autocast_available(device) else nullcontext():
+        yield
+
+
+@contextmanager
+def recorded() -> Iterator[None]:
+    """Let autograd see what is done, also inside an operator of torch.library, which is called below it."""
+    key, guard = torch._C.DispatchKey, torch._C._SetExcludeDispatchKeyGuard
+    with guard(key.AutogradFunctionality, False), guard(key.ADInplaceOrView, False):
+        yield
+
+
+def has_kernels(x: Tensor) -> bool:
+    """Whether PyTorch's own functions are taken: each is a pass through memory, and as good as the loops in float64."""
+    return x.dtype == torch.float64 or not torch.compiler.is_compiling()
+
+
+def is_transformed() -> bool:
+    """Whether a function of torch.func is at work."""
+    return torch._C._are_functorch_transforms_active()
+
+
+def is_traced() -> bool:
+    """Whether torch.jit.trace is at work, for which the values that it sees stand for others."""
+    return torch._C._get_tracing_state() is not None
+
+
+def is_wrapped(x: Tensor) -> bool:
+    """Whether a function of torch.func, or a batched backward pass, sees more in x than one tensor."""
+    return not torch.compiler.is_compiling() and (is_functorch_wrapped_tensor(x) or is_legacy_batchedtensor(x))
+
+
+def is_differentiated(x: Tensor) -> bool:
+    return x.requires_grad or is_transformed() or forward_ad.unpack_dual(x).tangent is not None
+
+
+def refuse_nested_forward_mode() -> None:
+    # PyTorch's forward mode over forward mode would return zeros without a word (pytorch/pytorch#197867).
+    levels = [level.key() for level in retrieve_all_functorch_interpreters()]
+    if levels.count(TransformType.Jvp) > 1:
+        raise NotImplementedError(
+            "focal_torch: PyTorch cannot nest forward mode (jvp, jacfwd) over a torch.autograd.Function. "
+            "Use torch.func.hessian, or reverse mode inside or outside."
+        )
+
+
+def refuse_other_rules(devices: Devices) -> None:
+    if devices and has_other_rules():
+        raise NotImplementedError(
+            "focal_torch: with classes on several ranks there is reverse mode only. "
+            "For torch.func and forward mode leave class_group out, or call focal_jax."
+        )
+
+
+def refuse_second_derivative(devices: Devices) -> None:
+    if devices and torch.is_grad_enabled() and not torch.compiler.is_compiling():
+        raise NotImplementedError(
+            "focal_torch: with classes on several ranks there is no second derivative. "
+            "Differentiate without create_graph, leave class_group out, or call focal_jax."
+        )
+
+
+def on_any_mesh(each: bool) -> Callable[[Function], Function]:
+    """For distributed tensors let a function see the shard of each rank. Its first tensor has rows on all axes but the
+    last; the result is a number, or one for each row, which is sharded as the rows are."""
+
+    def decorate(function: Function) -> Function:
+        @wraps(function)
+        def call(*args: Any, **rest: Any) -> Tensor:
+            return function(*args, **rest)
+
+        return call
+
+    return decorate
