@@ -13,8 +13,8 @@ from jax import Array
 from jax.typing import DTypeLike
 
 from .collectives import Devices
-from .engine import is_mapped, is_repeated, is_split
 from .known import as_ids, differ, dtype_name, is_array, is_bool, is_floating, is_integer, read
+from .meshes import is_mapped, is_repeated, is_split
 
 Shape = tuple[int, ...]
 

@@ -5,33 +5,19 @@ three products of matrices, as many as a layer that keeps its logits.
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax import Array, lax
 from jax.custom_derivatives import SymbolicZero
-from jax.typing import DTypeLike
 
 from .arrays import compute_dtype, widen
-from .classes import id_focal
 from .collectives import Devices, sum_over
-from .engine import is_split, on_any_mesh
-from .margin import softcapped
-
-Named = Mapping[str, Array]
-
-
-class Settings(NamedTuple):
-    """What is known before the computation: the exponent, unless it is an array, the cap, the smoothing, and the axes
-    of the mesh that classes are split over."""
-
-    gamma: float | None
-    softcap: float | None
-    smoothing: float
-    devices: Devices
+from .layer import Named, Settings, add_chunk, logits_of, losses_of
+from .meshes import is_split, on_any_mesh
 
 
 @on_any_mesh(each=False)
@@ -44,7 +30,7 @@ def sum_over_chunks(rows: Named, shared: Named, chunks: int, settings: Settings)
     def total(rows: Named, shared: Named) -> Array:
         def step(sum_: Array, part: Named) -> tuple[Array, None]:
             part = {**part, **shared}
-            return sum_ + _losses(settings, _logits(part), part).sum(), None
+            return sum_ + losses_of(settings, logits_of(part), part).sum(), None
 
         return _scan(step, _zero(settings, rows, shared), rows, chunks)[0]
 
@@ -82,7 +68,7 @@ def _with_slopes(
 
     def step(carry: tuple[Array, Named], part: Named) -> tuple[tuple[Array, Named], Named]:
         sum_, slopes = carry
-        value, slopes, of_rows = _add_chunk(settings, {**part, **shared}, slopes, moved - set(slopes))
+        value, slopes, of_rows = add_chunk(settings, {**part, **shared}, slopes, moved - set(slopes))
         return (sum_ + value, slopes), of_rows
 
     (value, slopes), of_rows = _scan(step, start, rows, chunks)
@@ -98,7 +84,7 @@ def losses_in_chunks(rows: Named, shared: Named, chunks: int, settings: Settings
 
     def step(_: tuple[()], part: Named) -> tuple[tuple[()], Array]:
         part = {**part, **{name: x.astype(shared[name].dtype) for name, x in wide.items()}}
-        return (), _losses(settings, _logits(part), part)
+        return (), losses_of(settings, logits_of(part), part)
 
     return _join(_scan(step, (), rows, chunks)[1], math.prod(shape)).reshape(shape)
 
@@ -112,64 +98,6 @@ def _flat(rows: Named) -> Named:
         return jnp.broadcast_to(x, (*shape, *rest)).reshape(math.prod(shape), *rest)
 
     return {name: flat(x) for name, x in rows.items()}
-
-
-def _losses(settings: Settings, logits: Array, part: Named) -> Array:
-    """The loss of each row, from its logits without bias and cap."""
-    gamma, softcap, smoothing, devices = settings
-    rest: dict[str, Any] = {"weight": None, "where": None, "alpha": 1.0, "gamma": gamma, **part}
-    z = logits + jnp.broadcast_to(widen(rest["bias"]), logits.shape) if "bias" in rest else logits
-    z = z if softcap is None else softcapped(z, softcap)
-    t, alpha, gamma, weight, where = (rest[name] for name in ("targets", "alpha", "gamma", "weight", "where"))
-    losses = id_focal(z, t[..., None], alpha, gamma, smoothing, weight=weight, where=where, devices=devices)
-    # Divided here, the slopes of a sum are those of the mean, and take no factor that would need another kernel.
-    return losses / rest["divisor"] if "divisor" in rest else losses
-
-
-def _add_chunk(
-    settings: Settings, part: Named, into: Named, of_rows: frozenset[str]
-) -> tuple[Array, dict[str, Array], dict[str, Array]]:
-    """The loss of a chunk; the slopes of what is shared, added to what there is of them; and those of its rows."""
-    features, kernel, logits = part["features"], part["kernel"], _logits(part)
-    others = {name: widen(part[name]) for name in {*into, *of_rows} - {"features", "kernel"}}
-
-    def loss(logits: Array, others: Named) -> Array:
-        return _losses(settings, logits, {**part, **others}).sum()
-
-    value, (slope, found) = jax.value_and_grad(loss, (0, 1))(logits, others)
-    # Slopes are as small as probabilities, which float16 does not hold.
-    dtype = kernel.dtype if kernel.dtype == jnp.bfloat16 else logits.dtype
-    features, kernel, slope = (x.astype(dtype) for x in (features, kernel, slope))
-    added = {name: x + found.pop(name) for name, x in into.items() if name != "kernel"}
-    if "kernel" in into:
-        added["kernel"] = lax.platform_dependent(into["kernel"], features, slope, cpu=_add_in_blocks, default=_add)
-    if "features" in of_rows:
-        found["features"] = _product(slope, kernel, 1, 1, logits.dtype)
-    return value, added, found
-
-
-def _add(into: Array, features: Array, slope: Array) -> Array:
-    return into + _product(features, slope, 0, 0, into.dtype)
-
-
-def _add_in_blocks(into: Array, features: Array, slope: Array) -> Array:
-    """As `_add`, a few rows of the kernel at a time: XLA for the CPU would store all of the product beside the sum."""
-    size = len(into) // (blocks := math.gcd(len(into), 8))
-
-    def step(i: Array, into: Array) -> Array:
-        cut = partial(lax.dynamic_slice_in_dim, start_index=i * size, slice_size=size)
-        return lax.dynamic_update_slice_in_dim(into, _add(cut(into), cut(features, axis=1), slope), i * size, 0)
-
-    return lax.fori_loop(0, blocks, step, into)
-
-
-def _logits(part: Named) -> Array:
-    """The logits of a chunk, in float32 at least."""
-    return _product(part["features"], part["kernel"], 1, 0, compute_dtype(part["features"]))
-
-
-def _product(a: Array, b: Array, axis_a: int, axis_b: int, dtype: DTypeLike) -> Array:
-    return lax.dot_general(a, b, (((axis_a,), (axis_b,)), ((), ())), preferred_element_type=dtype)
 
 
 def _scan(step: Callable[..., Any], start: Any, rows: Named, chunks: int) -> Any:

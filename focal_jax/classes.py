@@ -13,8 +13,8 @@ from jax import Array, lax
 
 from .arrays import far, keep, near, share, widen
 from .collectives import Devices, count, max_over, place, sum_over
-from .engine import on_any_mesh
 from .margin import focal, focal_descent, focal_per_gamma
+from .meshes import on_any_mesh
 from .rows import is_class, is_one_of, margin, softmax_others
 from .rules import weighted
 

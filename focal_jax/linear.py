@@ -5,8 +5,9 @@ from jax import Array
 
 from .arrays import compute_dtype, keep, to_common
 from .checks import NONNEGATIVE, POSITIVE, UNIT, Checks
-from .chunks import Settings, losses_in_chunks, sum_over_chunks
+from .chunks import losses_in_chunks, sum_over_chunks
 from .collectives import count, sum_over
+from .layer import Settings
 from .reduction import REDUCTIONS, at_least_one, divisor_of
 
 

@@ -217,11 +217,10 @@ class Checks:
         if x is None:
             return Devices()
         devices = self._ranks("class_group", x)
-        sizes = [size for tensor in split for size in (tensor.ndim, *tensor.shape)]
-        if is_known(split[0]) and (other := differing(sizes, devices)) is not None:
-            shapes = " and ".join(str(tuple(tensor.shape)) for tensor in split)
+        if is_known(split[0]) and (other := differing(split, devices)) is not None:
+            expected = f"{' and '.join(str(tuple(x.shape)) for x in split)} on all {devices.size} ranks, as here"
             advice = "Split classes equally, and give each rank the same rows."
-            self.fail(ValueError, "class_group", f"shapes as here on all {devices.size} ranks, {shapes}", other, advice)
+            self.fail(ValueError, "class_group", expected, other, advice)
         return devices
 
     def _ranks(self, argument: str, x: Any) -> Devices:

@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 
 from .arrays import compute_dtype, widen
-from .classes import id_focal
 from .collectives import Devices, sum_over
 from .engine import (
     as_typed,
@@ -20,24 +19,11 @@ from .engine import (
     is_watched,
     is_wrapped,
     on_any_mesh,
-    recorded,
     refuse_other_rules,
     refuse_second_derivative,
 )
 from .known import is_known
-from .margin import softcapped
-
-Named = dict[str, Tensor]
-
-
-class Settings(NamedTuple):
-    """What is known before the computation: the exponent, unless it is a tensor, the cap, the smoothing, and the ranks
-    that classes are split over."""
-
-    gamma: float | None
-    softcap: float | None
-    smoothing: float
-    devices: Devices
+from .layer import Named, Settings, add_chunk, has_wide_products, logits_of, losses_of
 
 
 class Plan(NamedTuple):
@@ -101,8 +87,9 @@ def _flat(rows: Named) -> Named:
 def _by_rule(rule: Any, rows: Named, shared: Named, chunks: int, settings: Settings) -> tuple[Tensor, ...]:
     given = rows | shared
     moved = [name for name, x in given.items() if x.is_floating_point() and is_watched([x])]
-    *numbers, devices = settings
-    plan = Plan(*numbers, *devices[:3], chunks, len(rows), " ".join(given), " ".join(moved))
+    gamma, softcap, smoothing, devices = settings
+    group, here, size, _ = devices
+    plan = Plan(gamma, softcap, smoothing, group, here, size, chunks, len(rows), " ".join(given), " ".join(moved))
     if moved and has_other_rules():
         refuse_other_rules(devices)
         # torch.func and forward mode keep what they need: the logits of all chunks.
@@ -197,7 +184,7 @@ def _sum(*args: Any) -> list[Tensor]:
     total = given["features"].new_zeros((), dtype=dtype)
     with as_typed(total):
         for part, into in plan.parts(given, slopes):
-            total += _add_chunk(plan, part, into)
+            total += add_chunk(plan, part, into)
     if "features" in slopes:
         slopes["features"] = sum_over(slopes["features"], plan.devices)
     return [total, *slopes.values()]
@@ -206,62 +193,14 @@ def _sum(*args: Any) -> list[Tensor]:
 def _rows(*args: Any) -> Tensor:
     plan, given = _given(*args)
     with as_typed(given["features"]):
-        found = [_losses(plan, _logits(part), part) for (part,) in plan.parts(given)]
+        found = [losses_of(plan, logits_of(part), part) for (part,) in plan.parts(given)]
     return torch.cat(found) if found else given["features"].new_zeros((0,), dtype=compute_dtype(given["features"]))
 
 
 def _given(*args: Any) -> tuple[Plan, Named]:
     """The plan, and the arrays by name, where half precision is widened once if that is needed."""
     plan, given = Plan(*args[:-1]), Plan(*args[:-1]).name(args[-1])
-    return plan, given if _has_wide_products(given["features"]) else given | {"kernel": widen(given["kernel"])}
-
-
-def _losses(plan: Plan, logits: Tensor, part: Named) -> Tensor:
-    """The loss of each row, from its logits without bias and cap."""
-    rest = {"weight": None, "where": None, "alpha": 1.0, "gamma": plan.gamma, **part}
-    z = logits + widen(rest["bias"]) if "bias" in rest else logits
-    z = z if plan.softcap is None else softcapped(z, plan.softcap)
-    t, alpha, gamma, weight, where = (rest[name] for name in ("targets", "alpha", "gamma", "weight", "where"))
-    losses = id_focal(z, t[..., None], alpha, gamma, plan.smoothing, weight=weight, where=where, devices=plan.devices)
-    # Divided here, the slopes of a sum are those of the mean, and need no second tensor of the size of the kernel.
-    return losses / rest["divisor"] if "divisor" in rest else losses
-
-
-def _add_chunk(plan: Plan, part: Named, into: Named) -> Tensor:
-    """The loss of a chunk, whose slopes are added to what there is of them."""
-    logits = _logits(part)
-    with torch.enable_grad(), recorded():
-        logits.requires_grad_()
-        leaves = {name: part[name].detach().requires_grad_() for name in into if name not in ("features", "kernel")}
-        value = _losses(plan, logits, part | leaves).sum()
-        slope, *found = torch.autograd.grad(value, [logits, *leaves.values()])
-    for name, x in zip(leaves, found, strict=True):
-        into[name] += x
-    if "features" in into:
-        _add_product(into["features"], slope, part["kernel"])
-    if "kernel" in into:
-        _add_product(into["kernel"], slope.mT, part["features"])
-    return value.detach()
-
-
-def _logits(part: Named) -> Tensor:
-    features, kernel = part["features"], part["kernel"]
-    if _has_wide_products(features):
-        return torch.mm(features, kernel.mT, out_dtype=torch.float32)
-    return widen(features) @ kernel.mT
-
-
-def _add_product(into: Tensor, slope: Tensor, x: Tensor) -> None:
-    # Slopes are as small as probabilities, which float16 does not hold.
-    if _has_wide_products(x) and x.dtype == torch.bfloat16:
-        into += torch.mm(slope.to(x.dtype), x, out_dtype=torch.float32)
-    else:
-        into.addmm_(slope, widen(x))
-
-
-def _has_wide_products(x: Tensor) -> bool:
-    """Whether half precision can be multiplied into float32."""
-    return x.is_cuda and x.dtype.itemsize < 4 and not torch.is_grad_enabled()
+    return plan, given if has_wide_products(given["features"]) else given | {"kernel": widen(given["kernel"])}
 
 
 # What torch.compile need not look into: it would lay out the steps of all chunks, one after the other.

@@ -5,7 +5,6 @@ from typing import Any, NamedTuple
 import torch
 import torch.distributed._functional_collectives as functional
 from torch import Tensor
-from torch.distributed.distributed_c10d import GroupName
 
 # Two tensors have no more dimensions than this.
 MOST_SIZES = 32
@@ -18,7 +17,7 @@ class Devices(NamedTuple):
     classes return the same one.
     """
 
-    group: str = ""
+    group: Any = ""
     here: int = 0
     size: int = 1
     losses: int = 1
@@ -56,14 +55,15 @@ def devices_of(args: Any) -> Devices:
     return next((x for x in args if isinstance(x, Devices)), Devices())
 
 
-def differing(sizes: list[int], devices: Devices) -> str | None:
-    """What is known of the sizes of other ranks, if they are not the same."""
+def differing(tensors: tuple[Tensor, ...], devices: Devices) -> str | None:
+    """What is known of the shapes on other ranks, if they are not the same."""
+    sizes = [size for x in tensors for size in x.shape]
     mine = torch.tensor([len(sizes), *sizes, *[0] * (MOST_SIZES - len(sizes))])
     low, high = -max_over(-mine, devices), max_over(mine, devices)
     if torch.equal(low, high):
         return None
     first, last = (x[1 : 1 + len(sizes)].tolist() for x in (low, high))
-    return f"ranks with sizes from {first} to {last}"
+    return f"sizes from {first} to {last}"
 
 
 class _Sum(torch.autograd.Function):
@@ -101,4 +101,4 @@ def _reduced(x: Tensor, operation: str, devices: Devices) -> Tensor:
 
 
 def _wait(x: Tensor, operation: str, devices: Devices) -> Tensor:
-    return functional.wait_tensor(functional.all_reduce(x.contiguous(), operation, GroupName(devices.group)))
+    return functional.wait_tensor(functional.all_reduce(x.contiguous(), operation, devices.group))

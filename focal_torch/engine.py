@@ -93,14 +93,30 @@ def refuse_second_derivative(devices: Devices) -> None:
         )
 
 
+def is_distributed(x: Any) -> bool:
+    """Whether x is a DTensor."""
+    return isinstance(x, Tensor) and hasattr(x, "device_mesh")
+
+
+def whole(x: Tensor) -> Tensor:
+    """All of a DTensor; any other tensor as it is."""
+    distributed: Any = x
+    return distributed.full_tensor() if is_distributed(x) else x
+
+
 def on_any_mesh(each: bool) -> Callable[[Function], Function]:
-    """For distributed tensors let a function see the shard of each rank. Its first tensor has rows on all axes but the
-    last; the result is a number, or one for each row, which is sharded as the rows are."""
+    """With DTensors call a function for the shards of each rank. Its first tensor has rows on all axes but the last;
+    the result is a sum, which is then that of all ranks, or one number for each row, which is sharded as the rows."""
 
     def decorate(function: Function) -> Function:
         @wraps(function)
         def call(*args: Any, **rest: Any) -> Tensor:
-            return function(*args, **rest)
+            given = args if isinstance(args[0], Tensor) else (*args[0].values(), *args[1].values())
+            if not any(is_distributed(x) for x in (*given, *rest.values())):
+                return function(*args, **rest)
+            from .meshes import call_with_shards
+
+            return call_with_shards(function, args, rest, each)
 
         return call
 

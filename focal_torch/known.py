@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .engine import is_differentiated, is_traced
+from .engine import is_differentiated, is_distributed, is_traced
 
 
 def is_array(x: Any) -> bool:
@@ -51,7 +51,7 @@ def dtype_name(x: Tensor) -> str:
 
 def is_known(x: Tensor) -> bool:
     """Whether the values of x are there, neither abstract nor on a device that would have to be waited for."""
-    return not torch.compiler.is_compiling() and not is_traced() and x.is_cpu
+    return not torch.compiler.is_compiling() and not is_traced() and not is_distributed(x) and x.is_cpu
 
 
 def read(x: Tensor) -> np.ndarray | None:

@@ -5,6 +5,7 @@ from torch import Tensor
 
 from .arrays import keep, widen
 from .collectives import Devices, sum_over
+from .engine import whole
 
 REDUCTIONS = ("none", "sum", "mean", "mean_positive")
 
@@ -16,8 +17,8 @@ def divisor_of(reduction: str, targets: Tensor, where: Tensor | None, size: int,
     keeps, each at least 1. Weights enter neither.
     """
     if reduction == "mean":
-        return sum_over(torch.tensor(size, device=targets.device) if where is None else where.sum(), devices)
-    return sum_over(keep(where, widen(targets)).sum(), devices) if reduction == "mean_positive" else None
+        return sum_over(torch.tensor(size, device=targets.device) if where is None else whole(where.sum()), devices)
+    return sum_over(whole(keep(where, widen(targets)).sum()), devices) if reduction == "mean_positive" else None
 
 
 def at_least_one(divisor: Tensor, dtype: torch.dtype) -> Tensor:
@@ -28,5 +29,5 @@ def reduce(loss: Tensor, divisor: Tensor | None, reduction: str, dtype: torch.dt
     """Reduce a loss whose masked elements are 0 already. "none" returns `dtype`, all else what it accumulates in."""
     if reduction == "none":
         return loss.to(dtype)
-    total = sum_over(loss.sum(), devices)
+    total = sum_over(whole(loss.sum()), devices)
     return total if divisor is None else total / at_least_one(divisor, loss.dtype)

@@ -10,6 +10,7 @@ from torch import Tensor
 from .arrays import keep, like, near, share, widen
 from .collectives import devices_of
 from .engine import (
+    is_distributed,
     is_transformed,
     is_watched,
     is_wrapped,
@@ -130,7 +131,7 @@ def in_pieces(function: Function, args: Sequence[Any]) -> Tensor:
 
 
 def _is_part(x: Tensor, shape: torch.Size) -> bool:
-    return x.is_cpu and x.shape == shape and not is_wrapped(x)
+    return x.is_cpu and x.shape == shape and not is_wrapped(x) and not is_distributed(x)
 
 
 def _joined(function: Function, args: Sequence[Any], length: int, rows: int) -> Tensor:
