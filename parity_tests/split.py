@@ -36,9 +36,8 @@ SPLIT: dict[str, tuple[str | None, ...]] = {
     "where": (R,),
 }
 # Other names of an argument of the losses.
-ARGUMENT = {"probabilities": "targets", "binary": "targets"} | dict.fromkeys(
-    ("gamma_rows", "gamma_all", "gamma_one"), "gamma"
-)
+ARGUMENT = {"probabilities": "targets", "binary": "targets"}
+ARGUMENT |= dict.fromkeys(("gamma_rows", "gamma_all", "gamma_one"), "gamma")
 EPSILON = 0.25
 
 
@@ -136,7 +135,7 @@ def truth(case: Case) -> dict[str, Truth]:
     f, per_logit, per_gamma = _of_ids(logits, gamma)
     soft = given["targets"].ndim == 2
     y = given["targets"] if soft else given["targets"][:, None] == np.arange(CLASSES)
-    kept = given.get("where", np.ones(ROWS, bool)) & (soft | (given["targets"] != IGNORED) if not soft else True)
+    kept = given["where"] if soft else given["targets"] != IGNORED
     divisor = {"sum": 1.0, "mean": kept.sum(), "mean_positive": y[kept].sum()}[case.reduction]
     y = y * (1 - case.smoothing) + case.smoothing / CLASSES
     # The factors of f, and those of its parts that are differentiated.
@@ -144,8 +143,8 @@ def truth(case: Case) -> dict[str, Truth]:
         "y": y,
         "alpha": given.get("alpha", np.ones(CLASSES)),
         "weight": given.get("weight", np.ones(ROWS))[:, None],
+        "kept": kept[:, None] / divisor,
     }
-    factors["kept"] = kept[:, None] / divisor
 
     def terms(of: np.ndarray, without: str = "") -> np.ndarray:
         product = np.ones_like(logits)
@@ -154,23 +153,23 @@ def truth(case: Case) -> dict[str, Truth]:
         return product.reshape(product.shape + (1,) * (of.ndim - 2)) * of
 
     slope = terms(per_logit)
-    found = {"loss": terms(f), "alpha": terms(f, "alpha"), "weight": terms(f, "weight"), "gamma": terms(per_gamma)}
-    sums: dict[str, tuple[np.ndarray, Any]] = {"loss": (found["loss"], None), "logits": (slope, 1)}
-    sums |= {"alpha": (found["alpha"], 0), "weight": (found["weight"], 1), "gamma": (found["gamma"], 0)}
-    sums |= {
-        "gamma_rows": (found["gamma"][..., None], 1),
-        "gamma_all": (found["gamma"], ()),
-        "gamma_one": (found["gamma"], None),
+    of_gamma = terms(per_gamma)
+    sums: dict[str, tuple[np.ndarray, Any]] = {
+        "loss": (terms(f), None),
+        "logits": (slope, 1),
+        "alpha": (terms(f, "alpha"), 0),
+        "weight": (terms(f, "weight"), 1),
+        "gamma": (of_gamma, 0),
+        "gamma_rows": (of_gamma[..., None], 1),
+        "gamma_all": (of_gamma, ()),
+        "gamma_one": (of_gamma, None),
+        "bias": (slope, (0, 1)),
     }
     if case.function == LINEAR:
         sums["features"] = slope[:, :, :, None] * given["kernel"].T[None, None], (1, 2)
         sums["kernel"] = given["features"][:, None, :, None] * slope[:, :, None, :], (0, 1)
-        sums["bias"] = slope, (0, 1)
-    return {
-        name: Truth(x.sum(axis), np.abs(x).sum(axis))
-        for name, (x, axis) in sums.items()
-        if name in ("loss", *case.moved)
-    }
+    wanted = {name: sums[name] for name in ("loss", *case.moved)}
+    return {name: Truth(x.sum(axis), np.abs(x).sum(axis)) for name, (x, axis) in wanted.items()}
 
 
 def _of_ids(logits: np.ndarray, gamma: np.ndarray) -> tuple[np.ndarray, ...]:
@@ -195,7 +194,7 @@ def _of_bits(case: Case) -> dict[str, Truth]:
     return {"loss": Truth(losses.sum(), losses.sum()), "logits": Truth(slopes, np.abs(slopes))}
 
 
-def arrays(case: Case, dtype: Any = np.float32) -> dict[str, np.ndarray]:
-    return {
-        name: ARRAYS[name].astype(dtype) if ARRAYS[name].dtype.kind == "f" else ARRAYS[name] for name in case.arrays
-    }
+def arrays(case: Case) -> dict[str, np.ndarray]:
+    """The arguments, in float32."""
+    given = {name: ARRAYS[name] for name in case.arrays}
+    return {name: x.astype(np.float32) if x.dtype.kind == "f" else x for name, x in given.items()}

@@ -10,7 +10,6 @@ split unevenly, and the first rank has none of them.
 import argparse
 import json
 from datetime import timedelta
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +18,13 @@ import numpy as np
 import torch
 import torch.distributed as dist
 from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
+from torch.distributed.distributed_c10d import GroupMember
 from torch.distributed.tensor import DTensor, Replicate, Shard, distribute_tensor
 
 import focal_torch
 
 from . import split
-from .split import ARGUMENT, CASES, ROWS, SPLIT, Case
+from .split import ARGUMENT, CASES, SPLIT, Case
 
 WAYS = ("group", "compiled", "dtensor")
 AXES = ("rows", "classes")
@@ -67,9 +67,9 @@ def judged(case: Case, mesh: DeviceMesh, way: str, local: bool) -> dict[str, flo
     elementwise = case.function == split.SIGMOID
     devices: dict[str, Any] = {}
     if way != "dtensor":
-        devices["group"] = mesh.get_group("rows")
-        if not elementwise:
-            devices["class_group"] = mesh.get_group("classes")
+        devices = {"group": mesh.get_group("rows"), "class_group": mesh.get_group("classes")}
+    if elementwise and devices:
+        devices = {"group": GroupMember.WORLD}
     if local:
         del devices["group"]
 
@@ -80,27 +80,26 @@ def judged(case: Case, mesh: DeviceMesh, way: str, local: bool) -> dict[str, flo
     value = (torch.compile(loss, fullgraph=True) if way == "compiled" else loss)(leaves)
     slopes = dict(zip(case.moved, torch.autograd.grad(value, moved), strict=True))
     if way != "dtensor":
-        slopes = {name: _averaged(name, x, mesh) for name, x in slopes.items()}
-        value = _averaged("", value.detach(), mesh) if local else value
+        others = GroupMember.WORLD if elementwise else mesh.get_group("rows")
+        slopes = {name: _averaged(name, x, others) for name, x in slopes.items()}
+        value = _averaged("", value.detach(), others) if local else value
     truths = split.truth(case)
     return {name: _error(name, x, truths[name], mesh) for name, x in {"loss": value, **slopes}.items()}
 
 
 def _cuts(name: str, mesh: DeviceMesh, shape: tuple[int, ...]) -> tuple[slice, ...]:
     """The part of an argument that this rank has: an uneven one of the rows, an equal one of the classes."""
-    place = dict(zip(AXES, mesh.get_coordinate() or (), strict=True))
     parts = []
     for axis, size in zip(SPLITS.get(name, ()), shape, strict=True):
         if axis is None:
             parts.append(slice(0, size))
             continue
-        ranks = mesh.size(AXES.index(axis))
-        # Without rows on the first rank, and with the more the later.
-        edges = [ROWS * i * i // (ranks - 1) ** 2 for i in range(ranks)] if axis == "rows" and ranks > 1 else None
-        first, last = list(pairwise([0, *edges] if edges else np.linspace(0, size, ranks + 1, dtype=int).tolist()))[
-            place[axis]
-        ]
-        parts.append(slice(first, last))
+        ranks, rank = mesh.size(AXES.index(axis)), mesh.get_local_rank(axis)
+        edges = [size * i // ranks for i in range(ranks + 1)]
+        if axis == "rows" and ranks > 1:
+            # None on the first rank, and the more the later.
+            edges = [0, *(size * i * i // (ranks - 1) ** 2 for i in range(ranks))]
+        parts.append(slice(edges[rank], edges[rank + 1]))
     return tuple(parts)
 
 
@@ -112,23 +111,22 @@ def _part(name: str, x: torch.Tensor, mesh: DeviceMesh, distributed: bool) -> to
     return distribute_tensor(x, mesh, placements).detach()
 
 
-def _averaged(name: str, x: torch.Tensor, mesh: DeviceMesh) -> torch.Tensor:
-    """The gradient after an average over the ranks with other rows: of what they share by all, else by the one."""
+def _averaged(name: str, x: torch.Tensor, group: Any) -> torch.Tensor:
+    """The average over the ranks with other rows: of what they share, for all of them, else of the one's alone."""
     x = x.clone()
     if "rows" not in SPLITS.get(name, ()):
-        dist.all_reduce(x, group=mesh.get_group("rows"))
-    return x / mesh.size(0)
+        dist.all_reduce(x, group=group)
+    return x / dist.get_world_size(group)
 
 
 def _error(name: str, x: torch.Tensor, truth: split.Truth, mesh: DeviceMesh) -> float:
+    turned = (lambda parts: parts[::-1]) if name == "kernel" else (lambda parts: parts)
     if isinstance(x, DTensor):
-        whole = x.full_tensor().detach().numpy()
-        return truth.error(whole.T if name == "kernel" else whole)
-    got, parts = (
-        x.detach().numpy(),
-        _cuts(name, mesh, truth.value.shape[::-1] if name == "kernel" else truth.value.shape),
-    )
-    return truth.error(got.T, parts[::-1]) if name == "kernel" else truth.error(got, parts)
+        x, cuts = x.full_tensor(), (...,)
+    else:
+        cuts = turned(_cuts(name, mesh, turned(truth.value.shape)))
+    got = x.detach().numpy()
+    return truth.error(got.T if name == "kernel" else got, cuts)
 
 
 if __name__ == "__main__":
