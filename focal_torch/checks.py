@@ -5,6 +5,7 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from numbers import Integral, Real
 from typing import Any, NamedTuple, NoReturn
 
@@ -205,12 +206,10 @@ class Checks:
 
     def devices(self, x: Any, reduction: str) -> Devices:
         """The ranks that elements are split over."""
-        if x is None:
-            return Devices()
-        devices = self._ranks("group", x)
-        if reduction == "none":
+        devices = Devices() if x is None else self._ranks("group", x)
+        if devices and reduction == "none":
             self.fail(ValueError, "group", 'None for reduction "none"', x, "Losses of elements stay apart.")
-        return devices._replace(losses=devices.size)
+        return replace(devices, losses=devices.size)
 
     def class_devices(self, x: Any, *split: Tensor) -> Devices:
         """The ranks that classes are split over, each of which has as many and the same rows."""

@@ -88,7 +88,7 @@ def _by_rule(rule: Any, rows: Named, shared: Named, chunks: int, settings: Setti
     given = rows | shared
     moved = [name for name, x in given.items() if x.is_floating_point() and is_watched([x])]
     gamma, softcap, smoothing, devices = settings
-    group, here, size, _ = devices
+    group, here, size = devices.group, devices.here, devices.size
     plan = Plan(gamma, softcap, smoothing, group, here, size, chunks, len(rows), " ".join(given), " ".join(moved))
     if moved and has_other_rules():
         refuse_other_rules(devices)

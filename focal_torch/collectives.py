@@ -1,6 +1,7 @@
 """What devices tell each other, where elements or classes are split over several."""
 
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.distributed._functional_collectives as functional
@@ -10,7 +11,9 @@ from torch import Tensor
 MOST_SIZES = 32
 
 
-class Devices(NamedTuple):
+# No NamedTuple: forward mode takes the arguments of a function apart.
+@dataclass(frozen=True)
+class Devices:
     """The ranks of a process group. Without a group, a device is alone.
 
     Ranks that have elements return one loss each, and the gradients of these `losses` are averaged. Ranks that have

@@ -132,7 +132,7 @@ def truth(case: Case) -> dict[str, Truth]:
     given = {ARGUMENT.get(name, name): ARRAYS[name] for name in case.arrays}
     logits = given["logits"] if "logits" in given else given["features"] @ given["kernel"] + given["bias"]
     gamma = np.broadcast_to(given.get("gamma", 2.0), logits.shape)
-    f, per_logit, per_gamma = _of_ids(logits, gamma)
+    f, per_logit, per_gamma = (np.asarray(x) for x in _of_ids(logits, gamma))
     soft = given["targets"].ndim == 2
     y = given["targets"] if soft else given["targets"][:, None] == np.arange(CLASSES)
     kept = given["where"] if soft else given["targets"] != IGNORED
@@ -172,7 +172,8 @@ def truth(case: Case) -> dict[str, Truth]:
     return {name: Truth(x.sum(axis), np.abs(x).sum(axis)) for name, (x, axis) in wanted.items()}
 
 
-def _of_ids(logits: np.ndarray, gamma: np.ndarray) -> tuple[np.ndarray, ...]:
+@jax.jit
+def _of_ids(logits: jax.Array, gamma: jax.Array) -> tuple[jax.Array, ...]:
     """The loss of each row and class id, its slope in each logit and its derivative in γ."""
 
     def loss(z: jax.Array, t: jax.Array, gamma: jax.Array) -> jax.Array:
@@ -182,8 +183,8 @@ def _of_ids(logits: np.ndarray, gamma: np.ndarray) -> tuple[np.ndarray, ...]:
         value = jax.value_and_grad(loss, (0, 2))
         return jax.vmap(value, (None, 0, 0))(z, jnp.arange(CLASSES), gamma)
 
-    value, (per_logit, per_gamma) = jax.jit(jax.vmap(of_row))(jnp.asarray(logits), jnp.asarray(gamma))
-    return np.asarray(value), np.asarray(per_logit), np.asarray(per_gamma)
+    value, (per_logit, per_gamma) = jax.vmap(of_row)(logits, gamma)
+    return value, per_logit, per_gamma
 
 
 def _of_bits(case: Case) -> dict[str, Truth]:

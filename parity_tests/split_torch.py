@@ -1,6 +1,6 @@
-"""Judge the losses of focal_torch on several ranks, and write each error in eps as a line of JSON.
+"""Judge the losses of focal_torch on several ranks, and print each error in eps as a line of JSON.
 
-    torchrun --standalone --nproc-per-node 4 -m parity_tests.split_torch OUT 2 2     rows on two ranks, classes on two
+    torchrun --standalone --nproc-per-node 4 -m parity_tests.split_torch 2 2     rows on two ranks, classes on two
 
 The ways are `group`, where each rank calls the loss with what it has and gradients are averaged over the ranks that
 have other rows, as DistributedDataParallel does; `compiled`, the same under `torch.compile`; and `dtensor`. Rows are
@@ -10,7 +10,6 @@ split unevenly, and the first rank has none of them.
 import argparse
 import json
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -34,7 +33,6 @@ SPLITS = SPLIT | {"kernel": ("classes", None)}
 
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m parity_tests.split_torch")
-    parser.add_argument("out", type=Path)
     parser.add_argument("mesh", nargs=2, type=int, metavar="N", help="ranks for rows, and for classes")
     parser.add_argument("--way", nargs="*", choices=WAYS, default=WAYS)
     parser.add_argument("--case", type=int, nargs="*", default=range(len(CASES)), help="numbers of cases")
@@ -42,7 +40,8 @@ def main(argv: list[str] | None = None) -> None:
     options = parser.parse_args(argv)
     jax.config.update("jax_enable_x64", True)
     torch.set_num_threads(1)
-    dist.init_process_group("gloo", timeout=timedelta(seconds=60))
+    # A rank that compiles keeps the others waiting.
+    dist.init_process_group("gloo", timeout=timedelta(seconds=180))
     mesh = init_device_mesh("cpu", tuple(options.mesh), mesh_dim_names=AXES)
     for number in options.case:
         for way in options.way:
@@ -50,10 +49,9 @@ def main(argv: list[str] | None = None) -> None:
             # The worst of all ranks.
             worst = torch.tensor(list(errors.values()))
             dist.all_reduce(worst, dist.ReduceOp.MAX)
-            if dist.get_rank() == 0:
-                with options.out.open("a") as file:
-                    for what, error in zip(errors, worst.tolist(), strict=True):
-                        print(json.dumps([CASES[number].name, way, what, round(error, 3)]), file=file)
+            for what, error in zip(errors, worst.tolist(), strict=True):
+                if dist.get_rank() == 0:
+                    print(json.dumps([CASES[number].name, way, what, round(error, 3)]), flush=True)
     dist.destroy_process_group()
 
 

@@ -37,7 +37,8 @@ def definitions(path: Path) -> list[str]:
     found = []
     for node in ast.parse(path.read_text()).body:
         if isinstance(node, ast.FunctionDef):
-            found.append(f"{node.name}({', '.join(arg.arg for arg in (*node.args.args, *node.args.kwonlyargs))})")
+            names = [arg.arg for arg in (*node.args.args, *node.args.kwonlyargs)]
+            found.append(f"{node.name}({', '.join(DEVICES.get(name, name) for name in names)})")
         elif isinstance(node, ast.ClassDef):
             found.append(f"class {node.name}")
     return found

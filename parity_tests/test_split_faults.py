@@ -1,0 +1,209 @@
+"""A device that is gone, or has another shape, is an error with its reason within a limit, and never a hang."""
+
+import functools
+import re
+import signal
+import time
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import pytest
+import torch
+import torch.distributed as dist
+from jax.sharding import Mesh, PartitionSpec
+
+import focal_jax
+import focal_torch
+
+from . import ranks
+
+# Seconds that ranks wait for each other, those that a process may take before, and all that it is given.
+WAIT, START = 10, 60
+LIMIT = START + 3 * WAIT
+
+TORCH = f"""
+import os, sys
+from datetime import timedelta
+import torch
+import torch.distributed as dist
+import focal_torch
+
+rank = int(os.environ["RANK"])
+dist.init_process_group("gloo", timeout=timedelta(seconds={WAIT}))
+world = dist.group.WORLD
+logits = torch.zeros(4, 3, requires_grad=True)
+targets = torch.zeros(4, dtype=torch.int64)
+try:
+    FAULT
+except Exception as error:
+    print(type(error).__name__, error, flush=True)
+# Not the end of a program: that of the group would wait for those who are gone.
+os._exit(0)
+"""
+
+JAX = f"""
+import argparse, os
+
+parser = argparse.ArgumentParser()
+for name in ("--process", "--of", "--port"):
+    parser.add_argument(name, type=int)
+options = parser.parse_args()
+os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=4"
+import jax
+import numpy as np
+from jax.experimental.multihost_utils import assert_equal
+from jax.sharding import NamedSharding, PartitionSpec as P
+import focal_jax
+
+address, limits = f"127.0.0.1:{{options.port}}", dict(heartbeat_timeout_seconds={WAIT}, initialization_timeout={START})
+jax.distributed.initialize(address, options.of, options.process, **limits)
+mesh = jax.make_mesh((8,), ("devices",))
+
+def step(rows, split):
+    logits = NamedSharding(mesh, P("devices") if split == "rows" else P(None, "devices"))
+    targets = NamedSharding(mesh, P("devices") if split == "rows" else P())
+    z = jax.make_array_from_callback((rows, 24), logits, lambda part: np.zeros((rows, 24), np.float32)[part])
+    t = jax.make_array_from_callback((rows,), targets, lambda part: np.zeros(rows, np.int32)[part])
+    with jax.set_mesh(mesh):
+        print(jax.jit(lambda *given: focal_jax.softmax_focal_loss(*given, reduction="mean"))(z, t), flush=True)
+
+FAULT
+"""
+
+
+def of_ranks(fault: str) -> list[ranks.Ended]:
+    return ranks.torch_ranks(["-c", TORCH.replace("FAULT", fault.replace("\n", "\n    "))], 2, LIMIT)
+
+
+def of_processes(fault: str) -> list[ranks.Ended]:
+    return ranks.jax_processes(["-c", JAX.replace("FAULT", fault)], 2, LIMIT)
+
+
+GONE = (
+    r"RuntimeError focal_torch: the {} over the 2 ranks of group '.*' failed\. "
+    r"Have all of them called the loss, and is none gone\?"
+)
+
+
+@pytest.mark.parametrize(
+    ("devices", "operation"), [("group=world", "sum"), ("class_group=world", "max")], ids=["rows", "classes"]
+)
+def test_a_rank_that_dies(devices: str, operation: str) -> None:
+    call = f'focal_torch.softmax_focal_loss(logits, targets, reduction="mean", {devices})'
+    there, gone = of_ranks(f"{call}\nif rank: os._exit(3)\n{call}")
+    assert gone.code == 3
+    assert there.code == 0, there.err
+    # With classes, the shapes are compared first.
+    assert re.match(GONE.format(f"(sum|{operation})"), there.out), there.out
+
+
+def test_a_rank_that_does_not_come() -> None:
+    begin = time.monotonic()
+    there, _ = of_ranks(
+        "if rank:\n    import time; time.sleep(2 * WAIT)\nelse:\n"
+        '    focal_torch.softmax_focal_loss(logits, targets, reduction="mean", group=world)'.replace("WAIT", str(WAIT))
+    )
+    assert re.match(GONE.format("sum"), there.out), there.out
+    assert time.monotonic() - begin >= WAIT
+
+
+@pytest.mark.parametrize(
+    ("rows", "classes", "says"), [(5, 3, r"\(5, 3\)"), (4, 2, r"\(4, 2\)"), (0, 3, r"\(0, 3\)")], ids=str
+)
+def test_ranks_that_disagree_on_shapes(rows: int, classes: int, says: str) -> None:
+    ended = of_ranks(
+        f"logits = torch.zeros(({rows}, {classes}) if rank else (4, 3))\n"
+        "focal_torch.softmax_focal_loss(logits, targets[:1].expand(len(logits)), class_group=world)"
+    )
+    for one, here in zip(ended, (r"\(4, 3\)", says), strict=True):
+        expected = (
+            rf"ValueError softmax_focal_loss\(class_group=\.\.\.\): expected {here} on all 2 ranks, as here, got "
+        )
+        assert re.match(expected, one.out), one
+
+
+def test_a_process_of_jax_that_dies() -> None:
+    there, gone = of_processes('step(32, "rows")\nif options.process: os._exit(3)\nstep(32, "rows")')
+    assert gone.code == 3
+    assert there.code == -signal.SIGABRT, there
+    assert re.search("task.* (died|unhealthy|heartbeat)|[Cc]onnection (closed|reset)", there.err), there.err
+
+
+def test_processes_of_jax_that_disagree_on_shapes() -> None:
+    """Where sums have different sizes; what has the same size is no disagreement that JAX could see."""
+    ended = of_processes('step(64 if options.process else 32, "classes")')
+    assert all(one.code == -signal.SIGABRT for one in ended), ended
+    assert any("Is there a distributed collective mismatch in your code?" in one.err for one in ended), ended
+
+
+def test_what_jax_does_not_see_can_be_compared() -> None:
+    ended = of_processes('assert_equal(np.array(64 if options.process else 32), "rows of logits")')
+    for one in ended:
+        assert one.code == 1
+        assert "AssertionError: rows of logits. Expected: " in one.err
+
+
+def in_shard_map(**settings: Any) -> None:
+    mesh = Mesh(jax.devices()[:1], ("data",))
+    loss = functools.partial(focal_jax.softmax_focal_loss, **settings)
+    everywhere = PartitionSpec()
+    specs = {"in_specs": (everywhere, everywhere), "out_specs": everywhere}
+    jax.shard_map(loss, mesh=mesh, **specs)(jnp.zeros((4, 3)), jnp.zeros(4, jnp.int32))
+
+
+OUTSIDE = "Outside of jax.shard_map leave it out: jax.jit reduces over a mesh by itself."
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (
+            {"axis_name": "rows", "reduction": "mean"},
+            f"axis_name=...): expected an axis of the jax.shard_map around the call, got 'rows'. {OUTSIDE}",
+        ),
+        (
+            {"class_axis_name": ("data", "rows")},
+            f"class_axis_name=...): expected an axis of the jax.shard_map around the call, got 'rows'. {OUTSIDE}",
+        ),
+        (
+            {"axis_name": "data", "reduction": "none"},
+            "axis_name=...): expected None for reduction \"none\", got 'data'. Losses of elements stay apart.",
+        ),
+        (
+            {"axis_name": "data", "reduction": "mean"},
+            "axis_name=...): expected axes along which the inputs differ, got 'data'. "
+            "Its devices repeat each other: leave it out, or split the inputs.",
+        ),
+        (
+            {"class_axis_name": "data"},
+            "class_axis_name=...): expected axes that split the classes, got 'data'. "
+            "Split the class axis by the in_specs of jax.shard_map, and leave its check_vma on.",
+        ),
+    ],
+)
+def test_axes_that_are_none(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(f"softmax_focal_loss({message}")):
+        in_shard_map(**settings)
+
+
+@pytest.mark.parametrize("loss", ["sigmoid_focal_loss", "softmax_focal_loss", "linear_softmax_focal_loss"])
+def test_axes_without_a_shard_map(loss: str) -> None:
+    given = (jnp.zeros((4, 3)), *[jnp.zeros((3, 3))] * loss.startswith("linear"))
+    targets = jnp.zeros((4, 3) if loss.startswith("sigmoid") else 4, jnp.int32)
+    with pytest.raises(ValueError, match=re.escape(f"{loss}(axis_name=...): expected an axis of the jax.shard_map")):
+        getattr(focal_jax, loss)(*given, targets, reduction="mean", axis_name="data")
+
+
+def test_what_is_no_group() -> None:
+    with pytest.raises(TypeError, match=r"expected a torch\.distributed\.ProcessGroup, got str"):
+        focal_torch.softmax_focal_loss(torch.zeros(4, 3), torch.zeros(4).long(), reduction="mean", group="data")  # type: ignore[arg-type]
+
+
+def test_a_group_and_losses_of_elements(tmp_path: Any) -> None:
+    dist.init_process_group("gloo", f"file://{tmp_path}/store", rank=0, world_size=1)
+    try:
+        with pytest.raises(ValueError, match='expected None for reduction "none", got <'):
+            focal_torch.softmax_focal_loss(torch.zeros(4, 3), torch.zeros(4).long(), group=dist.group.WORLD)
+    finally:
+        dist.destroy_process_group()
