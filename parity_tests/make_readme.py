@@ -5,6 +5,8 @@ python -m parity_tests.make_readme audit      those of `focal-parity audit`, whi
 python -m parity_tests.make_readme sweep      those of `focal-parity sweep`, which takes an hour
 python -m parity_tests.make_readme bench      times, on a machine that does nothing else, in a quarter of an hour
 python -m parity_tests.make_readme aot        what is compiled for accelerators, with the extra `aot`, in as long
+python -m parity_tests.make_readme sharding   losses on several devices and in several processes, in ten minutes
+python -m parity_tests.make_readme pods       what is compiled for many chips, with the extra `aot`, in ten minutes
 """
 
 import re
@@ -24,6 +26,8 @@ ASKED_FOR = {
     "sweep": (f"{COMMAND}sweep",),
     "bench": ("benchmarks ", "benchmarks.scaling "),
     "aot": ("benchmarks.aot ",),
+    "pods": ("benchmarks.pods ",),
+    "sharding": ("parity_tests.split_table ",),
 }
 
 

@@ -1,8 +1,14 @@
 """Whole models that the frameworks split: the loss and every gradient are those of one device, in float64."""
 
+import re
+
 import numpy as np
+import pytest
 
 from . import ranks
+
+BLOCKS = re.findall(r"```python\n(.*?)```", (ranks.ROOT / "docs" / "sharding.md").read_text(), re.S)
+EIGHT = 'import os\nos.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=8"\n'
 
 # Gradients are sums of so many terms at most, of rows and classes, each rounded a few times.
 TERMS = 32 * 24
@@ -147,3 +153,8 @@ def test_curvature_on_a_mesh() -> None:
     found = ranks.errors(ranks.jax_processes(["-c", CURVATURE]))
     assert [error.way for error in found] == ["unfused", "fused"]
     assert max(error.eps for error in found) <= TERMS * np.finfo(float).eps, found
+
+
+@pytest.mark.parametrize("block", BLOCKS, ids=["jit", "shard_map", "ddp"])
+def test_code_on_the_page(block: str) -> None:
+    ranks.errors(ranks.together([["-W", "error", "-c", EIGHT + block]], [{}], 120))
