@@ -53,9 +53,10 @@ bench: $(READY)
 bench-gpu: $(READY)
 	$(BIN)/python -m benchmarks.accelerator
 
-# The losses compiled for GPUs and TPUs that are not there, in a quarter of an hour.
+# The losses compiled for GPUs and TPUs that are not there, one and many, in half an hour.
 accelerators: $(READY)
 	$(BIN)/python -m parity_tests.make_readme aot
+	$(BIN)/python -m parity_tests.make_readme pods
 
 $(READY):
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=...")'

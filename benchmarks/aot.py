@@ -97,7 +97,7 @@ def _compile(platform: str, names: Sequence[str], quick: bool, bar: Any) -> list
     command = [sys.executable, "-m", "benchmarks.aot_compile", platform, *names, *["--quick"] * quick]
     limit = START + PROGRAM * len(list(selection(names, quick)))
     found: list[Measurement] = []
-    with tempfile.TemporaryFile("w+") as words, _started(command, words, limit) as process:
+    with tempfile.TemporaryFile("w+") as words, started(command, words, limit) as process:
         for line in process.stdout or ():
             found.append(read(json.loads(line)))
             bar.update()
@@ -109,7 +109,7 @@ def _compile(platform: str, names: Sequence[str], quick: bool, bar: Any) -> list
 
 
 @contextmanager
-def _started(command: Sequence[str], words: IO[str], limit: float) -> Iterator[subprocess.Popen[str]]:
+def started(command: Sequence[str], words: IO[str], limit: float) -> Iterator[subprocess.Popen[str]]:
     """A process that is ended after `limit` seconds."""
     environment = os.environ | SETTINGS
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=words, text=True, cwd=ROOT, env=environment)

@@ -80,7 +80,7 @@ def _maximum(z: Array, devices: Devices) -> Array:
     None,
 )
 def _class_focal(z: Array, y: Array, alpha: Any, gamma: Any, devices: Devices) -> Array:
-    return sum_over(share(y * alpha, focal(_margins(z, devices), gamma)).sum(-1), devices)
+    return sum_over(share(y * alpha, focal(margins(z, devices), gamma)).sum(-1), devices)
 
 
 @on_any_mesh(each=True)
@@ -107,10 +107,10 @@ def _finite(z: Array, devices: Devices) -> Array:
     is known about them."""
     top = max_over(lax.stop_gradient(z.max(-1)), devices)
     unknown = (sum_over((z >= far()).sum(-1), devices) > 1) | (top <= -far())
-    return jnp.where(unknown[..., None], jnp.nan, near(_margins(z, devices)))
+    return jnp.where(unknown[..., None], jnp.nan, near(margins(z, devices)))
 
 
-def _margins(z: Array, devices: Devices) -> Array:
+def margins(z: Array, devices: Devices) -> Array:
     """u_c of every class. Only the largest logit can dominate the sum that it must be left out of, so only there
     a subtraction would cancel."""
     top_id = _argmax(z, devices)

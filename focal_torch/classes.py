@@ -80,7 +80,7 @@ def _maximum(z: Tensor, devices: Devices) -> Tensor:
     None,
 )
 def _class_focal(z: Tensor, y: Tensor, alpha: Any, gamma: Any, devices: Devices) -> Tensor:
-    return sum_over(share(y * alpha, focal(_margins(z, devices), gamma)).sum(-1), devices)
+    return sum_over(share(y * alpha, focal(margins(z, devices), gamma)).sum(-1), devices)
 
 
 @on_any_mesh(each=True)
@@ -107,10 +107,10 @@ def _finite(z: Tensor, devices: Devices) -> Tensor:
     is known about them."""
     top = max_over(z.detach().amax(-1), devices)
     unknown = (sum_over((z >= far()).sum(-1), devices) > 1) | (top <= -far())
-    return torch.where(unknown[..., None], torch.nan, near(_margins(z, devices)))
+    return torch.where(unknown[..., None], torch.nan, near(margins(z, devices)))
 
 
-def _margins(z: Tensor, devices: Devices) -> Tensor:
+def margins(z: Tensor, devices: Devices) -> Tensor:
     """u_c of every class. Only the largest logit can dominate the sum that it must be left out of, so only there
     a subtraction would cancel."""
     top_id = _argmax(z, devices)

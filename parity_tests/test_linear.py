@@ -7,7 +7,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import torch
 
 import focal_jax
 
@@ -27,7 +26,7 @@ from .linear_layer import (
     settings_of,
     unfused,
 )
-from .ports import JAX, TORCH, Port
+from .ports import JAX, Port
 from .suite import both_packages
 from .tolerances import EPS, SOFTMAX
 
@@ -79,13 +78,30 @@ def test_a_comparison_can_fail(port: Port) -> None:
 def test_capped_logits(port: Port, reduction: str) -> None:
     """c·tanh(z / c) as in Gemma; a logit then has a rounding, which moves the margin by up to c units of eps."""
     cap = 4.0
-    ids, kernel = port.array(IDS), layer(port, "float64")[1]
-    plain = torch.tanh if port is TORCH else jnp.tanh
-    logits = cap * plain(layer(port, "float64")[0] @ (kernel if port is JAX else kernel.mT) / cap)
-    expected = port.numpy(port.module.softmax_focal_loss(logits, ids, axis=-1, reduction=reduction))
-    given = {"softcap": cap, "reduction": reduction, "chunk_size": 7}
-    got = port.numpy(port.module.linear_softmax_focal_loss(*layer(port, "float64")[:2], ids, **given))
-    require(got, expected, np.abs(expected), (SOFTMAX + cap) * EPS["float64"], "value")
+    logits = (FEATURES @ KERNEL + BIAS) / cap
+    value, slope = capped_truth(cap * np.tanh(logits), reduction)
+    slope /= np.cosh(logits) ** 2
+    sums = [
+        (slope @ KERNEL.T, abs(slope) @ abs(KERNEL.T)),
+        (FEATURES.T @ slope, abs(FEATURES.T) @ abs(slope)),
+        (slope.sum(0), abs(slope).sum(0)),
+    ]
+    got, slopes = fused(port, {}, "float64", softcap=cap, reduction=reduction, chunk_size=7)
+    limit = (SOFTMAX + cap) * EPS["float64"]
+    require(got, value, np.abs(value), limit, "value")
+    for name, found, (expected, scale) in zip(("features", "kernel", "bias"), slopes, sums, strict=True):
+        require(found, expected, scale, limit, name)
+
+
+def capped_truth(logits: np.ndarray, reduction: str) -> tuple[np.ndarray, np.ndarray]:
+    """The loss of logits that are capped already, and the slope of its sum in them."""
+
+    def loss(z: jax.Array) -> tuple[jax.Array, jax.Array]:
+        found = focal_jax.softmax_focal_loss(z, jnp.asarray(IDS), reduction=reduction)
+        return found.sum(), found
+
+    slope, value = jax.grad(loss, has_aux=True)(jnp.asarray(logits))
+    return np.asarray(value), np.array(slope)
 
 
 @both_packages
