@@ -3,7 +3,7 @@
 python -m parity_tests.make_readme            the tables of the README that this environment makes
 python -m parity_tests.make_readme audit      those of `focal-parity audit`, which needs the extra `audit`
 python -m parity_tests.make_readme sweep      those of `focal-parity sweep`, which takes an hour
-python -m parity_tests.make_readme bench      times, on a machine that does nothing else, in a quarter of an hour
+python -m parity_tests.make_readme bench      times, on a machine that does nothing else, in half an hour
 python -m parity_tests.make_readme aot        what is compiled for accelerators, with the extra `aot`, in as long
 python -m parity_tests.make_readme sharding   losses on several devices and in several processes, in ten minutes
 python -m parity_tests.make_readme pods       what is compiled for many chips, with the extra `aot`, in ten minutes
@@ -24,7 +24,7 @@ COMMAND = "focal-parity "
 ASKED_FOR = {
     "audit": (f"{COMMAND}audit",),
     "sweep": (f"{COMMAND}sweep",),
-    "bench": ("benchmarks ", "benchmarks.scaling "),
+    "bench": ("benchmarks ", "benchmarks.scaling ", "benchmarks.vocabulary "),
     "aot": ("benchmarks.aot ",),
     "pods": ("benchmarks.pods ",),
     "sharding": ("parity_tests.split_table ",),
