@@ -113,6 +113,8 @@ class _Sum(torch.autograd.Function):
         _, *slopes = output
         ctx.plan = inputs[:FIELDS]
         ctx.mark_non_differentiable(*slopes)
+        # Else PyTorch makes zeros of the size of the kernel, as cotangents of the slopes.
+        ctx.set_materialize_grads(False)
         ctx.save_for_backward(*inputs[FIELDS:], *slopes)
 
     @staticmethod
