@@ -3,13 +3,18 @@
 from .linear import linear_softmax_focal_loss
 from .losses import sigmoid_focal_loss, softmax_focal_loss
 from .modules import LinearSoftmaxFocalLoss, SigmoidFocalLoss, SoftmaxFocalLoss, WeightedFocalLoss
+from .recipes import alpha_from_counts, gamma_flsd, posterior_from_focal, prior_bias
 
 __all__ = [
     "LinearSoftmaxFocalLoss",
     "SigmoidFocalLoss",
     "SoftmaxFocalLoss",
     "WeightedFocalLoss",
+    "alpha_from_counts",
+    "gamma_flsd",
     "linear_softmax_focal_loss",
+    "posterior_from_focal",
+    "prior_bias",
     "sigmoid_focal_loss",
     "softmax_focal_loss",
 ]

@@ -56,8 +56,8 @@ def linear_softmax_focal_loss(
         reduction: "none", "sum", "mean" (divides by the number of rows that are kept), or "mean_positive" (the same,
             since a row has one class). Neither α nor `weight` enters the divisor. Where nothing is kept the result
             is 0.
-        chunk_size: How many rows have logits at a time; it need not divide their number. None: a quarter of D, so that
-            the logits are a quarter of the kernel, but at least 128.
+        chunk_size: How many rows have logits at a time; it need not divide their number. None: three eighths of D, so
+            that the logits are three eighths of the kernel, but at least 192.
         group: The ranks that rows are split over: the sum and its divisor are then those of all ranks, and the
             average of their gradients, as DistributedDataParallel makes it, is the gradient of that loss.
         class_group: The ranks that classes are split over, equally and in order. Class ids then count all classes;
@@ -123,7 +123,7 @@ def linear_softmax_focal_loss(
 
 
 def _chunks(features: Tensor, chunk_size: int | None) -> int:
-    """How many chunks there are: with a quarter of the kernel's numbers, if nothing else is said."""
+    """How many chunks there are: with three eighths of the kernel's numbers, if nothing else is said."""
     size = features.shape[-1]
     rows = features.numel() // max(size, 1)
-    return max(1, -(-rows // (chunk_size or max(128, size // 4))))
+    return max(1, -(-rows // (chunk_size or max(192, 3 * size // 8))))

@@ -13,6 +13,7 @@ import focal_torch
 JAX, TORCH = (Path(inspect.getfile(package)).parent for package in (focal_jax, focal_torch))
 FILES = sorted(path.name for path in JAX.glob("*.py"))
 FUNCTIONS = ("linear_softmax_focal_loss", "sigmoid_focal_loss", "softmax_focal_loss")
+RECIPES = ("alpha_from_counts", "gamma_flsd", "posterior_from_focal", "prior_bias")
 CLASSES = ("LinearSoftmaxFocalLoss", "SigmoidFocalLoss", "SoftmaxFocalLoss", "WeightedFocalLoss")
 SETTINGS = dict(zip(CLASSES, FUNCTIONS, strict=False))
 
@@ -29,7 +30,7 @@ def test_same_files() -> None:
 
 
 def test_same_public_names() -> None:
-    assert focal_jax.__all__ == focal_torch.__all__ == sorted((*FUNCTIONS, *CLASSES))
+    assert focal_jax.__all__ == focal_torch.__all__ == sorted((*FUNCTIONS, *RECIPES, *CLASSES))
 
 
 def definitions(path: Path) -> list[str]:
@@ -70,7 +71,7 @@ def parameters(callable_: Any) -> list[tuple[str, Any, Any]]:
     return [(p.name, p.kind, p.default) for p in inspect.signature(callable_).parameters.values()]
 
 
-@pytest.mark.parametrize("name", [*FUNCTIONS, *CLASSES])
+@pytest.mark.parametrize("name", [*FUNCTIONS, *RECIPES, *CLASSES])
 def test_same_signatures_and_defaults(name: str) -> None:
     ours, theirs = parameters(getattr(focal_jax, name)), parameters(getattr(focal_torch, name))
     if name in ("softmax_focal_loss", "SoftmaxFocalLoss"):
@@ -89,12 +90,15 @@ def test_the_fields_of_a_class_are_the_settings_of_its_function(package: Any, na
 
 
 @pytest.mark.parametrize("package", [focal_jax, focal_torch], ids=["jax", "torch"])
-@pytest.mark.parametrize("name", [*FUNCTIONS, *CLASSES])
+@pytest.mark.parametrize("name", [*FUNCTIONS, *RECIPES, *CLASSES])
 def test_everything_public_is_documented(package: Any, name: str) -> None:
     text = getattr(package, name).__doc__
-    sections = ["Example:"] + ["Args:", "Returns:", "Raises:", "References:", "equation"] * (name in FUNCTIONS)
+    called = name in (*FUNCTIONS, *RECIPES)
+    sections = (
+        ["Example:"] + ["Args:", "Returns:", "Raises:", "References:"] * called + ["equation"] * (name in FUNCTIONS)
+    )
     assert [section for section in sections if section not in text] == []
-    per_call = parameters(getattr(package, name)) if name in FUNCTIONS else []
+    per_call = parameters(getattr(package, name)) if called else []
     assert [p[0] for p in per_call if f"        {p[0]}: " not in text] == []
 
 

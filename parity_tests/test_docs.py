@@ -11,9 +11,11 @@ import pytest
 import focal_jax.linear
 import focal_jax.losses
 import focal_jax.modules
+import focal_jax.recipes
 import focal_torch.linear
 import focal_torch.losses
 import focal_torch.modules
+import focal_torch.recipes
 
 from . import make_readme
 from .make_readme import README
@@ -21,8 +23,8 @@ from .make_readme import README
 TEXT = README.read_text()
 BLOCKS = re.findall(r"```python\n(.*?)```", TEXT, re.S)
 MODULES = [
-    *(focal_jax.losses, focal_jax.linear, focal_jax.modules),
-    *(focal_torch.losses, focal_torch.linear, focal_torch.modules),
+    *(focal_jax.losses, focal_jax.linear, focal_jax.modules, focal_jax.recipes),
+    *(focal_torch.losses, focal_torch.linear, focal_torch.modules, focal_torch.recipes),
 ]
 
 
