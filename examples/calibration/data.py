@@ -1,0 +1,71 @@
+"""The two problems: digits that people wrote, in ten classes, and Caravan, in two of which one is rare.
+
+Each seed has a split of its own into three parts: to train on, to fit a temperature on, and to judge by.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+from sklearn.datasets import load_digits
+from sklearn.model_selection import train_test_split
+
+from .. import caravan
+
+
+class Part(NamedTuple):
+    """Features are float32 of shape (samples, features), labels class ids of shape (samples,)."""
+
+    x: np.ndarray
+    y: np.ndarray
+
+
+class Split(NamedTuple):
+    train: Part
+    validation: Part
+    test: Part
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Data, and how a network is trained on them."""
+
+    name: str
+    # A softmax has a logit for each class; 1 is a sigmoid.
+    outputs: int
+    split: Callable[[int], Split]
+    width: int
+    epochs: int
+    batch_size: int
+    learning_rate: float = 1e-3
+
+    def batches(self, samples: int, seed: int) -> np.ndarray:
+        """Indices of shape (steps, batch size): each epoch is a new permutation, less its incomplete batch."""
+        recipe = caravan.Recipe(seed=seed, epochs=self.epochs, batch_size=self.batch_size)
+        return caravan.batches(samples, recipe).reshape(-1, self.batch_size)
+
+
+def parts(x: np.ndarray, y: np.ndarray, first: int, seed: int) -> tuple[Part, Part]:
+    """The first part has so many samples, and both have the classes in the same proportions."""
+    a, b, p, q = train_test_split(x, y, train_size=first, stratify=y, random_state=seed)
+    return Part(np.float32(a), p), Part(np.float32(b), q)
+
+
+def digits(seed: int, train: int = 300, validation: int = 300) -> Split:
+    """Of 1,797 digits most are there to judge by: a few hundred would leave the errors of calibration uncertain."""
+    x, y = load_digits(return_X_y=True)
+    first, rest = parts(x / 16, y, train, seed)
+    return Split(first, *parts(*rest, validation, seed))
+
+
+def customers(seed: int, validation: int = 1000) -> Split:
+    data = caravan.dataset(replace(caravan.RECIPE, seed=seed))
+    first, second = parts(data.train_x, data.train_y.astype(int), len(data.train_y) - validation, seed)
+    return Split(first, second, Part(data.test_x.astype(np.float32), data.test_y.astype(int)))
+
+
+# The digits are trained on long after the network knows them all, which makes it too sure; Caravan as in `train_jax`.
+DIGITS = Problem("digits", 10, digits, width=256, epochs=300, batch_size=50)
+CARAVAN = Problem("Caravan", 1, customers, width=64, epochs=10, batch_size=128)
+PROBLEMS = (DIGITS, CARAVAN)

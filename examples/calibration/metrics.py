@@ -1,0 +1,66 @@
+"""What is measured of class probabilities, and the temperature that they may have been divided by."""
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy.optimize import minimize_scalar
+from scipy.special import log_softmax
+from sklearn.metrics import accuracy_score, average_precision_score, log_loss
+
+from ..caravan import calibration_error
+
+BINS = 15
+
+
+class Scores(NamedTuple):
+    """`right` is the accuracy or, for two classes, the average precision of class 1; NLL is in nats."""
+
+    right: float
+    nll: float
+    ece: float
+
+
+def events(labels: np.ndarray, probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """What happened (0 or 1), and how probable it was said to be.
+
+    Of two classes the event is class 1. Of more it is that the most probable class is the right one.
+    """
+    if probabilities.shape[-1] == 2:
+        return labels, probabilities[..., 1]
+    return (probabilities.argmax(-1) == labels).astype(int), probabilities.max(-1)
+
+
+def scores(labels: np.ndarray, probabilities: np.ndarray) -> Scores:
+    classes = probabilities.shape[-1]
+    if classes == 2:
+        right = average_precision_score(labels, probabilities[:, 1])
+    else:
+        right = accuracy_score(labels, probabilities.argmax(-1))
+    nll = log_loss(labels, probabilities, labels=np.arange(classes))
+    return Scores(float(right), float(nll), calibration_error(*events(labels, probabilities), BINS))
+
+
+def temperature(labels: np.ndarray, logits: np.ndarray) -> float:
+    """The T > 0 at which softmax(logits / T) has the least NLL. The NLL has no other minimum: it is convex in 1 / T."""
+
+    def nll(log_t: float) -> float:
+        return -float(np.mean(log_softmax(logits / np.exp(log_t), -1)[np.arange(len(labels)), labels]))
+
+    return float(np.exp(minimize_scalar(nll, bounds=(-5, 5), method="bounded", options={"xatol": 1e-6}).x))
+
+
+class Reliability(NamedTuple):
+    """For each bin that has events: the mean of what was said, how often it happened, and the number of events."""
+
+    said: np.ndarray
+    happened: np.ndarray
+    count: np.ndarray
+
+
+def reliability(happened: np.ndarray, said: np.ndarray) -> Reliability:
+    """The bins of the calibration error."""
+    index = np.minimum((said * BINS).astype(int), BINS - 1)
+    count = np.bincount(index, minlength=BINS)
+    kept = count > 0
+    sums = (np.bincount(index, weights=x, minlength=BINS)[kept] for x in (said, happened))
+    return Reliability(*(x / count[kept] for x in sums), count[kept])

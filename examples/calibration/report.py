@@ -1,0 +1,98 @@
+"""The command line, the tables, for people or for a page, and the file of the picture."""
+
+import sys
+from argparse import ArgumentParser, Namespace
+from collections.abc import Sequence
+from contextlib import redirect_stdout
+from pathlib import Path
+
+from typing import NamedTuple
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from ..style import save_figure
+from . import picture
+from .metrics import scores
+
+RECOVERED, DIVIDED = "posterior recovered", "logits / T"
+
+
+class Row(NamedTuple):
+    """Probabilities of shape (seeds, samples, classes): what a loss made, and what was done with it then."""
+
+    loss: str
+    then: str
+    probabilities: np.ndarray
+    temperatures: np.ndarray | None = None
+
+
+class Found(NamedTuple):
+    """All rows of a problem, and the labels of shape (seeds, samples) that they are judged by."""
+
+    problem: str
+    labels: np.ndarray
+    rows: list[Row]
+
+
+def arguments(description: str | None) -> Namespace:
+    parser = ArgumentParser(description=(description or "").splitlines()[0])
+    parser.add_argument("--out", type=Path, default=Path("out"), help="folder of calibration.png (default: out)")
+    parser.add_argument("--markdown", action="store_true", help="print Markdown tables")
+    parser.add_argument("--quick", action="store_true", help="two seeds, hardly trained")
+    return parser.parse_args()
+
+
+def header(found: Found) -> list[str]:
+    binary = found.rows[0].probabilities.shape[-1] == 2
+    return ["loss", "then", "average precision" if binary else "accuracy", "NLL", "ECE", "T"]
+
+
+def numbers(row: Row, labels: np.ndarray) -> np.ndarray:
+    """Shape (seeds, 3): the scores of each seed."""
+    return np.array([scores(y, p) for y, p in zip(labels, row.probabilities, strict=True)])
+
+
+def spread(values: np.ndarray) -> str:
+    return f"{values.mean():.4f} ± {values.std(ddof=1):.4f}"
+
+
+def cells(found: Found) -> list[list[str]]:
+    """Means and standard deviations over the seeds."""
+    sheet = []
+    for row in found.rows:
+        t = "" if row.temperatures is None else spread(row.temperatures)
+        sheet.append([row.loss, row.then, *map(spread, numbers(row, found.labels).T), t])
+    return sheet
+
+
+def title(found: Found) -> str:
+    seeds, samples = found.labels.shape
+    return f"{found.problem}, {seeds} seeds, {samples:,} samples to judge by"
+
+
+def markdown(found: Found) -> str:
+    rule = ["---", "---", "---:", "---:", "---:", "---:"]
+    lines = ("| " + " | ".join(row) + " |" for row in (header(found), rule, *cells(found)))
+    return "\n".join((f"\n### {title(found)}\n", *lines))
+
+
+def table(found: Found) -> Table:
+    sheet = Table(title=title(found))
+    for i, name in enumerate(header(found)):
+        sheet.add_column(name, justify="right" if i > 1 else "left")
+    for row in cells(found):
+        sheet.add_row(*row)
+    return sheet
+
+
+def report(everything: Sequence[Found], args: Namespace) -> None:
+    for found in everything:
+        if args.markdown:
+            print(markdown(found))
+        else:
+            Console().print(table(found))
+    # A page takes what is printed, and names its picture itself.
+    with redirect_stdout(sys.stderr if args.markdown else sys.stdout):
+        save_figure(lambda: picture.figure(everything), args.out / "calibration.png")

@@ -1,0 +1,127 @@
+"""Are the probabilities true? Cross entropy, focal losses, and what repairs their probabilities, on two data sets.
+
+    python -m examples.calibration_jax              tables, and the picture out/calibration.png, in a minute
+    python -m examples.calibration_jax --markdown   the tables for a page
+    python -m examples.calibration_jax --quick      all of the code with little training, in seconds
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from flax import nnx
+from jax import Array, lax
+from scipy.special import softmax
+from tqdm import tqdm
+
+from focal_jax import gamma_flsd, posterior_from_focal, sigmoid_focal_loss, softmax_focal_loss
+
+from .calibration.data import PROBLEMS, Part, Problem, Split
+from .calibration.metrics import temperature
+from .calibration.report import DIVIDED, RECOVERED, Found, Row, arguments, report
+
+# γ by the name of the loss; None is FLSD-53, where each sample has its own.
+GAMMAS = {"cross entropy": 0.0, "focal, γ = 1": 1.0, "focal, γ = 2": 2.0, "focal, γ = 3": 3.0, "FLSD-53": None}
+SCALED = ("cross entropy", "focal, γ = 2")
+SEEDS = 5
+
+
+class MLP(nnx.Module):
+    """Two hidden layers."""
+
+    def __init__(self, features: int, width: int, outputs: int, rngs: nnx.Rngs) -> None:
+        self.first = nnx.Linear(features, width, rngs=rngs)
+        self.second = nnx.Linear(width, width, rngs=rngs)
+        self.last = nnx.Linear(width, outputs, rngs=rngs)
+
+    def __call__(self, x: Array) -> Array:
+        x = nnx.relu(self.first(x))
+        x = nnx.relu(self.second(x))
+        return self.last(x)
+
+
+def focal(problem: Problem, gamma: float | None) -> Callable[[Array, Array], Array]:
+    """The mean loss of logits (samples, outputs) and labels. p_t is the model's own, and γ a constant to the gradient."""
+
+    def of_sigmoid(z: Array, y: Array) -> Array:
+        z = z[:, 0]
+        p_t = nnx.sigmoid(jnp.where(y == 1, z, -z))
+        return sigmoid_focal_loss(z, y, alpha=None, gamma=of_samples(p_t), reduction="mean")
+
+    def of_softmax(z: Array, y: Array) -> Array:
+        p_t = jnp.take_along_axis(nnx.softmax(z), y[:, None], -1)
+        return softmax_focal_loss(z, y, gamma=of_samples(p_t), reduction="mean")
+
+    def of_samples(p_t: Array) -> float | Array:
+        return gamma_flsd(lax.stop_gradient(p_t)) if gamma is None else gamma
+
+    return of_sigmoid if problem.outputs == 1 else of_softmax
+
+
+@partial(jax.jit, static_argnames=("problem", "gamma"))
+@partial(jax.vmap, in_axes=(None, None, 0, 0, 0))
+def train(problem: Problem, gamma: float | None, seed: Array, split: Split, batches: Array) -> tuple[Array, Array]:
+    """For every seed at once: train a model, and return its logits for validation and test."""
+    (x, y), validation, test = split
+    rule, loss = optax.adam(problem.learning_rate), focal(problem, gamma)
+    graph, weights = nnx.split(MLP(x.shape[-1], problem.width, problem.outputs, nnx.Rngs(jax.random.key(seed))))
+
+    def step(carry: Any, index: Array) -> tuple[Any, None]:
+        weights, state = carry
+        gradient = jax.grad(lambda weights: loss(nnx.merge(graph, weights)(x[index]), y[index]))(weights)
+        updates, state = rule.update(gradient, state)
+        return (optax.apply_updates(weights, updates), state), None
+
+    (weights, _), _ = lax.scan(step, (weights, rule.init(weights)), batches)
+    model = nnx.merge(graph, weights)
+    return model(validation.x), model(test.x)
+
+
+def of_classes(logits: Array) -> np.ndarray:
+    """In float64, with a column for each class: a sigmoid of z is the softmax of 0 and z."""
+    z = np.asarray(logits, np.float64)
+    return z if z.shape[-1] > 1 else np.concatenate([np.zeros_like(z), z], -1)
+
+
+def recovered(logits: np.ndarray, gamma: float) -> np.ndarray:
+    with jax.enable_x64(True):
+        return np.asarray(posterior_from_focal(jnp.asarray(logits), gamma, axis=-1))
+
+
+def rows(problem: Problem, split: Split, batches: np.ndarray) -> Iterator[Row]:
+    """What each loss makes, as it is and repaired. γ = 0 has nothing to recover, and FLSD-53 no γ to do it with."""
+    seeds = np.arange(len(batches))
+    for name, gamma in (bar := tqdm(GAMMAS.items(), problem.name, disable=None)):
+        bar.set_postfix_str(name)
+        validation, test = (of_classes(z) for z in train(problem, gamma, seeds, split, batches))
+        yield Row(name, "", softmax(test, -1))
+        if gamma:
+            yield Row(name, RECOVERED, recovered(test, gamma))
+        if name in SCALED:
+            t = np.array([temperature(y, z) for y, z in zip(split.validation.y, validation, strict=True)])
+            yield Row(name, DIVIDED, softmax(test / t[:, None, None], -1), t)
+
+
+def judge(problem: Problem, seeds: int) -> Found:
+    """All seeds side by side: their splits have the same sizes."""
+    split = Split(*(Part(*map(np.stack, zip(*part, strict=True))) for part in zip(*map(problem.split, range(seeds)))))
+    batches = np.stack([problem.batches(split.train.x.shape[1], seed) for seed in range(seeds)])
+    frequencies = (split.train.y[..., None] == np.arange(split.train.y.max() + 1)).mean(1)
+    alike = np.broadcast_to(frequencies[:, None], (*split.test.y.shape, frequencies.shape[-1]))
+    known = Row("class frequencies", "", alike)
+    return Found(problem.name, split.test.y, [known, *rows(problem, split, batches)])
+
+
+def main() -> None:
+    args = arguments(__doc__)
+    problems = [replace(problem, epochs=2) for problem in PROBLEMS] if args.quick else PROBLEMS
+    report([judge(problem, 2 if args.quick else SEEDS) for problem in problems], args)
+
+
+if __name__ == "__main__":
+    main()
