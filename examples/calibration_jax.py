@@ -1,8 +1,8 @@
 """Are the probabilities true? Cross entropy, focal losses, and what repairs their probabilities, on two data sets.
 
-    python -m examples.calibration_jax              tables, and the picture out/calibration.png, in a minute
-    python -m examples.calibration_jax --markdown   the tables for a page
-    python -m examples.calibration_jax --quick      all of the code with little training, in seconds
+python -m examples.calibration_jax              tables, and the picture out/calibration.png, in a minute
+python -m examples.calibration_jax --markdown   the tables for a page
+python -m examples.calibration_jax --quick      all of the code with little training, in seconds
 """
 
 from collections.abc import Callable, Iterator
@@ -23,7 +23,8 @@ from focal_jax import gamma_flsd, posterior_from_focal, sigmoid_focal_loss, soft
 
 from .calibration.data import PROBLEMS, Part, Problem, Split
 from .calibration.metrics import temperature
-from .calibration.report import DIVIDED, RECOVERED, Found, Row, arguments, report
+from .calibration.report import arguments, report
+from .calibration.rows import DIVIDED, RECOVERED, Found, Row
 
 # γ by the name of the loss; None is FLSD-53, where each sample has its own.
 GAMMAS = {"cross entropy": 0.0, "focal, γ = 1": 1.0, "focal, γ = 2": 2.0, "focal, γ = 3": 3.0, "FLSD-53": None}

@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from contextlib import redirect_stdout
 from pathlib import Path
 
-from typing import NamedTuple
-
 import numpy as np
 from rich.console import Console
 from rich.table import Table
@@ -15,25 +13,7 @@ from rich.table import Table
 from ..style import save_figure
 from . import picture
 from .metrics import scores
-
-RECOVERED, DIVIDED = "posterior recovered", "logits / T"
-
-
-class Row(NamedTuple):
-    """Probabilities of shape (seeds, samples, classes): what a loss made, and what was done with it then."""
-
-    loss: str
-    then: str
-    probabilities: np.ndarray
-    temperatures: np.ndarray | None = None
-
-
-class Found(NamedTuple):
-    """All rows of a problem, and the labels of shape (seeds, samples) that they are judged by."""
-
-    problem: str
-    labels: np.ndarray
-    rows: list[Row]
+from .rows import Found, Row
 
 
 def arguments(description: str | None) -> Namespace:
