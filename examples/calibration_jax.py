@@ -21,7 +21,7 @@ from tqdm import tqdm
 
 from focal_jax import gamma_flsd, posterior_from_focal, sigmoid_focal_loss, softmax_focal_loss
 
-from .calibration.data import PROBLEMS, Part, Problem, Split
+from .calibration.data import PROBLEMS, Problem, Split
 from .calibration.metrics import temperature
 from .calibration.report import arguments, report
 from .calibration.rows import DIVIDED, RECOVERED, Found, Row
@@ -46,8 +46,8 @@ class MLP(nnx.Module):
         return self.last(x)
 
 
-def focal(problem: Problem, gamma: float | None) -> Callable[[Array, Array], Array]:
-    """The mean loss of logits (samples, outputs) and labels. p_t is the model's own, and γ a constant to the gradient."""
+def focal(problem: Problem, gamma: Array | None) -> Callable[[Array, Array], Array]:
+    """The mean loss of logits (samples, outputs) and labels. γ of FLSD-53 is from the p_t of the model as it is."""
 
     def of_sigmoid(z: Array, y: Array) -> Array:
         z = z[:, 0]
@@ -58,15 +58,15 @@ def focal(problem: Problem, gamma: float | None) -> Callable[[Array, Array], Arr
         p_t = jnp.take_along_axis(nnx.softmax(z), y[:, None], -1)
         return softmax_focal_loss(z, y, gamma=of_samples(p_t), reduction="mean")
 
-    def of_samples(p_t: Array) -> float | Array:
+    def of_samples(p_t: Array) -> Array:
         return gamma_flsd(lax.stop_gradient(p_t)) if gamma is None else gamma
 
     return of_sigmoid if problem.outputs == 1 else of_softmax
 
 
-@partial(jax.jit, static_argnames=("problem", "gamma"))
+@partial(jax.jit, static_argnames="problem")
 @partial(jax.vmap, in_axes=(None, None, 0, 0, 0))
-def train(problem: Problem, gamma: float | None, seed: Array, split: Split, batches: Array) -> tuple[Array, Array]:
+def train(problem: Problem, gamma: Array | None, seed: Array, split: Split, batches: Array) -> tuple[Array, Array]:
     """For every seed at once: train a model, and return its logits for validation and test."""
     (x, y), validation, test = split
     rule, loss = optax.adam(problem.learning_rate), focal(problem, gamma)
@@ -80,7 +80,12 @@ def train(problem: Problem, gamma: float | None, seed: Array, split: Split, batc
 
     (weights, _), _ = lax.scan(step, (weights, rule.init(weights)), batches)
     model = nnx.merge(graph, weights)
-    return model(validation.x), model(test.x)
+    return model(jnp.asarray(validation.x)), model(jnp.asarray(test.x))
+
+
+def as_array(gamma: float | None) -> Array | None:
+    """One program for every γ, and one for none."""
+    return None if gamma is None else jnp.asarray(gamma, jnp.float32)
 
 
 def of_classes(logits: Array) -> np.ndarray:
@@ -99,7 +104,7 @@ def rows(problem: Problem, split: Split, batches: np.ndarray) -> Iterator[Row]:
     seeds = np.arange(len(batches))
     for name, gamma in (bar := tqdm(GAMMAS.items(), problem.name, disable=None)):
         bar.set_postfix_str(name)
-        validation, test = (of_classes(z) for z in train(problem, gamma, seeds, split, batches))
+        validation, test = (of_classes(z) for z in train(problem, as_array(gamma), seeds, split, batches))
         yield Row(name, "", softmax(test, -1))
         if gamma:
             yield Row(name, RECOVERED, recovered(test, gamma))
@@ -110,7 +115,7 @@ def rows(problem: Problem, split: Split, batches: np.ndarray) -> Iterator[Row]:
 
 def judge(problem: Problem, seeds: int) -> Found:
     """All seeds side by side: their splits have the same sizes."""
-    split = Split(*(Part(*map(np.stack, zip(*part, strict=True))) for part in zip(*map(problem.split, range(seeds)))))
+    split = jax.tree.map(lambda *arrays: np.stack(arrays), *map(problem.split, range(seeds)))
     batches = np.stack([problem.batches(split.train.x.shape[1], seed) for seed in range(seeds)])
     frequencies = (split.train.y[..., None] == np.arange(split.train.y.max() + 1)).mean(1)
     alike = np.broadcast_to(frequencies[:, None], (*split.test.y.shape, frequencies.shape[-1]))

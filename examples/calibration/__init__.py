@@ -1,1 +1,1 @@
-"""What `examples.calibration_jax` judges and how, without any framework: data, metrics, temperature, tables, picture."""
+"""What `examples.calibration_jax` judges and how, without a framework: data, metrics, tables and the picture."""

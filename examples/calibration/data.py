@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 from sklearn.datasets import load_digits
-from sklearn.model_selection import train_test_split
+from sklearn.model_selection import StratifiedShuffleSplit
 
 from .. import caravan
 
@@ -46,23 +46,25 @@ class Problem:
         return caravan.batches(samples, recipe).reshape(-1, self.batch_size)
 
 
-def parts(x: np.ndarray, y: np.ndarray, first: int, seed: int) -> tuple[Part, Part]:
+def parts(whole: Part, first: int, seed: int) -> tuple[Part, Part]:
     """The first part has so many samples, and both have the classes in the same proportions."""
-    a, b, p, q = train_test_split(x, y, train_size=first, stratify=y, random_state=seed)
-    return Part(np.float32(a), p), Part(np.float32(b), q)
+    split = StratifiedShuffleSplit(1, train_size=first, test_size=len(whole.y) - first, random_state=seed)
+    a, b = next(split.split(whole.x, whole.y))
+    return Part(whole.x[a], whole.y[a]), Part(whole.x[b], whole.y[b])
 
 
 def digits(seed: int, train: int = 300, validation: int = 300) -> Split:
     """Of 1,797 digits most are there to judge by: a few hundred would leave the errors of calibration uncertain."""
-    x, y = load_digits(return_X_y=True)
-    first, rest = parts(x / 16, y, train, seed)
-    return Split(first, *parts(*rest, validation, seed))
+    x, y = (np.asarray(array) for array in load_digits(return_X_y=True))
+    first, rest = parts(Part((x / 16).astype(np.float32), y), train, seed)
+    return Split(first, *parts(rest, validation, seed))
 
 
 def customers(seed: int, validation: int = 1000) -> Split:
     data = caravan.dataset(replace(caravan.RECIPE, seed=seed))
-    first, second = parts(data.train_x, data.train_y.astype(int), len(data.train_y) - validation, seed)
-    return Split(first, second, Part(data.test_x.astype(np.float32), data.test_y.astype(int)))
+    both = (data.train_x, data.train_y), (data.test_x, data.test_y)
+    rest, test = (Part(x.astype(np.float32), y.astype(int)) for x, y in both)
+    return Split(*parts(rest, len(rest.y) - validation, seed), test)
 
 
 # The digits are trained on long after the network knows them all, which makes it too sure; Caravan as in `train_jax`.

@@ -1,6 +1,6 @@
 """What is measured of class probabilities, and the temperature that they may have been divided by."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.optimize import minimize_scalar
@@ -46,7 +46,8 @@ def temperature(labels: np.ndarray, logits: np.ndarray) -> float:
     def nll(log_t: float) -> float:
         return -float(np.mean(log_softmax(logits / np.exp(log_t), -1)[np.arange(len(labels)), labels]))
 
-    return float(np.exp(minimize_scalar(nll, bounds=(-5, 5), method="bounded", options={"xatol": 1e-6}).x))
+    least: Any = minimize_scalar(nll, bounds=(-5, 5), method="bounded", options={"xatol": 1e-6})
+    return float(np.exp(least.x))
 
 
 class Reliability(NamedTuple):
@@ -54,13 +55,13 @@ class Reliability(NamedTuple):
 
     said: np.ndarray
     happened: np.ndarray
-    count: np.ndarray
+    number: np.ndarray
 
 
 def reliability(happened: np.ndarray, said: np.ndarray) -> Reliability:
     """The bins of the calibration error."""
     index = np.minimum((said * BINS).astype(int), BINS - 1)
-    count = np.bincount(index, minlength=BINS)
-    kept = count > 0
-    sums = (np.bincount(index, weights=x, minlength=BINS)[kept] for x in (said, happened))
-    return Reliability(*(x / count[kept] for x in sums), count[kept])
+    number = np.bincount(index, minlength=BINS)
+    kept = number > 0
+    said, happened = (np.bincount(index, x, BINS)[kept] / number[kept] for x in (said, happened))
+    return Reliability(said, happened, number[kept])

@@ -43,15 +43,17 @@ def draw_all(axes: Axes, found: Found, repaired: bool) -> None:
     for row in chosen:
         draw(axes, found, row)
     axes.axline((0, 0), slope=1, color="grey", linewidth=1, zorder=0.5)
+    limits = (0, 1.02) if kind(found) == "softmax" else (0, 0.62)
     axes.set(title=f"{found.problem}, {'repaired' if repaired else 'as trained'}", xlabel=LABELS[kind(found)][0])
-    axes.legend(loc="upper left", fontsize=9)
+    axes.set(xlim=limits, ylim=limits)
+    axes.legend(loc="lower right" if kind(found) == "softmax" else "upper left", fontsize=10)
 
 
 def draw(axes: Axes, found: Found, row: Row) -> None:
     """The bins of all seeds together."""
     happened, said = events(found.labels, row.probabilities)
     bins = reliability(happened.ravel(), said.ravel())
-    kept = bins.count >= FEWEST
+    kept = bins.number >= FEWEST
     label = f"{row.loss}, {row.then}" if row.then else row.loss
     axes.plot(bins.said[kept], bins.happened[kept], color=COLOURS[row.loss], label=label, **look(row))
 

@@ -15,6 +15,9 @@ from . import picture
 from .metrics import scores
 from .rows import Found, Row
 
+# Of a table that nobody looks at through a terminal.
+WIDTH = 120
+
 
 def arguments(description: str | None) -> Namespace:
     parser = ArgumentParser(description=(description or "").splitlines()[0])
@@ -35,7 +38,7 @@ def numbers(row: Row, labels: np.ndarray) -> np.ndarray:
 
 
 def spread(values: np.ndarray) -> str:
-    return f"{values.mean():.4f} ± {values.std(ddof=1):.4f}"
+    return f"{values.mean():.3f} ± {values.std(ddof=1):.3f}"
 
 
 def cells(found: Found) -> list[list[str]]:
@@ -72,7 +75,7 @@ def report(everything: Sequence[Found], args: Namespace) -> None:
         if args.markdown:
             print(markdown(found))
         else:
-            Console().print(table(found))
+            Console(width=max(Console().width, WIDTH)).print(table(found))
     # A page takes what is printed, and names its picture itself.
     with redirect_stdout(sys.stderr if args.markdown else sys.stdout):
         save_figure(lambda: picture.figure(everything), args.out / "calibration.png")

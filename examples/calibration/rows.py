@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-RECOVERED, DIVIDED = "posterior recovered", "logits / T"
+RECOVERED, DIVIDED = "recovered", "divided by T"
 
 
 class Row(NamedTuple):
