@@ -94,9 +94,13 @@ def of_classes(logits: Array) -> np.ndarray:
     return z if z.shape[-1] > 1 else np.concatenate([np.zeros_like(z), z], -1)
 
 
+# Compiled, since operations that run one by one are compiled one by one.
+posterior = jax.jit(partial(posterior_from_focal, axis=-1))
+
+
 def recovered(logits: np.ndarray, gamma: float) -> np.ndarray:
     with jax.enable_x64(True):
-        return np.asarray(posterior_from_focal(jnp.asarray(logits), gamma, axis=-1))
+        return np.asarray(posterior(logits, jnp.asarray(gamma, jnp.float64)))
 
 
 def rows(problem: Problem, split: Split, batches: np.ndarray) -> Iterator[Row]:
@@ -123,10 +127,14 @@ def judge(problem: Problem, seeds: int) -> Found:
     return Found(problem.name, split.test.y, [known, *rows(problem, split, batches)])
 
 
+def everything(quick: bool) -> list[Found]:
+    problems = [replace(problem, epochs=2) for problem in PROBLEMS] if quick else PROBLEMS
+    return [judge(problem, 2 if quick else SEEDS) for problem in problems]
+
+
 def main() -> None:
     args = arguments(__doc__)
-    problems = [replace(problem, epochs=2) for problem in PROBLEMS] if args.quick else PROBLEMS
-    report([judge(problem, 2 if args.quick else SEEDS) for problem in problems], args)
+    report(everything(args.quick), args)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ python -m parity_tests.make_readme sweep      those of `focal-parity sweep`, whi
 python -m parity_tests.make_readme bench      times, on a machine that does nothing else, in half an hour
 python -m parity_tests.make_readme aot        what is compiled for accelerators, with the extra `aot`, in as long
 python -m parity_tests.make_readme sharding   losses on several devices and in several processes, in ten minutes
+python -m parity_tests.make_readme calibration  networks trained with five seeds, and their picture, in two minutes
 python -m parity_tests.make_readme pods       what is compiled for many chips, with the extra `aot`, in ten minutes
 """
 
@@ -27,6 +28,7 @@ ASKED_FOR = {
     "bench": ("benchmarks ", "benchmarks.scaling ", "benchmarks.vocabulary "),
     "aot": ("benchmarks.aot ",),
     "pods": ("benchmarks.pods ",),
+    "calibration": ("examples.calibration_jax ",),
     "sharding": ("parity_tests.split_table ",),
 }
 

@@ -21,7 +21,10 @@ from . import make_readme
 from .make_readme import README
 
 TEXT = README.read_text()
-BLOCKS = re.findall(r"```python\n(.*?)```", TEXT, re.S)
+BLOCKS, PAGE_BLOCKS = (
+    re.findall(r"```python\n(.*?)```", text, re.S)
+    for text in (TEXT, Path(README.parent, "docs", "calibration.md").read_text())
+)
 MODULES = [
     *(focal_jax.losses, focal_jax.linear, focal_jax.modules, focal_jax.recipes),
     *(focal_torch.losses, focal_torch.linear, focal_torch.modules, focal_torch.recipes),
@@ -37,8 +40,8 @@ def test_examples_in_docstrings(module: ModuleType) -> None:
     assert tried
 
 
-@pytest.mark.parametrize("block", BLOCKS, ids=lambda block: block.strip().splitlines()[0])
-def test_code_in_the_readme(block: str) -> None:
+@pytest.mark.parametrize("block", BLOCKS + PAGE_BLOCKS, ids=lambda block: block.strip().splitlines()[0])
+def test_code_in_the_pages(block: str) -> None:
     with jax.enable_x64(False):
         exec(compile(block, README.name, "exec"), {})
 
