@@ -191,6 +191,7 @@ def test_the_page_says_what_its_tables_say() -> None:
         assert max(right) - min(right) <= 0.01
         assert found[best][1] == min(numbers[1] for numbers in found.values())
         assert found[best][2] < found[entropy][2]
+        assert found["class frequencies", ""][2] == min(numbers[2] for numbers in found.values())
         assert found[best][1] < found[two[0], DIVIDED][1] < min(found[two][1], found[two[0], RECOVERED][1])
     assert digits[best][3] > 1, "too sure of itself"
     assert digits[one][1] < digits[entropy][1]

@@ -15,7 +15,7 @@ from . import picture
 from .metrics import scores
 from .rows import Found, Row
 
-# Of a table that nobody looks at through a terminal.
+# On a narrower terminal lines wrap; in a file no cell does.
 WIDTH = 120
 
 
