@@ -1,0 +1,97 @@
+"""Anchors: the boxes that each place of each feature map answers for (RetinaNet, Lin et al. 2017, section 4)."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from .scenes import SIDE, Scenes
+
+# Levels of the feature pyramid, by the pixels between two places, and the anchors of a place, in units of them.
+STRIDES = (4, 8, 16)
+SCALES = (3.0, 3.0 * 2 ** (1 / 3), 3.0 * 2 ** (2 / 3))
+# Digits are narrower than they are high.
+WIDTH = 0.75
+# By its overlap with the nearest digit an anchor is background, or not judged, or that digit.
+BACKGROUND_BELOW, OBJECT_FROM = 0.4, 0.5
+# The deviations of offsets and logarithms of sizes, by which they are divided: all targets are about as large.
+SPREAD = np.array([0.1, 0.1, 0.2, 0.2])
+
+
+def _anchors() -> np.ndarray:
+    """(x0, y0, x1, y1) of all, by level, row, column and scale."""
+    levels = []
+    for stride in STRIDES:
+        centre = (np.arange(SIDE // stride) + 0.5) * stride
+        y, x, scale = np.meshgrid(centre, centre, SCALES, indexing="ij")
+        half = np.stack([scale * stride * WIDTH, scale * stride], -1) / 2
+        middle = np.stack([x, y], -1)
+        levels.append(np.concatenate([middle - half, middle + half], -1).reshape(-1, 4))
+    return np.concatenate(levels)
+
+
+ANCHORS = _anchors()
+
+
+class Targets(NamedTuple):
+    """For every anchor of every scene: its class or −1 for background, whether it is judged, and its box."""
+
+    labels: np.ndarray
+    judged: np.ndarray
+    boxes: np.ndarray
+
+
+def targets(scenes: Scenes) -> Targets:
+    columns = zip(*map(_assign, scenes.boxes, scenes.labels), strict=True)
+    return Targets(*(np.stack(column) for column in columns))
+
+
+def _assign(boxes: np.ndarray, labels: np.ndarray) -> Targets:
+    overlap = overlaps(ANCHORS, boxes)
+    nearest, most = overlap.argmax(1), overlap.max(1)
+    # The best anchor of a digit is its own, however small the overlap: no digit is left to nobody.
+    best = overlap.argmax(0)
+    nearest[best], most[best] = np.arange(len(boxes)), 1
+    found = np.where(most >= OBJECT_FROM, labels[nearest], -1)
+    judged = (most < BACKGROUND_BELOW) | (most >= OBJECT_FROM)
+    return Targets(found.astype(np.int8), judged, encode(boxes[nearest]).astype(np.float32))
+
+
+def overlaps(these: np.ndarray, those: np.ndarray) -> np.ndarray:
+    """The intersection over the union of every two boxes."""
+    low = np.maximum(these[:, None, :2], those[None, :, :2])
+    high = np.minimum(these[:, None, 2:], those[None, :, 2:])
+    common = np.clip(high - low, 0, None).prod(-1)
+    return common / (_area(these)[:, None] + _area(those)[None] - common)
+
+
+def _area(boxes: np.ndarray) -> np.ndarray:
+    return (boxes[:, 2:] - boxes[:, :2]).prod(-1)
+
+
+def encode(boxes: np.ndarray) -> np.ndarray:
+    """What a box head is to answer for the anchors: offsets of the middle, and logarithms of the sizes."""
+    (middle, size), (own_middle, own_size) = _middle_and_size(boxes), _middle_and_size(ANCHORS)
+    return np.concatenate([(middle - own_middle) / own_size, np.log(size / own_size)], -1) / SPREAD
+
+
+def decode(answers: np.ndarray) -> np.ndarray:
+    """The boxes of such answers, of shape (..., anchors, 4), within the scene."""
+    own_middle, own_size = _middle_and_size(ANCHORS)
+    offset, log_size = np.split(answers * SPREAD, 2, axis=-1)
+    middle = own_middle + offset * own_size
+    half = own_size * np.exp(np.minimum(log_size, np.log(SIDE))) / 2
+    return np.clip(np.concatenate([middle - half, middle + half], -1), 0, SIDE)
+
+
+def _middle_and_size(boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    low, high = np.split(boxes, 2, axis=-1)
+    return (low + high) / 2, high - low
+
+
+def suppress(boxes: np.ndarray, scores: np.ndarray, limit: float = 0.5) -> np.ndarray:
+    """Non-maximum suppression: the indices of the boxes that no better box overlaps by more than the limit."""
+    order, kept = np.argsort(-scores, kind="stable"), []
+    while len(order):
+        kept.append(order[0])
+        order = order[1:][overlaps(boxes[order[:1]], boxes[order[1:]])[0] <= limit]
+    return np.array(kept, int)

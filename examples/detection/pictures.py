@@ -1,0 +1,102 @@
+"""What the detectors find, and what their losses are made of, as pictures."""
+
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from scipy.special import expit
+
+from ..style import GAMMA_COLOURS, save_figure
+from .anchors import OBJECT_FROM, overlaps
+from .evaluate import Found
+from .recipe import LOSSES, Data, Run
+from .scenes import SIDE
+
+SHOWN = ("cross entropy", "cross entropy, prior", "focal, γ = 2")
+SCENES = 5
+COLOURS = dict(zip(LOSSES, ("#0072b2", "#56b4e9", *GAMMA_COLOURS.values()), strict=True))
+# Enough scenes for curves and histograms: some hundred thousand logits of background.
+SAMPLE = 32
+
+
+def draw(framework: str, out: Path, test: Data, runs: dict[str, Run], found: dict[str, list[Found]]) -> None:
+    save_figure(lambda: scene_figure(test, found), out / f"detection_{framework}_scenes.png")
+    save_figure(lambda: loss_figure(test, runs), out / f"detection_{framework}_losses.png")
+
+
+def scene_figure(test: Data, found: dict[str, list[Found]]) -> Figure:
+    """Of each scene as many boxes as it has digits, the best by score: no threshold, which would favour one loss."""
+    figure = Figure(figsize=(7.5, 12), layout="constrained")
+    grid = figure.subplots(SCENES, len(SHOWN))
+    for name, column in zip(SHOWN, grid.T, strict=True):
+        column[0].set_title(name)
+        for scene, axes in enumerate(column):
+            _scene(axes, test, scene, found[name][scene])
+    figure.suptitle("The best boxes, as many as there are digits. Green: digit and place are right", fontsize=11)
+    return figure
+
+
+def _scene(axes: Axes, test: Data, scene: int, found: Found) -> None:
+    axes.imshow(test.scenes.images[scene], cmap="gray", vmin=0, vmax=1, extent=(0, SIDE, SIDE, 0))
+    axes.set_axis_off()
+    truth, labels = test.scenes.boxes[scene], test.scenes.labels[scene]
+    for box, label, _ in zip(*(column[: len(truth)] for column in found), strict=True):
+        right = ((overlaps(box[None], truth)[0] >= OBJECT_FROM) & (labels == label)).any()
+        colour = "#2ee65c" if right else "#ff4d3d"
+        axes.add_patch(
+            Rectangle((box[0], box[1]), box[2] - box[0], box[3] - box[1], fill=False, edgecolor=colour, linewidth=1.6)
+        )
+        axes.text(box[0] + 1, box[1] + 1, str(label), color=colour, fontsize=10, va="top", weight="bold")
+
+
+def loss_figure(test: Data, runs: dict[str, Run]) -> Figure:
+    figure = Figure(figsize=(11, 8), layout="constrained")
+    (share, hist), (fore, back) = figure.subplots(2, 2)
+    _shares(share, runs)
+    _histogram(hist, test, runs)
+    true, false = _margins(test, runs["focal, γ = 2"])
+    _cumulative(fore, true, "true classes of the digits")
+    _cumulative(back, false, "background")
+    return figure
+
+
+def _shares(axes: Axes, runs: dict[str, Run]) -> None:
+    window = 20
+    for name, run in runs.items():
+        mean = np.convolve(run.shares, np.ones(window) / window, "valid")
+        axes.plot(np.arange(len(mean)) + window, mean, color=COLOURS[name], label=name)
+    axes.set(title="Part of the loss that background has", xlabel="step", ylim=(0, 1))
+    axes.legend(fontsize=9)
+
+
+def _histogram(axes: Axes, test: Data, runs: dict[str, Run]) -> None:
+    for name in ("cross entropy, prior", "focal, γ = 2"):
+        true, false = _margins(test, runs[name])
+        for margins, line in ((true, "-"), (-false, ":")):
+            axes.hist(
+                expit(margins), bins=40, range=(0, 1), density=True, histtype="step", color=COLOURS[name], linestyle=line,
+                label=f"{name}: {'digits' if line == '-' else 'background'}",
+            )  # fmt: skip
+    axes.set(title="Scores after training", xlabel="score", ylabel="density", yscale="log")
+    axes.legend(fontsize=9)
+
+
+def _cumulative(axes: Axes, margins: np.ndarray, what: str) -> None:
+    """Figure 4 of Lin et al. 2017: the part of the loss that the easier elements have, by how many they are."""
+    for gamma, colour in GAMMA_COLOURS.items():
+        loss = np.sort(expit(-margins) ** gamma * np.logaddexp(0, -margins))
+        total = np.cumsum(loss) / loss.sum()
+        axes.plot(np.linspace(0, 1, len(loss)), total, color=colour, label=f"γ = {gamma:g}")
+    axes.set(title=f"Loss of the {what}, easiest first", xlabel="part of the elements", ylabel="part of their loss")
+    axes.legend(fontsize=9)
+
+
+def _margins(test: Data, run: Run) -> tuple[np.ndarray, np.ndarray]:
+    """Of the true classes of anchors that have a digit, and of all classes of those that are background."""
+    logits, labels = run.logits[:SAMPLE].astype(np.float64), test.targets.labels[:SAMPLE]
+    positive = labels >= 0
+    background = test.targets.judged[:SAMPLE] & ~positive
+    true = np.take_along_axis(logits[positive], labels[positive][:, None].astype(int), axis=1)
+    return true.ravel(), -logits[background].ravel()
