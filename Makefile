@@ -6,12 +6,16 @@ READY := .venv/ready-$(INPUTS)
 WORKERS ?= 2
 
 # The compilers for GPU and TPU are installed beside JAX, and would look for their devices.
-demo test vectors readme sweep bench accelerators: export JAX_PLATFORMS = cpu
+demo detection test vectors readme sweep bench accelerators: export JAX_PLATFORMS = cpu
 
-.PHONY: demo test lint format vectors readme audit sweep bench bench-gpu accelerators clean
+.PHONY: demo detection test lint format vectors readme audit sweep bench bench-gpu accelerators clean
 
 demo: $(READY)
 	$(BIN)/python -m examples
+
+# A dense detector with every loss, three seeds each, in ten minutes: a table, and pictures in out/.
+detection: $(READY)
+	$(BIN)/python -m examples.detection_jax
 
 test: $(READY)
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal

@@ -1,13 +1,14 @@
 """Run the commands that the tables of the pages come from, and put their output where the pages name them.
 
-python -m parity_tests.make_readme            the tables of the README that this environment makes
-python -m parity_tests.make_readme audit      those of `focal-parity audit`, which needs the extra `audit`
-python -m parity_tests.make_readme sweep      those of `focal-parity sweep`, which takes an hour
-python -m parity_tests.make_readme bench      times, on a machine that does nothing else, in half an hour
-python -m parity_tests.make_readme aot        what is compiled for accelerators, with the extra `aot`, in as long
-python -m parity_tests.make_readme sharding   losses on several devices and in several processes, in ten minutes
-python -m parity_tests.make_readme calibration  networks trained with five seeds, and their picture, in two minutes
-python -m parity_tests.make_readme pods       what is compiled for many chips, with the extra `aot`, in ten minutes
+python -m parity_tests.make_readme             the tables of the README that this environment makes
+python -m parity_tests.make_readme audit       those of `focal-parity audit`, which needs the extra `audit`
+python -m parity_tests.make_readme sweep       those of `focal-parity sweep`, which takes an hour
+python -m parity_tests.make_readme bench       times, on a machine that does nothing else, in half an hour
+python -m parity_tests.make_readme aot         what is compiled for accelerators, with the extra `aot`, in as long
+python -m parity_tests.make_readme sharding    losses on several devices and in several processes, in ten minutes
+python -m parity_tests.make_readme calibration networks trained with five seeds, and their picture, in two minutes
+python -m parity_tests.make_readme detection   detectors trained with every loss, and their pictures, in ten minutes
+python -m parity_tests.make_readme pods        what is compiled for many chips, with the extra `aot`, in ten minutes
 """
 
 import re
@@ -29,6 +30,7 @@ ASKED_FOR = {
     "aot": ("benchmarks.aot ",),
     "pods": ("benchmarks.pods ",),
     "calibration": ("examples.calibration_jax ",),
+    "detection": ("examples.detection_jax ",),
     "sharding": ("parity_tests.split_table ",),
 }
 

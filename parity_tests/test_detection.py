@@ -14,14 +14,16 @@ from examples import detection_jax, detection_torch
 from examples.detection import anchors, command, evaluate, recipe, scenes
 from examples.detection.recipe import LOSSES, RECIPE, Run
 
+from .make_readme import ROOT, tables
+
 SMALL = replace(RECIPE, train=32, test=16, steps=50, batch_size=4)
 DATA, TEST = recipe.dataset("train", SMALL, 0), recipe.dataset("test", SMALL, 0)
 WEIGHTS = recipe.initial_weights(0)
 
 
 @pytest.fixture(autouse=True)
-def promotion_that_optax_needs() -> Iterator[None]:
-    with jax.numpy_dtype_promotion("standard"):
+def as_a_reader_runs_it() -> Iterator[None]:
+    with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
         yield
 
 
@@ -112,11 +114,12 @@ def test_the_best_of_boxes_that_overlap_is_kept() -> None:
 
 
 def answers(shift: float = 0.0, other_class: int = 0) -> Run:
-    """What a detector would say that knows the truth, or nearly."""
+    """What a detector would say that knows the truth, or nearly. The background answers with its anchors."""
     labels = TEST.targets.labels
+    boxes = np.where((labels >= 0)[..., None], TEST.targets.boxes, 0)
     classes = (labels + other_class) % scenes.CLASSES
     logits = np.where((labels >= 0)[..., None] & (classes[..., None] == np.arange(scenes.CLASSES)), 9.0, -9.0)
-    return Run(np.zeros(1), np.zeros(1), logits, TEST.targets.boxes + np.array([shift, 0, 0, 0]))
+    return Run(np.zeros(1), np.zeros(1), logits, boxes + np.array([shift, 0, 0, 0]))
 
 
 def test_average_precision_of_known_answers() -> None:
@@ -140,3 +143,15 @@ def test_the_command_prints_every_loss_and_writes_both_pictures(
     assert out.count("\n| ") == len(LOSSES) + 1
     for picture in ("scenes", "losses"):
         assert (tmp_path / f"detection_torch_{picture}.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_what_the_page_says_of_its_table() -> None:
+    (table,) = tables((ROOT / "docs" / "detection.md").read_text()).values()
+    cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table.strip().splitlines()[2:]]
+    assert [row[0] for row in cells] == list(LOSSES)
+    plain, balanced, prior, half, one, two, five = (float(row[1]) for row in cells)
+    assert prior > 3 * max(plain, balanced)
+    assert min(half, one) > prior > two > five
+    assert five <= balanced
+    least, most = (float(cells[4][2].split("–")[0]), float(cells[2][2].split("–")[1]))
+    assert least < most

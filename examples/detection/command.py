@@ -76,7 +76,10 @@ def show(rows: Sequence[Sequence[str]], framework: str, recipe: Recipe, seeds: i
         rule = ("---", *("---:" for _ in HEADER[1:]))
         print("\n".join(f"| {' | '.join(cells)} |" for cells in (HEADER, rule, *rows)))
         return
-    table = Table(title=f"detection_{framework}.py, {recipe.steps} steps, seeds: {seeds}")
+    # Without lines: it has to fit into 80 columns.
+    table = Table(
+        title=f"detection_{framework}.py, {recipe.steps} steps, seeds: {seeds}", box=None, padding=(0, 1, 0, 0)
+    )
     for name in HEADER:
         table.add_column(name, justify="left" if name == "loss" else "right", no_wrap=True)
     for cells in rows:

@@ -1,6 +1,7 @@
 """What the detectors find, and what their losses are made of, as pictures."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -75,10 +76,9 @@ def _histogram(axes: Axes, test: Data, runs: dict[str, Run]) -> None:
     for name in ("cross entropy, prior", "focal, γ = 2"):
         true, false = _margins(test, runs[name])
         for margins, line in ((true, "-"), (-false, ":")):
-            axes.hist(
-                expit(margins), bins=40, range=(0, 1), density=True, histtype="step", color=COLOURS[name], linestyle=line,
-                label=f"{name}: {'digits' if line == '-' else 'background'}",
-            )  # fmt: skip
+            label = f"{name}: {'digits' if line == '-' else 'background'}"
+            how: dict[str, Any] = {"histtype": "step", "color": COLOURS[name], "linestyle": line, "label": label}
+            axes.hist(expit(margins), bins=40, range=(0, 1), density=True, **how)
     axes.set(title="Scores after training", xlabel="score", ylabel="density", yscale="log")
     axes.legend(fontsize=9)
 
