@@ -4,6 +4,7 @@ python -m parity_tests.make_readme             the tables of the README that thi
 python -m parity_tests.make_readme audit       those of `focal-parity audit`, which needs the extra `audit`
 python -m parity_tests.make_readme sweep       those of `focal-parity sweep`, which takes an hour
 python -m parity_tests.make_readme bench       times, on a machine that does nothing else, in half an hour
+python -m parity_tests.make_readme gpu         times on a GPU or TPU, where there is one, in five minutes
 python -m parity_tests.make_readme aot         what is compiled for accelerators, with the extra `aot`, in as long
 python -m parity_tests.make_readme sharding    losses on several devices and in several processes, in ten minutes
 python -m parity_tests.make_readme calibration networks trained with five seeds, and their picture, in two minutes
@@ -27,6 +28,7 @@ ASKED_FOR = {
     "audit": (f"{COMMAND}audit",),
     "sweep": (f"{COMMAND}sweep",),
     "bench": ("benchmarks ", "benchmarks.scaling ", "benchmarks.vocabulary "),
+    "gpu": ("benchmarks.accelerator ",),
     "aot": ("benchmarks.aot ",),
     "pods": ("benchmarks.pods ",),
     "calibration": ("examples.calibration_jax ",),
