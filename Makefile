@@ -56,6 +56,7 @@ bench: $(READY)
 	$(BIN)/python -m benchmarks.vocabulary
 
 bench-gpu: $(READY)
+	$(BIN)/python -m benchmarks.device_parity
 	$(BIN)/python -m benchmarks.accelerator
 
 # The losses compiled for GPUs and TPUs that are not there, one and many, in half an hour.

@@ -5,11 +5,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
 
-from benchmarks import accelerator, machine
+from benchmarks import accelerator, device_parity, machine
 from benchmarks.bandwidth import ideal_bytes, sheets
 from benchmarks.cases import BACKWARD, DETECTOR, FLOAT32, FORWARD, LANGUAGE_MODEL, Case, Group
 from benchmarks.peers import CONTENDERS
@@ -18,17 +19,44 @@ from benchmarks.work import Work
 from .make_readme import ROOT
 
 
-@pytest.mark.gpu
-def test_on_a_device(tmp_path: Path) -> None:
-    """In a process of its own: the tests keep JAX on the CPU."""
-    arguments = [sys.executable, "-m", "benchmarks.accelerator", "--quick", "--out", str(tmp_path)]
+def on_a_device(module: str, *arguments: str) -> str:
+    """What a benchmark prints in a process of its own: the tests keep JAX on the CPU."""
     anywhere = {name: value for name, value in os.environ.items() if name != "JAX_PLATFORMS"}
-    run = subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True, timeout=600, env=anywhere)
+    command = [sys.executable, "-m", f"benchmarks.{module}", *arguments]
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600, env=anywhere)
     assert run.returncode == 0, run.stderr
     if run.stdout.strip() == accelerator.NOTHING:
         pytest.skip(accelerator.NOTHING)
-    assert "of the copy" in run.stdout
+    return run.stdout
+
+
+@pytest.mark.gpu
+def test_on_a_device(tmp_path: Path) -> None:
+    assert "of the copy" in on_a_device("accelerator", "--quick", "--out", str(tmp_path))
     assert (pd.read_csv(tmp_path / "accelerator_rounds.csv")["seconds"].to_numpy() > 0).all()
+
+
+@pytest.mark.gpu
+def test_parity_on_a_device() -> None:
+    assert " eps" in on_a_device("device_parity", "--seconds", "60")
+
+
+def test_parity_on_the_cpu_in_place_of_a_device(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(machine, "use_all_cores", lambda: None)
+    assert device_parity.main(["--seconds", "0", "--device", "cpu"]) == 0
+    out = capsys.readouterr().out
+    assert [line.split(":")[0] for line in out.splitlines()[2:]] == ["jax", "torch"]
+
+
+def test_parity_on_a_device_can_fail(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a factor of 1 + 100 eps, which no tolerance of the first problem allows."""
+    right, factor = device_parity.OnDevice.numpy, 1 + 100 * np.finfo(np.float32).eps
+    monkeypatch.setattr(machine, "use_all_cores", lambda: None)
+    monkeypatch.setattr(device_parity.OnDevice, "numpy", lambda self, x: right(self, x) * factor)
+    with pytest.raises(AssertionError, match="eps"):
+        device_parity.main(["--seconds", "0", "--device", "cpu"])
 
 
 def test_without_a_device_one_line_says_so(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

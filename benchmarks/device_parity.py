@@ -1,0 +1,78 @@
+"""Both packages on an accelerator against the oracle, as many problems as there is time for.
+
+    python -m benchmarks.device_parity              on the devices that PyTorch and JAX find
+    python -m benchmarks.device_parity --seconds 60 --device cpu
+
+The problems and what is allowed are those of the tests, in a random order that is the same every time. It raises where
+a tolerance is broken, and prints the worst errors in eps.
+"""
+
+import argparse
+import sys
+import time
+from typing import Any
+
+import jax
+import numpy as np
+import torch
+
+from parity_tests import suite
+from parity_tests.ports import JaxPort, Loss, Port, TorchPort
+
+from .accelerator import NOTHING, devices
+
+
+class OnDevice(TorchPort):
+    """What PyTorch is given is on the device, what it returns is brought back."""
+
+    def __init__(self, device: Any) -> None:
+        super().__init__()
+        self.device = device
+
+    def array(self, x: np.ndarray) -> torch.Tensor:
+        return super().array(np.array(x)).to(self.device)
+
+    def numpy(self, x: torch.Tensor) -> np.ndarray:
+        return super().numpy(x.detach().cpu())
+
+    def per_sample(self, loss: Loss, order: int, points: np.ndarray, ids: np.ndarray | None) -> np.ndarray:
+        gradient = torch.func.grad(loss)
+        derivative = torch.func.vmap((loss, gradient, torch.func.hessian(loss))[order])
+        args = (points,) if ids is None else (points, ids)
+        return self.numpy(derivative(*map(self.array, args)))
+
+
+def worst(ports: list[Port], seconds: float) -> dict[tuple[str, str], list[float]]:
+    """(package, loss and dtype) -> the worst errors of value, gradient and Hessian."""
+    names, end = np.random.default_rng(0).permutation(list(suite.PROBLEMS)), time.monotonic() + seconds
+    found: dict[tuple[str, str], list[float]] = {}
+    for count, name in enumerate(map(str, names)):
+        if count and time.monotonic() > end:
+            break
+        for port in ports:
+            errors = found.setdefault((port.name, " ".join(name.split()[:3])), [0.0] * 3)
+            errors[:] = np.maximum(errors, [suite.examine(*suite.solved(name), port, order) for order in range(3)])
+    return found
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--seconds", type=float, default=60, help="no problem is begun later (default: %(default)g)")
+    parser.add_argument("--device", choices=("auto", "cpu"), default="auto", help="default: %(default)s")
+    asked = parser.parse_args(argv)
+    here = devices(asked.device)
+    if not here:
+        print(NOTHING)
+        return 0
+    made = {"torch": lambda: OnDevice(here["torch"].handle), "jax": JaxPort}
+    with jax.enable_x64(True):
+        found = worst([made[framework]() for framework in here], asked.seconds)
+    for framework, device in here.items():
+        print(f"{framework} on {device.name}")
+    for (package, problem), errors in sorted(found.items()):
+        print(f"{package}: {problem}: {', '.join(f'{error:.1f}' for error in errors)} eps")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
