@@ -3,6 +3,7 @@
 import doctest
 import re
 from pathlib import Path
+from textwrap import indent
 from types import ModuleType
 
 import jax
@@ -17,14 +18,13 @@ import focal_torch.losses
 import focal_torch.modules
 import focal_torch.recipes
 
-from . import make_readme
-from .make_readme import README
+from . import make_readme, page_code
+from .make_readme import PAGES, README
 
 TEXT = README.read_text()
-BLOCKS, PAGE_BLOCKS = (
-    re.findall(r"```python\n(.*?)```", text, re.S)
-    for text in (TEXT, Path(README.parent, "docs", "calibration.md").read_text())
-)
+# Blocks that need eight devices, or pytest, are run by tests of their own.
+ELSEWHERE = {"sharding.md": "test_split_models.py", "parity.md": "test_plugin.py"}
+BLOCKS = [(page, *block) for page in PAGES if page.name not in ELSEWHERE for block in page_code.blocks(page)]
 MODULES = [
     *(focal_jax.losses, focal_jax.linear, focal_jax.modules, focal_jax.recipes),
     *(focal_torch.losses, focal_torch.linear, focal_torch.modules, focal_torch.recipes),
@@ -40,14 +40,34 @@ def test_examples_in_docstrings(module: ModuleType) -> None:
     assert tried
 
 
-@pytest.mark.parametrize("block", BLOCKS + PAGE_BLOCKS, ids=lambda block: block.strip().splitlines()[0])
-def test_code_in_the_pages(block: str) -> None:
-    with jax.enable_x64(False):
-        exec(compile(block, README.name, "exec"), {})
+@pytest.mark.parametrize(
+    ("page", "code", "output"), BLOCKS, ids=[f"{page.name}-{code.splitlines()[-1]}" for page, code, _ in BLOCKS]
+)
+def test_code_in_the_pages(page: Path, code: str, output: str) -> None:
+    page_code.run(code, output, page.name)
+
+
+@pytest.mark.parametrize(
+    ("code", "output"), [("print(1)\n", ""), ("print(1)\n", "2\n"), ("x = 1\n", "1\n"), ("assert 1 > 2\n", "")]
+)
+def test_code_that_does_not_print_what_the_page_says_fails(code: str, output: str, tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    text = f"```python\n{code}```\n" + (f"\n```text\n{output}```\n" if output else "")
+    for margin in ("", "    "):
+        page.write_text(f"Words.\n\n{indent(text, margin)}\nWords.\n\n```text\nno output\n```\n")
+        assert page_code.blocks(page) == [(code, output)]
+        with pytest.raises(AssertionError):
+            page_code.run(code, output, page.name)
+
+
+def test_pages_whose_code_is_run_elsewhere() -> None:
+    for page, test in ELSEWHERE.items():
+        assert page in Path(__file__).with_name(test).read_text()
+        assert page_code.blocks(README.parent / "docs" / page)
 
 
 def test_the_six_lines_differ_in_the_framework_alone() -> None:
-    ours, theirs = BLOCKS[:2]
+    ours, theirs = (code for _, code, _ in BLOCKS[:2])
     assert ours.replace("focal_jax", "focal_torch") == theirs
 
 

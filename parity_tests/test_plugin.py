@@ -8,6 +8,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from . import page_code
 from .checker.check import LAYERS
 
 ROOT = Path(__file__).parents[1]
@@ -23,16 +24,13 @@ def subtracting(logits, targets, alpha=0.25, gamma=2.0):
     weight = 1.0 if alpha is None else alpha * targets + (1 - alpha) * (1 - targets)
     return -weight * (1 - p) ** gamma * torch.log(p)
 """
-FIXTURE = """
-import pytest
+# docs/parity.md has the test of a port that is made in the test run: here it is made from LOSSES.
+[[PAGE_CODE, _]] = page_code.blocks(ROOT / "docs" / "parity.md")
+MODULE = """
 from losses import focal
 
-@pytest.fixture(scope="session")
-def focal_port():
-    return {"port": focal, "function": "sigmoid_focal_loss", "framework": "torch"}
-
-def test_focal_loss(focal_verdict):
-    focal_verdict.require()
+def make_focal():
+    return focal
 """
 
 
@@ -122,7 +120,9 @@ def test_a_wrong_port_fails_for_its_reason_and_may_be_expected_to(project: Path,
 
 
 def test_a_port_of_a_fixture(project: Path, site: Path) -> None:
-    (project / "test_losses.py").write_text(FIXTURE)
+    (project / "mypkg").mkdir()
+    (project / "mypkg" / "losses.py").write_text(MODULE)
+    (project / "test_losses.py").write_text(PAGE_CODE)
     code, out, cases = pytest_there(project, site)
     assert code == 0, out
     assert cases == {f"test_focal_loss[float32-{layer.replace(' ', '-')}]": "passed" for layer in LAYERS}
