@@ -126,7 +126,7 @@ def gamma_flsd(p_t: Tensor, *, threshold: float = 0.2, below: float = 5.0, above
 
     References:
         Mukhoti, Kulharia, Sanyal, Golodetz, Torr, Dokania: Calibrating Deep Neural Networks using Focal Loss, 2020,
-        arXiv:2002.09437, where it is called FLSD-53.
+        arXiv:2002.09437, section 4: FLSD-53, a rule without an equation number that follows its Proposition 1.
     """
     check = Checks("gamma_flsd")
     p_t = check.logits(p_t, "p_t")
@@ -167,7 +167,7 @@ def posterior_from_focal(logits: Tensor, gamma: float | Tensor = 2.0, *, axis: i
 
     References:
         Charoenphakdee, Vongkulbhisal, Chairatanakul, Sugiyama: On Focal Loss for Class-Posterior Probability
-        Estimation: A Theoretical Perspective, 2021, arXiv:2011.09172, the transformation Ψ^γ.
+        Estimation: A Theoretical Perspective, 2021, arXiv:2011.09172, Theorem 11.
     """
     check = Checks("posterior_from_focal")
     logits = check.logits(logits)

@@ -3,7 +3,8 @@
     python -m parity_tests.make_vectors           write vectors/*.jsonl and vectors/MANIFEST.json
     python -m parity_tests.make_vectors --check   generate them again and compare byte by byte
 
-Each line is one sample: the arguments of the loss, and every derivative up to second order that is not 0. Arguments
+Each line is one sample: the arguments of the loss, and every derivative up to second order that is not 0. Of what
+surrounds the loss it is the arguments, and the results by their names. Arguments
 are hex floats, which every language reads exactly; results are decimals with 32 digits. Where a result is a sum that
 cancels, or moves with the rounding of the logits, `scales` has the magnitude that its error is measured by.
 """
@@ -23,6 +24,7 @@ from .checker.contract import RECORDS, VERSION
 from .golden import FOLDER
 from .jets import Jet
 from .problems import Problem
+from .recipe_oracle import samples
 
 DIGITS = 32
 SAMPLES = 320
@@ -30,9 +32,15 @@ SAMPLES = 320
 
 def problems() -> dict[str, list[Problem]]:
     """One file per function and dtype."""
-    return {
+    losses = {
         f"{record.name}_{dtype}.jsonl": record.vectors(dtype) for record in RECORDS.values() for dtype in record.dtypes
     }
+    recipes = {
+        f"{name}_{dtype}.jsonl": [Problem(name, dtype, names, points) for names, points in group]
+        for dtype in ("float32", "float64")
+        for name, group in samples(dtype).items()
+    }
+    return losses | recipes
 
 
 def lines(problem: Problem, samples: int) -> Iterator[dict[str, Any]]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import oracle
+from . import oracle, recipe_oracle
 from .compare import Entry
 from .jets import Jet
 from .tolerances import DTYPES, FLOOR, allowed
@@ -62,7 +62,8 @@ class Problem:
             target = int(self.ids[row])
             classes = len(arguments["logits"]) if self.function == "softmax_focal_loss" else 0
             arguments["targets"] = [float(c == target) for c in range(classes)] if classes else target
-        function = getattr(oracle, self.function)
+        home = oracle if hasattr(oracle, self.function) else recipe_oracle
+        function = getattr(home, self.function)
         return oracle.certified(lambda: function(**arguments))
 
     def entries(self, port: "Port", order: int, truths: list[Jet]) -> Iterator[Entry]:

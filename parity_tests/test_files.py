@@ -64,6 +64,21 @@ def test_the_truth_scores_well(answers: Path, capsys: pytest.CaptureFixture[str]
     assert "320" in out
 
 
+def test_what_surrounds_the_loss_is_scored_by_its_names(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "results.jsonl"
+    record = json.loads((golden.FOLDER / "posterior_from_focal_float64.jsonl").read_text().splitlines()[-1])
+    right = {key: float(text) for key, text in record["results"].items()}
+    for answer, code in ((right, 0), (right | {"posterior1": right["posterior1"] * (1 + 1e-12)}, 1)):
+        path.write_text(json.dumps({"id": record["id"], "results": answer}) + "\n")
+        assert main(["score", str(path)]) == code
+        assert "10 eps" in capsys.readouterr().out
+    path.write_text(json.dumps({"id": record["id"], "results": {"loss": 1.0}}) + "\n")
+    assert main(["score", str(path)]) == 2
+    assert main(["vectors", "--format", "csv", "--out", str(tmp_path)]) == 0
+    titles = (tmp_path / "posterior_from_focal_float64_1.csv").read_text().splitlines()[0].split(",")
+    assert titles == ["id", *record["arguments"], *right, *(f"scale of {key}" for key in right)]
+
+
 def test_the_line_of_the_page_is_right(tmp_path: Path) -> None:
     page = (Path(__file__).parents[1] / "docs" / "parity.md").read_text()
     (tmp_path / "results.jsonl").write_text(re.findall(r"`({\"id\".*?}})`", page.replace("\n", " "))[0] + "\n")

@@ -4,7 +4,6 @@ import re
 from typing import Any
 
 import jax
-import mpmath as mp
 import numpy as np
 import pytest
 import torch
@@ -12,11 +11,13 @@ import torch
 import focal_jax
 import focal_torch
 
-from .ports import JAX, Port
+from . import golden, recipe_oracle
+from .compare import error_in_eps
+from .oracle import certified
+from .ports import JAX, TORCH, Port
 from .suite import both_packages
-from .tolerances import EPS
+from .tolerances import EPS, FLOOR, RECIPE, RECIPES
 
-DIGITS = 60
 # A logarithm or a quotient is off by a unit each, and there are not more than four of them.
 ROUNDINGS = 4.0
 # A margin, its product with 1 + γ, and their sums are rounded five times, by half a unit each.
@@ -25,6 +26,50 @@ GAMMAS = (0.0, 0.5, 1.0, 2.0, 5.0)
 RNG = np.random.default_rng(0)
 # Rows of logits that are close together, and rows in which one is far ahead.
 LOGITS = RNG.standard_normal((48, 4)) * np.repeat([0.1, 1.0, 8.0, 30.0], 12)[:, None]
+
+
+def truth_of(recipe: str, **arguments: Any) -> list[float]:
+    jet = certified(lambda: getattr(recipe_oracle, recipe)(**arguments))
+    return [float(term.value) for term in jet.values()]
+
+
+def answers(port: Port, recipe: str, values: dict[str, float], dtype: str) -> np.ndarray:
+    """What a package says of one sample of the vectors: numbered arguments are an array, in the dtype."""
+    many = [x for name, x in values.items() if name[-1].isdigit()]
+    rest = [x for name, x in values.items() if not name[-1].isdigit()]
+    first = np.array(many or rest.pop(0), dtype)
+    names = {"alpha_from_counts": ["beta"], "gamma_flsd": ["threshold", "below", "above"]}.get(recipe, ["gamma"])
+    axis = {"axis": 0} if many and recipe == "posterior_from_focal" else {}
+    result = getattr(port.module, recipe)(port.array(first), **dict(zip(names, rest, strict=False)), **axis)
+    return np.atleast_1d(port.numpy(result)).astype(float)
+
+
+@both_packages
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_the_golden_vectors(port: Port, recipe: str, dtype: str) -> None:
+    for problem, jets in golden.read(recipe, dtype):
+        for point, jet in zip(problem.points.tolist(), jets, strict=True):
+            values = dict(zip(problem.names, point, strict=True))
+            found = answers(port, recipe, values, dtype)
+            for got, term in zip(found.tolist(), jet.values(), strict=True):
+                error = error_in_eps(got, term, dtype, FLOOR[dtype][0])
+                assert error <= RECIPE, f"{recipe}({values}) in {dtype}: {got} for {term.value}"
+
+
+@pytest.mark.parametrize(
+    ("recipe", "wrong"),
+    [
+        ("prior_bias", lambda pi: np.log(pi)),
+        ("alpha_from_counts", lambda counts, beta: 1 / counts / np.sum(1 / counts)),
+        ("gamma_flsd", lambda p_t, threshold, below, above: np.where(p_t <= threshold, below, above)),
+        ("posterior_from_focal", lambda z, gamma, axis=None: 1 / (1 + np.exp(-z)) if axis is None else z),
+    ],
+)
+def test_the_golden_vectors_reject_what_is_wrong(recipe: str, wrong: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(focal_torch, recipe, lambda x, **rest: torch.as_tensor(wrong(np.asarray(x), **rest)))
+    with pytest.raises(AssertionError, match=recipe):
+        test_the_golden_vectors(TORCH, recipe, "float64")
 
 
 def require(got: Any, truth: np.ndarray, dtype: str, units: Any = ROUNDINGS) -> None:
@@ -38,8 +83,7 @@ def require(got: Any, truth: np.ndarray, dtype: str, units: Any = ROUNDINGS) -> 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_the_bias_of_a_prior(port: Port, dtype: str) -> None:
     priors = np.array([1e-30, 1e-8, 0.01, 0.2, 0.26, 0.4999, 0.5001, 0.7, 0.75, 0.8, 0.999]).astype(dtype)
-    with mp.workdps(DIGITS):
-        truth = np.array([float(mp.log(mp.mpf(float(x)) / (1 - mp.mpf(float(x))))) for x in priors])
+    truth = np.array([truth_of("prior_bias", pi=float(x))[0] for x in priors])
     require(port.numpy(port.module.prior_bias(port.array(priors))), truth, dtype)
     if dtype == "float64":
         require([port.module.prior_bias(float(x)) for x in priors], truth, dtype)
@@ -50,10 +94,7 @@ def test_the_bias_of_a_prior(port: Port, dtype: str) -> None:
 @pytest.mark.parametrize("beta", [0.0, 0.5, 0.999, 1 - 2**-30, 1.0])
 def test_weights_of_counts(port: Port, beta: float) -> None:
     counts = np.array([1, 2, 30, 4000, 10**7], np.int32)
-    with mp.workdps(DIGITS):
-        b = mp.mpf(beta)
-        shares = [1 / (mp.mpf(int(n)) if beta == 1 else (1 - b ** int(n)) / (1 - b)) for n in counts]
-        truth = np.array([float(len(counts) * x / sum(shares)) for x in shares])
+    truth = np.array(truth_of("alpha_from_counts", counts=counts.tolist(), beta=beta))
     for dtype in ("float32", "float64"):
         got = port.numpy(port.module.alpha_from_counts(port.array(counts.astype(dtype)), beta=beta))
         # The sum and its quotient are roundings as well.
@@ -77,16 +118,6 @@ def test_gamma_of_samples(port: Port) -> None:
     np.testing.assert_allclose(mixed, [low[0], high[1]], rtol=ROUNDINGS * EPS["float64"])
 
 
-def posterior(z: np.ndarray, gamma: float) -> np.ndarray:
-    """From the formula of the paper, in which nothing cancels with enough digits."""
-    with mp.workdps(400):
-        powers = [mp.exp(mp.mpf(float(x))) for x in z]
-        q = [x / sum(powers) for x in powers]
-        g = mp.mpf(gamma)
-        h = [x / ((1 - x) ** g - g * (1 - x) ** (g - 1) * x * mp.log(x)) for x in q]
-        return np.array([float(x / sum(h)) for x in h])
-
-
 @both_packages
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("gamma", GAMMAS)
@@ -95,10 +126,12 @@ def test_posteriors(port: Port, gamma: float, dtype: str) -> None:
     z = LOGITS.astype(dtype)
     recover, given = port.module.posterior_from_focal, port.array(z)
     largest = 2 * np.abs(z).max(-1, keepdims=True)
-    many = np.array([posterior(row, gamma) for row in z])
+    many = np.array([truth_of("posterior_from_focal", logits=row, gamma=gamma) for row in z.tolist()])
     require(port.numpy(recover(given, gamma, axis=-1)), many, dtype, ROUNDINGS + 2 * EXPONENT * (1 + gamma) * largest)
-    one = np.array([posterior(np.array([x, 0.0]), gamma)[0] for x in z.ravel()]).reshape(z.shape)
-    require(port.numpy(recover(given, gamma)), one, dtype, ROUNDINGS + EXPONENT * (1 + gamma) * np.abs(z))
+    one = np.array([truth_of("posterior_from_focal", logits=x, gamma=gamma) for x in z.ravel().tolist()])
+    require(
+        port.numpy(recover(given, gamma)), one.reshape(z.shape), dtype, ROUNDINGS + EXPONENT * (1 + gamma) * np.abs(z)
+    )
 
 
 @both_packages

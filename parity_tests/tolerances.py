@@ -23,6 +23,10 @@ SIGMOID = {VALUE: 3.0, GRADIENT: 4.0, HESSIAN: 6.0}
 PER_GAMMA = 2.0
 # The margin of a softmax is rounded with its logits, and the scale holds what that costs; γ enters it there.
 SOFTMAX = 8.0
+# What surrounds the loss has up to eight roundings. A posterior is a quotient of exponentials, whose exponents the
+# scale holds: (1 + γ) times a margin of at most 2·max|z|, rounded five times by half a unit, above and below the line.
+RECIPE = 10.0
+RECIPES = ("prior_bias", "alpha_from_counts", "gamma_flsd", "posterior_from_focal")
 # Arithmetic is in float32, so that all that is left is one rounding to the nearest half-precision number.
 HALF = 1.0
 
@@ -39,6 +43,8 @@ def allowed(function: str, key: tuple[str, ...], gamma: float, dtype: str, logit
     order = len(key)
     if dtype in ("float16", "bfloat16"):
         return HALF
+    if function in RECIPES:
+        return RECIPE
     if function == "sigmoid_focal_loss" and "targets" in key:
         # Nothing is promised for second derivatives in targets at which 1 − p_t or its power vanishes: they hold
         # q^(γ − 2). In the first, q^γ is exp(−γ·|z|) and has the rounding of that product, while q itself is gone.

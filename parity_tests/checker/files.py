@@ -20,10 +20,10 @@ from rich.table import Table
 from .. import golden
 from ..compare import error_in_eps
 from ..jets import Term
-from ..tolerances import FLOOR, allowed
+from ..tolerances import FLOOR, RECIPES, allowed
 from .subject import BadPortError
 
-ORDERS = ("loss", "1st derivatives", "2nd derivatives")
+ORDERS = ("value", "1st derivatives", "2nd derivatives")
 
 
 def vectors(arguments: argparse.Namespace) -> int:
@@ -49,6 +49,10 @@ def _tables(path: Path) -> Iterator[tuple[str, list[dict[str, Any]]]]:
         groups[json.dumps([list(record["arguments"]), record["constants"]])].append(record)
     for number, records in enumerate(groups.values()):
         yield f"{path.stem}_{number}", records
+
+
+def _is_derivative(key: str, record: dict[str, Any]) -> bool:
+    return set(key.split()) <= record["arguments"].keys()
 
 
 def _results(records: list[dict[str, Any]]) -> list[str]:
@@ -78,7 +82,7 @@ def _csv(path: Path, folder: Path) -> list[str]:
     names = []
     for name, records in _tables(path):
         keys = _results(records)
-        titles = [key if key == "loss" else f"d {key}" for key in keys]
+        titles = [f"d {key}" if _is_derivative(key, records[0]) else key for key in keys]
         with (folder / f"{name}.csv").open("w", newline="") as file:
             writer = csv.writer(file)
             inputs = [*records[0]["constants"], *records[0]["arguments"]]
@@ -145,18 +149,19 @@ def _judge(path: str, number: int, name: str, key: str, text: Any) -> tuple[str,
         raise BadPortError(
             f"{path}, line {number}: there is no vector {name!r}; ids are those of `focal-parity vectors`"
         )
-    names = () if key == "loss" else tuple(sorted(key.split()))
-    if not set(names) <= record["arguments"].keys() or len(names) > 2:
+    names = tuple(sorted(key.split())) if _is_derivative(key, record) else ()
+    file = name.partition("/")[0]
+    function, _, dtype = file.rpartition("_")
+    is_value = key in record["results"] or (key == "loss" and function not in RECIPES)
+    if len(names) > 2 or not (names or is_value):
         raise BadPortError(
             f"{path}, line {number}: {key!r} is no derivative of {name}; it has {', '.join(record['arguments'])}"
         )
     got = _number(path, number, text)
     with mpmath.workdps(50):
-        digits = record["results"].get(" ".join(names) or "loss", "0.0")
-        scale = record["scales"].get(" ".join(names) or "loss", digits)
+        digits = record["results"].get(" ".join(names) or key, "0.0")
+        scale = record["scales"].get(" ".join(names) or key, digits)
         truth = Term(mpf(digits), abs(mpf(scale)))
-    file = name.partition("/")[0]
-    function, _, dtype = file.rpartition("_")
     arguments = {k: float.fromhex(x) for k, x in record["arguments"].items()}
     limit = allowed(function, names, arguments.get("gamma", 2.0), dtype, next(iter(arguments.values())))
     error = error_in_eps(got, truth, dtype, FLOOR[dtype][len(names)])
