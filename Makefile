@@ -8,7 +8,7 @@ WORKERS ?= 2
 # The compilers for GPU and TPU are installed beside JAX, and would look for their devices.
 demo detection test vectors readme sweep bench accelerators: export JAX_PLATFORMS = cpu
 
-.PHONY: demo detection test lint format vectors readme audit sweep bench bench-gpu accelerators clean
+.PHONY: demo detection docs test lint format vectors readme audit sweep bench bench-gpu accelerators clean
 
 demo: $(READY)
 	$(BIN)/python -m examples
@@ -16,6 +16,10 @@ demo: $(READY)
 # A dense detector with every loss, three seeds each, in ten minutes: a table, and pictures in out/.
 detection: $(READY)
 	$(BIN)/python -m examples.detection_jax
+
+# The documentation as a site, in out/site; NO_MKDOCS_2_WARNING is about a successor of MkDocs.
+docs: $(READY)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 test: $(READY)
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal

@@ -5,12 +5,18 @@ By default hypothesis draws the same examples in every run, so that a red run ha
 """
 
 import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import hypothesis
 import jax
 import numpy as np
 import pytest
 import torch
+
+if TYPE_CHECKING:
+    from selenium.webdriver import Chrome
 
 jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_numpy_dtype_promotion", "strict")
@@ -31,3 +37,22 @@ def pytest_report_header(config: pytest.Config) -> str:
     seed = config.getoption("--hypothesis-seed") or ("fixed by the test" if fixed else "random, printed on failure")
     versions = f"jax {jax.__version__}, torch {torch.__version__}, numpy {np.__version__}"
     return f"{versions}, hypothesis seed {seed}"
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[Chrome]":
+    from .browser import started
+
+    with started(tmp_path_factory.mktemp("chromium")) as chrome:
+        yield chrome
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The site of the documentation, built once per worker, which takes a few seconds."""
+    from .site import build
+
+    folder = tmp_path_factory.mktemp("docs") / "site"
+    done = build(folder)
+    assert done.returncode == 0, done.stderr
+    return folder

@@ -1,17 +1,17 @@
 """The report page, in a real browser: it is whole, safe, and readable by eye, keyboard and phone."""
 
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from selenium.webdriver import ActionChains, Chrome, ChromeOptions, ChromeService, Keys
+from selenium.webdriver import ActionChains, Chrome, Keys
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.wait import WebDriverWait
 
+from .browser import show
 from .checker import heat
 from .checker.check import first_contact, layer
 from .checker.contract import RECORDS
@@ -21,8 +21,6 @@ from .checker.python_port import PythonPort
 from .checker.signature import bind
 from .checker.subject import Plan
 
-QUIET = ("gpu", "quic", "sync", "background-networking", "component-update")
-OPTIONS = ("--headless=new", "--no-sandbox", "--no-first-run", *(f"--disable-{name}" for name in QUIET))
 HOSTILE = """</script><b id="in">"x"'&{{ 7 * 7 }}<img src=x onerror=alert(1)>"""
 Open = Callable[..., Chrome]
 
@@ -54,20 +52,6 @@ def a_report(**changes: Any) -> dict[str, Any]:
     return report | {"maps": maps | {"port": port, "reference": reference}} | changes
 
 
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
-    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    if not (chromium and driver):
-        pytest.fail("the tests of the page need Chromium and its driver: apt-get install chromium chromium-driver")
-    options = ChromeOptions()
-    options.binary_location = chromium
-    for option in (*OPTIONS, f"--user-data-dir={tmp_path_factory.mktemp('chromium')}"):
-        options.add_argument(option)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    with Chrome(options, ChromeService(driver)) as chrome:
-        yield chrome
-
-
 @pytest.fixture
 def opened(browser: Chrome, tmp_path: Path) -> Open:
     """Open the page of a report in a window of some width, with some settings of the system."""
@@ -75,12 +59,7 @@ def opened(browser: Chrome, tmp_path: Path) -> Open:
     def open_page(report: dict[str, Any], width: int = 1280, media: str = "", scheme: str = "light") -> Chrome:
         path = tmp_path / "report.html"
         path.write_text(render(report), encoding="utf-8")
-        size = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": width < 500}
-        settings = {"media": media, "features": [{"name": "prefers-color-scheme", "value": scheme}]}
-        browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", settings)
-        browser.get_log("browser")
-        browser.get(path.as_uri())
+        show(browser, path.as_uri(), width, media, scheme)
         return browser
 
     return open_page

@@ -1,0 +1,105 @@
+"""What the site needs beside the pages: formulas as MathML, and the files of the repository that pages link to.
+
+On GitHub a page links to `../focal_jax/margin.py`. On the site that file is a page under `source/`, made here, so that
+no link leads out of the site. A link to a file that does not exist stays as it is, and ends the strict build.
+"""
+
+import html
+import os
+import posixpath
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from latex2mathml.converter import convert
+from mkdocs.exceptions import PluginError
+from mkdocs.structure.files import File, Files, InclusionLevel
+
+LINK = re.compile(r"(?<!\\)\]\((?!\w+:|#)(?P<path>[^)#\s]+)(?P<rest>#[^)]*)?\)")
+CODE = re.compile(r"^(?P<fence>```+).*?^(?P=fence)$|`[^`\n]+`", re.S | re.M)
+FORMULA = re.compile(r'<(span|div) class="arithmatex">\\[(\[](.*?)\\[)\]]</\1>', re.S)
+LANGUAGES = {".py": "python", ".c": "c", ".js": "javascript", ".toml": "toml", ".json": "json"}
+ALWAYS = ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE")
+
+
+def on_files(files: Files, config: Any) -> Files:
+    """Add a page for each file of the repository that a page links to, and that those link to."""
+    root = Path(config.config_file_path).parent
+    queue = [*ALWAYS, *(f"docs/{file.src_uri}" for file in files.documentation_pages())]
+    seen = set(queue)
+    for origin in queue:
+        if not origin.startswith("docs/"):
+            page = File.generated(config, _site(origin), content=_page(root / origin, origin))
+            page.inclusion = InclusionLevel.NOT_IN_NAV
+            files.append(page)
+        if origin.endswith(".md"):
+            found = [x for x in _links((root / origin).read_text(), origin) if (root / x).exists()]
+            queue += [x for x in dict.fromkeys(found) if not x.startswith("docs/") and x not in seen]
+            seen.update(found)
+    return files
+
+
+def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
+    """Let links to files of the repository lead to their pages."""
+    uri = page.file.src_uri
+    origin = uri.removeprefix("source/") if uri.startswith("source/") else f"docs/{uri}"
+
+    def moved(link: re.Match[str]) -> str:
+        target = _site(_resolve(link["path"], origin))
+        return f"]({posixpath.relpath(target, posixpath.dirname(uri))}{link['rest'] or ''})"
+
+    return _outside_code(markdown, lambda text: LINK.sub(moved, text))
+
+
+def on_page_content(content: str, page: Any, **_: Any) -> str:
+    """Formulas as MathML, which a browser draws without a script."""
+
+    def drawn(formula: re.Match[str]) -> str:
+        tex = html.unescape(formula[2])
+        try:
+            mathml = convert(tex, display="block" if formula[1] == "div" else "inline")
+        except Exception as error:
+            raise PluginError(f"{page.file.src_uri}: {tex} is no formula: {error!r}") from error
+        # What the converter does not know it copies.
+        if re.search(r"\\|<mi>&(?!#)", mathml) or tex.count("{") != tex.count("}"):
+            raise PluginError(f"{page.file.src_uri}: {tex} is no formula that the site can draw")
+        return mathml
+
+    return FORMULA.sub(drawn, content)
+
+
+def _outside_code(markdown: str, change: Any) -> str:
+    parts, end = [], 0
+    for code in CODE.finditer(markdown):
+        parts += [change(markdown[end : code.start()]), code[0]]
+        end = code.end()
+    return "".join([*parts, change(markdown[end:])])
+
+
+def _links(markdown: str, origin: str) -> Iterator[str]:
+    for link in LINK.finditer(CODE.sub("", markdown)):
+        yield _resolve(link["path"], origin)
+
+
+def _resolve(path: str, origin: str) -> str:
+    """A link's target from the root of the repository."""
+    return posixpath.normpath(posixpath.join(posixpath.dirname(origin), path))
+
+
+def _site(path: str) -> str:
+    """Where a file of the repository is on the site."""
+    if path.startswith("docs/"):
+        return path.removeprefix("docs/")
+    return f"source/{path}" if path.endswith(".md") else f"source/{path}.md"
+
+
+def _page(path: Path, name: str) -> str:
+    hidden = "---\nsearch:\n  exclude: true\n---\n\n"
+    if path.suffix == ".md":
+        # Cells with code in them are Markdown on GitHub, and here only if they say so.
+        return hidden + re.sub(r"<(table|tr|td)>", r"<\1 markdown>", path.read_text())
+    if path.is_dir():
+        names = sorted(x.name + "/" * x.is_dir() for x in path.iterdir() if not x.name.startswith(("_", ".")))
+        return hidden + f"# {name}{os.sep}\n\n" + "\n".join(f"- `{x}`" for x in names) + "\n"
+    return f"{hidden}# {name}\n\n``````{LANGUAGES.get(path.suffix, 'text')}\n{path.read_text()}\n``````\n"
