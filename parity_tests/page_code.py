@@ -13,7 +13,11 @@ CODE = re.compile(r"^( *)```python\n(.*?)^ *```\n(?:\s*^ *```text\n(.*?)^ *```\n
 
 def blocks(page: Path) -> list[tuple[str, str]]:
     """Code and output; there is no output below a block that prints nothing."""
-    found = CODE.findall(page.read_text())
+    return blocks_of(page.read_text())
+
+
+def blocks_of(text: str) -> list[tuple[str, str]]:
+    found = CODE.findall(text)
     return [(_without(margin, code), _without(margin, output)) for margin, code, output in found]
 
 

@@ -22,8 +22,8 @@ from . import make_readme, page_code
 from .make_readme import PAGES, README
 
 TEXT = README.read_text()
-# Blocks that need eight devices, or pytest, are run by tests of their own.
-ELSEWHERE = {"sharding.md": "test_split_models.py", "parity.md": "test_plugin.py"}
+# Blocks that need eight devices, pytest, or peers prepared for import are run by tests of their own.
+ELSEWHERE = {"sharding.md": "test_split_models.py", "parity.md": "test_plugin.py", "migration.md": "test_migration.py"}
 BLOCKS = [(page, *block) for page in PAGES if page.name not in ELSEWHERE for block in page_code.blocks(page)]
 MODULES = [
     *(focal_jax.losses, focal_jax.linear, focal_jax.modules, focal_jax.recipes),
