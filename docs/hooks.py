@@ -1,14 +1,13 @@
 """What the site needs beside the pages: formulas as MathML, and the files of the repository that pages link to.
 
 On GitHub a page links to `../focal_jax/margin.py`. On the site that file is a page under `source/`, made here, so that
-no link leads out of the site. A link to a file that does not exist stays as it is, and ends the strict build.
+no link leads out of the site. A file that does not exist has no page, so that the strict build ends at its link.
 """
 
 import html
-import os
 import posixpath
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files, InclusionLevel
 
 LINK = re.compile(r"(?<!\\)\]\((?!\w+:|#)(?P<path>[^)#\s]+)(?P<rest>#[^)]*)?\)")
-CODE = re.compile(r"^(?P<fence>```+).*?^(?P=fence)$|`[^`\n]+`", re.S | re.M)
+CODE = re.compile(r"^ *(?P<fence>```+).*?^ *(?P=fence) *$|`[^`\n]+`", re.S | re.M)
 FORMULA = re.compile(r'<(span|div) class="arithmatex">\\[(\[](.*?)\\[)\]]</\1>', re.S)
 LANGUAGES = {".py": "python", ".c": "c", ".js": "javascript", ".toml": "toml", ".json": "json"}
 ALWAYS = ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE")
@@ -69,7 +68,7 @@ def on_page_content(content: str, page: Any, **_: Any) -> str:
     return FORMULA.sub(drawn, content)
 
 
-def _outside_code(markdown: str, change: Any) -> str:
+def _outside_code(markdown: str, change: Callable[[str], str]) -> str:
     parts, end = [], 0
     for code in CODE.finditer(markdown):
         parts += [change(markdown[end : code.start()]), code[0]]
@@ -101,5 +100,5 @@ def _page(path: Path, name: str) -> str:
         return hidden + re.sub(r"<(table|tr|td)>", r"<\1 markdown>", path.read_text())
     if path.is_dir():
         names = sorted(x.name + "/" * x.is_dir() for x in path.iterdir() if not x.name.startswith(("_", ".")))
-        return hidden + f"# {name}{os.sep}\n\n" + "\n".join(f"- `{x}`" for x in names) + "\n"
+        return hidden + f"# {name}/\n\n" + "\n".join(f"- `{x}`" for x in names) + "\n"
     return f"{hidden}# {name}\n\n``````{LANGUAGES.get(path.suffix, 'text')}\n{path.read_text()}\n``````\n"

@@ -68,7 +68,7 @@ class SigmoidFocalLoss(Settings):
     """`sigmoid_focal_loss` with its settings as fields.
 
     Use it wherever a function is used: in a closure, as an attribute of a Flax NNX module, or as a field of a Linen
-    module. It has no parameters of its own. To learn α or γ, or to map over them, call the function.
+    module. It has no parameters of its own. For an α or γ that is traced or mapped over, call the function.
 
     Example:
         >>> import jax.numpy as jnp
@@ -94,7 +94,7 @@ class SoftmaxFocalLoss(Settings):
     """`softmax_focal_loss` with its settings as fields.
 
     Use it wherever a function is used: in a closure, as an attribute of a Flax NNX module, or as a field of a Linen
-    module. It has no parameters of its own. To learn α or γ, or to map over them, call the function.
+    module. It has no parameters of its own. For an α or γ that is traced or mapped over, call the function.
 
     Example:
         >>> import jax.numpy as jnp

@@ -141,8 +141,8 @@ def gamma_flsd(p_t: Tensor, *, threshold: float = 0.2, below: float = 5.0, above
 def posterior_from_focal(logits: Tensor, gamma: float | Tensor = 2.0, *, axis: int | None = None) -> Tensor:
     """Class probabilities from the logits of a model that was trained with focal loss.
 
-    The loss is least where its scores q are not the probabilities η, but flatter: where η_c·φ(q_c) / q_c is the same
-    for all classes. So
+    The loss is least where its scores q are not the probabilities η, but where η_c·φ(q_c) / q_c is the same for all
+    classes. Of two classes they are flatter than η, of many they may be either. So
 
         η_c = h(q_c) / Σ_k h(q_k)    with    h(q) = q / φ(q)    and    φ(q) = (1 − q)^γ − γ·(1 − q)^(γ−1)·q·log q
 

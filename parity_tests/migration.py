@@ -62,7 +62,12 @@ def import_mmdet() -> None:
     stand_ins["mmcv.ops"].__dict__["sigmoid_focal_loss"] = None
     stand_ins["mmdet.registry"].__dict__["MODELS"] = _Registry
     sys.modules.update(stand_ins)
-    losses.__dict__["FocalLoss"] = import_module("mmdet.models.losses.focal_loss").FocalLoss
+    try:
+        losses.__dict__["FocalLoss"] = import_module("mmdet.models.losses.focal_loss").FocalLoss
+    except BaseException:
+        for name in stand_ins:
+            del sys.modules[name]
+        raise
 
 
 class _Registry:

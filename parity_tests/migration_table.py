@@ -39,7 +39,6 @@ def sections() -> dict[str, str]:
 def run(code: str, output: str = "") -> list[float]:
     """Relative differences of the comparisons in a block of the page."""
     import_torchvision()
-    migration.import_mmdet()
     migration.differences.clear()
     page_code.run(code, output, PAGE.name)
     return list(migration.differences)

@@ -2,15 +2,28 @@
 
 import ast
 import re
+from inspect import signature
 
 import numpy as np
 import pytest
 
 from . import make_readme, migration, migration_table
+from .checker.python_port import locate
 from .page_code import blocks_of
 
 SECTIONS = migration_table.sections()
 BLOCKS = [(title, code) for title, text in SECTIONS.items() for code, _ in blocks_of(text)]
+PAGE_CODE = [code for _, code in BLOCKS]
+# Whose arguments each section has to name.
+SIGNATURES = {
+    "optax": ["optax:sigmoid_focal_loss"],
+    "torchvision": ["torchvision.ops:sigmoid_focal_loss"],
+    "kornia": ["kornia.losses:binary_focal_loss_with_logits", "kornia.losses:focal_loss"],
+    "Keras": ["keras.losses:BinaryFocalCrossentropy", "keras.losses:CategoricalFocalCrossentropy"],
+    "MONAI": ["monai.losses:FocalLoss"],
+    "mmdetection": ["mmdet.models.losses:FocalLoss", "mmdet.models.losses:FocalLoss.forward"],
+    "segmentation-models-pytorch": ["segmentation_models_pytorch.losses:FocalLoss"],
+}
 TABLE = make_readme.tables(migration_table.PAGE.read_text())["parity_tests.migration_table --markdown"]
 
 
@@ -59,11 +72,59 @@ def test_every_mapping_gives_the_numbers_of_the_peer(title: str, code: str) -> N
     assert len(migration_table.run(code)) == len(comparisons(code))
 
 
+def rows_of(title: str) -> list[tuple[str, str]]:
+    lines = re.findall(r"^\|(.*)\|\n", re.sub(r"^\|.*\|\n\| --- \| --- \|\n", "", SECTIONS[title], flags=re.M), re.M)
+    return [(left, right) for left, _, right in (line.partition(" | ") for line in lines)]
+
+
+def named(cell: str) -> set[str]:
+    """The arguments that a cell of a table gives."""
+    return {name for code in re.findall(r"`(.*?)`", cell) for name in re.findall(r"(\w+)=", code)}
+
+
+def given(code: str) -> list[tuple[str, str]]:
+    """Both sides of each comparison of a block, with what stands in the variables that they use."""
+    values: dict[str, str] = {}
+    sides: list[tuple[str, str]] = []
+    for statement in ast.parse(code).body:
+        if isinstance(statement, ast.Assign):
+            values |= {x.id: ast.unparse(statement) for x in ast.walk(statement.targets[0]) if isinstance(x, ast.Name)}
+        elif is_comparison(statement) and isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call):
+            theirs, here = (_with_values(side, values) for side in statement.value.args)
+            sides.append((theirs, here))
+    return sides
+
+
+def _with_values(side: ast.expr, values: dict[str, str]) -> str:
+    used = (values.get(x.id, "") for x in ast.walk(side) if isinstance(x, ast.Name))
+    return "\n".join([ast.unparse(side), *used])
+
+
+def mismatches(rows: list[tuple[str, str]], lines: list[tuple[str, str]]) -> list[str]:
+    assert len(rows) == len(lines)
+    return [
+        f"{name} of {cells[side]} is not in {line[side]}"
+        for cells, line in zip(rows, lines, strict=True)
+        for side in (0, 1)
+        for name in named(cells[side])
+        if not re.search(rf"\b{name}=|'{name}':", line[side])
+    ]
+
+
 @pytest.mark.parametrize("title", SECTIONS)
 def test_every_row_is_a_line_of_code(title: str) -> None:
-    rows = re.findall(r"^\|.*\n", SECTIONS[title], re.M)
-    tables = SECTIONS[title].count("| --- |")
-    assert len(rows) - 2 * tables == sum(len(comparisons(code)) for code, _ in blocks_of(SECTIONS[title]))
+    rows, lines = rows_of(title), [line for code, _ in blocks_of(SECTIONS[title]) for line in given(code)]
+    assert not mismatches(rows, lines)
+    assert mismatches([*rows[1:], rows[0]], lines), "rows in another order are those lines, too"
+
+
+@pytest.mark.parametrize("title", SIGNATURES)
+def test_no_argument_of_a_peer_is_left_out(title: str) -> None:
+    migration_table.import_torchvision()
+    migration.import_mmdet()
+    for path in SIGNATURES[title]:
+        for name in signature(locate(path)).parameters:
+            assert re.search(rf"\b{name}\b", SECTIONS[title]) or name in ("self", "args", "kwargs"), f"{path}: {name}"
 
 
 @pytest.mark.parametrize(("title", "code"), BLOCKS, ids=[title for title, _ in BLOCKS])

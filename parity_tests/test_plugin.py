@@ -25,7 +25,7 @@ def subtracting(logits, targets, alpha=0.25, gamma=2.0):
     return -weight * (1 - p) ** gamma * torch.log(p)
 """
 # docs/parity.md has the test of a port that is made in the test run: here it is made from LOSSES.
-[[PAGE_CODE, _]] = page_code.blocks(ROOT / "docs" / "parity.md")
+PAGE_CODE = [code for code, _ in page_code.blocks(ROOT / "docs" / "parity.md")]
 MODULE = """
 from losses import focal
 
@@ -122,7 +122,7 @@ def test_a_wrong_port_fails_for_its_reason_and_may_be_expected_to(project: Path,
 def test_a_port_of_a_fixture(project: Path, site: Path) -> None:
     (project / "mypkg").mkdir()
     (project / "mypkg" / "losses.py").write_text(MODULE)
-    (project / "test_losses.py").write_text(PAGE_CODE)
+    (project / "test_losses.py").write_text("\n".join(PAGE_CODE))
     code, out, cases = pytest_there(project, site)
     assert code == 0, out
     assert cases == {f"test_focal_loss[float32-{layer.replace(' ', '-')}]": "passed" for layer in LAYERS}

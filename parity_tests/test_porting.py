@@ -53,19 +53,24 @@ def test_the_port_in_tensorflow(check: Check, dtype: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("rule", "right", "wrong"),
+    ("rule", "right", "wrong", "says"),
     [
-        ("q is no difference", "np.where(u < 0, 1, tail) / (1 + tail)", "1 - np.where(u < 0, tail, 1) / (1 + tail)"),
+        ("q is no difference", "np.where(u < 0, 1, tail) / (1 + tail)", "1 - np.where(u < 0, tail, 1) / (1 + tail)",
+         "your (1 − p_t) cancels above logit"),
         ("s is no logarithm of p", "np.maximum(-u, 0) + np.log1p(tail)",
-         "-np.log(np.where(u < 0, tail, 1) / (1 + tail))"),
+         "-np.log(np.where(u < 0, tail, 1) / (1 + tail))", "your loss is not finite below logit"),
         ("the derivative has no power of γ − 1", "q**gamma * (gamma * ps + q)",
-         "(gamma * q ** (gamma - 1) * q * ps + q ** (gamma + 1))"),
-        ("half precision is computed in float32", "np.result_type(logits, np.float32)", "logits.dtype"),
-        ("shapes are not broadcast", "logits.shape != targets.shape or", ""),
-        ("0·∞ is 0", "np.where(p == 0, 0, p * s)", "p * s"),
+         "(gamma * q ** (gamma - 1) * q * ps + q ** (gamma + 1))", "the power rule needs (1 − p_t)^(γ − 1)"),
+        ("half precision is computed in float32", "np.result_type(logits, np.float32)", "logits.dtype",
+         "dtype = bfloat16 focal-parity check"),
+        ("shapes are not broadcast", "logits.shape != targets.shape or", "", "are broadcast to (N, N)"),
+        ("0·∞ is 0", "np.where(p == 0, 0, p * s)", "p * s", "an infinite logit on the wrong side costs inf"),
     ],
 )  # fmt: skip
-def test_each_rule_is_needed(check: Check, rule: str, right: str, wrong: str) -> None:
+def test_each_rule_is_needed(
+    check: Check, capsys: pytest.CaptureFixture[str], rule: str, right: str, wrong: str, says: str
+) -> None:
     assert right in FILES["my_focal"], rule
-    with_mistake = FILES["my_focal"].replace("import numpy as np", "import numpy as np\nnp.seterr(all='ignore')")
-    assert check("my_focal", with_mistake.replace(right, wrong), *NUMPY) == 1
+    silent = FILES["my_focal"].replace("import numpy as np", "import numpy as np\nnp.seterr(all='ignore')")
+    assert check("my_focal", silent.replace(right, wrong), *NUMPY) == 1
+    assert says in " ".join(capsys.readouterr().out.split())

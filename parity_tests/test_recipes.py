@@ -153,6 +153,18 @@ def test_the_loss_is_least_at_the_posterior(port: Port, gamma: float) -> None:
 
 
 @both_packages
+@pytest.mark.parametrize("gamma", [0.5, 1.0, 2.0, 5.0])
+def test_where_scores_are_flatter_than_probabilities(port: Port, gamma: float) -> None:
+    """Of two classes everywhere; of a thousand where one of them is likely, and the other way where none is."""
+    recover = port.module.posterior_from_focal
+    z = np.linspace(-20, 20, 400)
+    assert np.all(np.abs(port.numpy(recover(port.array(z), gamma)) - 0.5) >= np.abs(1 / (1 + np.exp(-z)) - 0.5))
+    for score, flatter in ((0.6, True), (0.1, False)):
+        many = np.append(np.log(score / (1 - score) * 999), np.zeros(999))
+        assert (float(port.numpy(recover(port.array(many), gamma, axis=-1))[0]) > score) == flatter
+
+
+@both_packages
 def test_posteriors_of_extreme_logits(port: Port) -> None:
     z = port.array(np.array([np.inf, 1e4, 0.0, -1e4, -np.inf]))
     np.testing.assert_array_equal(port.numpy(port.module.posterior_from_focal(z, 2.0)), [1, 1, 0.5, 0, 0])

@@ -1,7 +1,9 @@
 """The site of the documentation, as a reader has it: from files, without a network, on a screen and on a phone."""
 
 import functools
+import html
 import http.server
+import re
 import shutil
 import threading
 from collections.abc import Iterator
@@ -157,6 +159,15 @@ def test_the_small_site_is_built(small: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "<math" in (small / "site" / "index.html").read_text()
     assert pages.dead_links(small / "site") == []
+
+
+def test_what_looks_like_a_link_in_code_stays(small: Path) -> None:
+    page = small / "docs" / "index.md"
+    page.write_text('# Title\n\n=== "Tab"\n\n    ```python\n    table["focal"](logits)\n    ```\n\n`x[0](y)`\n')
+    assert pages.build(small / "site", small).returncode == 0
+    shown = re.sub("<[^>]+>", "", (small / "site" / "index.html").read_text())
+    assert 'table["focal"](logits)' in html.unescape(shown)
+    assert "x[0](y)" in shown
 
 
 @pytest.mark.parametrize(

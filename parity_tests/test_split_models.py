@@ -1,13 +1,11 @@
 """Whole models that the frameworks split: the loss and every gradient are those of one device, in float64."""
 
-import re
-
 import numpy as np
 import pytest
 
-from . import ranks
+from . import page_code, ranks
 
-BLOCKS = re.findall(r"```python\n(.*?)```", (ranks.ROOT / "docs" / "sharding.md").read_text(), re.S)
+PAGE_CODE = [code for code, _ in page_code.blocks(ranks.ROOT / "docs" / "sharding.md")]
 EIGHT = 'import os\nos.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=8"\n'
 
 # Gradients are sums of so many terms at most, of rows and classes, each rounded a few times.
@@ -155,6 +153,6 @@ def test_curvature_on_a_mesh() -> None:
     assert max(error.eps for error in found) <= TERMS * np.finfo(float).eps, found
 
 
-@pytest.mark.parametrize("block", BLOCKS, ids=["jit", "shard_map", "ddp"])
+@pytest.mark.parametrize("block", PAGE_CODE, ids=["jit", "shard_map", "ddp"])
 def test_code_on_the_page(block: str) -> None:
     ranks.errors(ranks.together([["-W", "error", "-c", EIGHT + block]], [{}], 120))
