@@ -14,7 +14,7 @@ import numpy as np
 
 SEED = 1708
 # Peers take 1 − p_t of a p that is rounded: with |logits| ≤ 2 and five classes 1 − p_t ≥ 0.068, which costs
-# 3·eps·0.93/0.068 = 41 eps, and the power as much for each of γ ≤ 2.5; the rest is for −log of a rounded p.
+# 3·eps·0.93/0.068 = 41 eps for each unit of γ, of which there are two; −log of a rounded p costs as much once.
 LIMIT = 128 * float(np.finfo(np.float32).eps)
 differences: list[float] = []
 
