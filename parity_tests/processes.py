@@ -5,8 +5,8 @@ import sys
 from pathlib import Path
 
 TAKEN = ["logits", "targets", "alpha", "gamma"]
-# Seconds that the ports which hang are given.
-SOON = 2.0
+# Seconds that the ports which hang are given, and those that answer, on a machine that may be busy.
+SOON, PATIENT = 2.0, 120.0
 
 # A port whose every loss is 1, and which does something else WHEN.
 PORT = """

