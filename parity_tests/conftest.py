@@ -5,6 +5,11 @@ By default hypothesis draws the same examples in every run, so that a red run ha
 """
 
 import os
+
+# Before anything loads OpenMP or OpenBLAS. A pool of threads in each worker, and in each process that a test starts,
+# would fight the others for the same cores.
+os.environ["OMP_NUM_THREADS"] = "1"
+
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +19,8 @@ import jax
 import numpy as np
 import pytest
 import torch
+
+from .worker import MemoryLimit, group
 
 if TYPE_CHECKING:
     from selenium.webdriver import Chrome
@@ -37,6 +44,15 @@ def pytest_report_header(config: pytest.Config) -> str:
     seed = config.getoption("--hypothesis-seed") or ("fixed by the test" if fixed else "random, printed on failure")
     versions = f"jax {jax.__version__}, torch {torch.__version__}, numpy {np.__version__}"
     return f"{versions}, hypothesis seed {seed}"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(MemoryLimit())
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(group(item)))
 
 
 @pytest.fixture(scope="module")

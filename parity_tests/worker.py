@@ -1,0 +1,52 @@
+"""What keeps the workers of a test run small and apart: released memory, and tests that share a worker."""
+
+import ctypes
+import gc
+import sys
+from pathlib import Path
+
+import jax
+import pytest
+import torch
+
+from .suite import PROBLEMS
+
+# What a worker may grow by, in bytes, before it lets go of compiled programs.
+GROWTH = 700 * 2**20
+
+
+class MemoryLimit:
+    """A plugin. Neither framework forgets what it has compiled, and thousands of tests compile gigabytes."""
+
+    def __init__(self) -> None:
+        self.after_release = resident_bytes()
+
+    def pytest_runtest_teardown(self) -> None:
+        if resident_bytes() > self.after_release + GROWTH:
+            release_compiled_programs()
+            self.after_release = resident_bytes()
+
+
+def resident_bytes() -> int:
+    """The memory of this process, or 0 where the system does not say it in /proc: nothing is released there."""
+    status = Path("/proc/self/status")
+    if not status.exists():
+        return 0
+    [line] = [line for line in status.read_text().splitlines() if line.startswith("VmRSS:")]
+    return int(line.split()[1]) * 1024
+
+
+def release_compiled_programs() -> None:
+    jax.clear_caches()
+    torch._dynamo.reset()
+    gc.collect()
+    if sys.platform == "linux":
+        # The allocator of C keeps freed pages otherwise.
+        ctypes.CDLL(None).malloc_trim(0)
+
+
+def group(item: pytest.Item) -> str:
+    """Tests of one problem, or else of one file, use the same truths and compiled programs."""
+    callspec = getattr(item, "callspec", None)
+    problem = callspec.params.get("name") if callspec else None
+    return problem if problem in PROBLEMS else item.path.name
