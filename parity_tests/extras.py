@@ -28,6 +28,8 @@ from .extras_programs import EXTRAS, FILES, ROOT, Program
 INSTALL, PROGRAM = 1200, 600
 HEADER = ("extra", "for", "MB")
 
+Row = tuple[str, str, str]
+
 
 class ExtraError(Exception):
     """A program of an extra that did not end as it should."""
@@ -68,7 +70,7 @@ def megabytes(extra: str, built: Path, folder: Path) -> int:
     """Install the wheel with an extra in a new environment and run its programs; return what the environment takes."""
     python, work = folder / "venv" / "bin" / "python", folder / "work"
     subprocess.run([sys.executable, "-m", "venv", str(folder / "venv")], check=True, timeout=INSTALL)
-    pip = [str(python), "-m", "pip", "install", "--quiet", "--constraint", str(ROOT / "constraints.txt")]
+    pip = [str(python), "-m", "pip", "install", "--quiet", "--quiet", "--constraint", str(ROOT / "constraints.txt")]
     subprocess.run([*pip, f"{built}[{extra}]"], check=True, timeout=INSTALL)
     size = sum(path.lstat().st_blocks * 512 for path in (folder / "venv").rglob("*"))
     work.mkdir()
@@ -79,14 +81,18 @@ def megabytes(extra: str, built: Path, folder: Path) -> int:
     return round(size / 2**20)
 
 
-def rows(extras: list[str]) -> list[tuple[str, str, str]]:
-    found = []
+def rows(extras: list[str]) -> tuple[list[Row], list[str]]:
+    """A row for each extra that does what it is for, and what the programs of the others say."""
+    found, failures = list[Row](), list[str]()
     with tempfile.TemporaryDirectory() as folder:
         built = wheel(Path(folder))
         for extra in tqdm(extras, desc="extras", disable=None):
-            with tempfile.TemporaryDirectory() as empty:
-                found.append((extra, EXTRAS[extra].purpose, f"{megabytes(extra, built, Path(empty)):,}"))
-    return found
+            try:
+                with tempfile.TemporaryDirectory() as empty:
+                    found.append((extra, EXTRAS[extra].purpose, f"{megabytes(extra, built, Path(empty)):,}"))
+            except (ExtraError, subprocess.SubprocessError) as error:
+                failures.append(f"[{extra}] {error}")
+    return found, failures
 
 
 def where() -> str:
@@ -94,22 +100,29 @@ def where() -> str:
     return f"MB of an empty environment after the installation: {system}, PyTorch {metadata.version('torch')}."
 
 
-def markdown(table: list[tuple[str, str, str]]) -> str:
+def markdown(table: list[Row]) -> str:
     lines = "\n".join(f"| `{extra}` | {purpose} | {size} |" for extra, purpose, size in table)
     return f"| {' | '.join(HEADER)} |\n| --- | --- | ---: |\n{lines}\n\n{where()}"
 
 
-def main() -> None:
+def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("extras", nargs="*", metavar="EXTRA", help=f"default: {' '.join(EXTRAS)}")
     parser.add_argument("--markdown", action="store_true", help="print a Markdown table")
     asked = parser.parse_args()
     if unknown := set(asked.extras) - EXTRAS.keys():
         parser.error(f"no extra is called {', '.join(sorted(unknown))}: there are {' '.join(EXTRAS)}")
-    table = rows(asked.extras or list(EXTRAS))
+    table, failures = rows(asked.extras or list(EXTRAS))
     if asked.markdown:
         print(markdown(table))
-        return
+    else:
+        show(table)
+    for failure in failures:
+        print(failure, file=sys.stderr)
+    return bool(failures)
+
+
+def show(table: list[Row]) -> None:
     pretty = Table(*HEADER, caption=where())
     for row in table:
         pretty.add_row(*row)
@@ -117,4 +130,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -88,8 +88,8 @@ def focal_parity(*arguments: str, prints: str = "", code: int = 0) -> Program:
     return module("parity_tests.checker.cli", *arguments, prints=prints, code=code)
 
 
-def right(port: str) -> Program:
-    return focal_parity("check", port, *SIGMOID, "--layer", "values", prints=f"PASS {port}")
+def right(port: str, *options: str) -> Program:
+    return focal_parity("check", port, *SIGMOID, "--layer", "values", *options, prints=f"PASS {port}")
 
 
 EXTRAS = {
@@ -102,7 +102,7 @@ EXTRAS = {
             focal_parity("list", prints="sigmoid_focal_loss"),
             focal_parity("explain", "softmax_focal_loss", prints="gamma"),
             focal_parity("vectors", "--out", "vectors"),
-            right("losses:focal"),
+            right("losses:focal", "--set", "alpha=none"),
             focal_parity("check", "--command", PORT, *SIGMOID, *DOUBLE, prints=f"FAIL {PORT}", code=1),
         ),
     ),
