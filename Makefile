@@ -1,24 +1,28 @@
-# `make demo` and `make test` do all their own set-up; the environment is made anew only when its inputs change.
+# Each target does its own set-up: the extra that it needs, in one environment that is made anew when its inputs change.
 PYTHON ?= python3
 BIN := .venv/bin
 INPUTS := $(shell cat pyproject.toml constraints.txt | cksum | cut -d ' ' -f 1)
-READY := .venv/ready-$(INPUTS)
+MADE := .venv/made-$(INPUTS)
+READY := .venv/ready-dev-$(INPUTS)
+# What is in `dev` as well is not asked for again.
+EXAMPLES := $(firstword $(wildcard $(READY)) .venv/ready-examples-$(INPUTS))
+DOCS := $(firstword $(wildcard $(READY)) .venv/ready-docs-$(INPUTS))
 WORKERS ?= 2
 
 # The compilers for GPU and TPU are installed beside JAX, and would look for their devices.
-demo detection test vectors readme sweep bench accelerators: export JAX_PLATFORMS = cpu
+demo detection test vectors readme sweep bench accelerators extras dist: export JAX_PLATFORMS = cpu
 
-.PHONY: demo detection docs test lint format vectors readme audit sweep bench bench-gpu accelerators clean
+.PHONY: demo detection docs test lint format vectors readme audit sweep bench bench-gpu accelerators extras dist clean
 
-demo: $(READY)
+demo: $(EXAMPLES)
 	$(BIN)/python -m examples
 
 # A dense detector with every loss, three seeds each, in ten minutes: a table, and pictures in out/.
-detection: $(READY)
+detection: $(EXAMPLES)
 	$(BIN)/python -m examples.detection_jax
 
 # The documentation as a site, in out/site; NO_MKDOCS_2_WARNING is about a successor of MkDocs.
-docs: $(READY)
+docs: $(DOCS)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 test: $(READY)
@@ -68,11 +72,25 @@ accelerators: $(READY)
 	$(BIN)/python -m parity_tests.make_readme aot
 	$(BIN)/python -m parity_tests.make_readme pods
 
-$(READY):
+# Each extra as it is for a user, in an empty environment of its own: a quarter of an hour.
+extras: $(READY)
+	$(BIN)/python -m parity_tests.extras
+
+# Wheel and sdist in out/dist, with what belongs into them. TAG, where there is one, has to be that of the version.
+dist: $(READY)
+	test -z "$(TAG)" || test "$(TAG)" = "v$$($(BIN)/python -m hatchling version)"
+	rm -rf out/dist
+	$(BIN)/python -m hatchling build --directory out/dist
+	$(BIN)/python -m pytest -q parity_tests/test_distributions.py parity_tests/test_project.py
+
+.venv/ready-%-$(INPUTS): | $(MADE)
+	$(BIN)/python -m pip install --quiet --quiet --constraint constraints.txt --editable '.[$*]'
+	touch $@
+
+$(MADE):
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=...")'
 	rm -rf .venv
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --quiet --constraint constraints.txt --editable '.[dev]'
 	touch $@
 
 clean:

@@ -1,14 +1,14 @@
-"""The demonstration: train in both frameworks, draw the pictures, and measure both packages against the oracle."""
+"""The demonstration: a picture at once, then training in both frameworks, and both packages beside the oracle."""
 
 import subprocess
 import sys
 from pathlib import Path
 
 STEPS = {
+    "The loss and its gradient": ("examples.plot_focal_loss",),
     "Training in JAX": ("examples.train_jax", "--dtype", "float64"),
     "The same training in PyTorch": ("examples.train_torch", "--dtype", "float64"),
     "Both loss curves": ("examples.plot_training",),
-    "The loss and its gradient": ("examples.plot_focal_loss",),
     "The parity table": ("parity_tests.table",),
 }
 

@@ -5,6 +5,8 @@ from .losses import sigmoid_focal_loss, softmax_focal_loss
 from .modules import LinearSoftmaxFocalLoss, SigmoidFocalLoss, SoftmaxFocalLoss, WeightedFocalLoss
 from .recipes import alpha_from_counts, gamma_flsd, posterior_from_focal, prior_bias
 
+__version__ = "0.1.0"
+
 __all__ = [
     "LinearSoftmaxFocalLoss",
     "SigmoidFocalLoss",

@@ -3,13 +3,11 @@
 from collections.abc import Callable
 from functools import cache
 
-import pytest
-
 from . import golden
 from .checker.contract import RECORDS
 from .compare import require
 from .jets import Jet
-from .ports import JAX, PORTS, TORCH, Port
+from .ports import Port
 from .problems import Problem
 
 FULL = ("float32", "float64")
@@ -26,10 +24,6 @@ def _problems() -> dict[str, Callable[[], Problem]]:
 
 
 PROBLEMS = _problems()
-each_problem = pytest.mark.parametrize("name", PROBLEMS)
-each_port = pytest.mark.parametrize("port", PORTS, ids=lambda port: port.name.replace(" ", "-"))
-both_packages = pytest.mark.parametrize("port", [JAX, TORCH], ids=("jax", "torch"))
-each_vector_file = pytest.mark.parametrize("dtype", FULL)
 
 
 @cache

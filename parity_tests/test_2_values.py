@@ -9,8 +9,9 @@ import torch
 from examples import coming_from
 
 from . import twin
+from .parametrize import both_packages, each_port, each_problem, each_vector_file
 from .ports import Port
-from .suite import both_packages, each_port, each_problem, each_vector_file, examine, golden_vectors, solved
+from .suite import examine, golden_vectors, solved
 from .tolerances import EPS, PER_GAMMA, SIGMOID, SMALLEST_NORMAL, VALUE
 
 

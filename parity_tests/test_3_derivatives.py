@@ -2,8 +2,9 @@
 
 import pytest
 
+from .parametrize import both_packages, each_port, each_problem, each_vector_file
 from .ports import Port
-from .suite import both_packages, each_port, each_problem, each_vector_file, examine, golden_vectors, solved
+from .suite import examine, golden_vectors, solved
 from .tolerances import GRADIENT, HESSIAN
 
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from . import grid, halves, twin
+from .parametrize import both_packages
 from .ports import JAX, TORCH, Port
-from .suite import both_packages
 from .tolerances import DTYPES, EPS, HALF, SMALLEST_NORMAL
 
 each_gamma = pytest.mark.parametrize("gamma", grid.GAMMAS)

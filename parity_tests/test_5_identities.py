@@ -4,8 +4,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from .parametrize import both_packages
 from .ports import Port
-from .suite import both_packages
 from .tolerances import EPS
 
 K = 16 * EPS["float64"]

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import torch
 
+from .parametrize import both_packages
 from .ports import JAX, TORCH, Port
-from .suite import both_packages
 
 Z, Y, T = np.zeros((8, 4)), np.zeros((8, 4)), np.zeros(8, np.int64)
 NAN = float("nan")

@@ -26,8 +26,8 @@ from .linear_layer import (
     settings_of,
     unfused,
 )
+from .parametrize import both_packages
 from .ports import JAX, Port
-from .suite import both_packages
 from .tolerances import EPS, SOFTMAX
 
 each_reduction = pytest.mark.parametrize("reduction", ["none", "sum", "mean", "mean_positive"])

@@ -14,8 +14,8 @@ import focal_jax
 import focal_torch
 
 from .linear_layer import IDS, layer, require
+from .parametrize import both_packages
 from .ports import JAX, TORCH, Port
-from .suite import both_packages
 from .tolerances import EPS
 
 

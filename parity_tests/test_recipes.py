@@ -14,8 +14,8 @@ import focal_torch
 from . import golden, recipe_oracle
 from .compare import error_in_eps
 from .oracle import certified
+from .parametrize import both_packages
 from .ports import JAX, TORCH, Port
-from .suite import both_packages
 from .tolerances import EPS, FLOOR, RECIPE, RECIPES
 
 # A logarithm or a quotient is off by a unit each, and there are not more than four of them.

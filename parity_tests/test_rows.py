@@ -14,8 +14,9 @@ import focal_jax
 import focal_jax.rows
 import focal_torch
 
+from .parametrize import both_packages
 from .ports import JAX, Port
-from .suite import PROBLEMS, both_packages, examine, solved
+from .suite import PROBLEMS, examine, solved
 from .tolerances import EPS, SOFTMAX
 
 IDS = [name for name in PROBLEMS if name.startswith("softmax, ids")]

@@ -1,0 +1,37 @@
+"""Hides installed packages from a process and from those that it starts, as if they had not been installed.
+
+Python imports a module of this name when it starts, from the folder that `extras.hidden` puts on the path. What is
+hidden is not found, so that an import fails and a search for a module finds none, as in an environment without it.
+"""
+
+import json
+import os
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from importlib.machinery import ModuleSpec, PathFinder
+from importlib.metadata import Distribution, DistributionFinder
+from pathlib import Path
+from types import ModuleType
+
+ALLOWED = json.loads(Path(os.environ["FOCAL_PARITY_ALLOWED"]).read_text())
+DISTRIBUTIONS, HIDDEN = set(ALLOWED["distributions"]), set(ALLOWED["hidden"])
+
+
+class AllowedFinder:
+    """`PathFinder`, without the top-level modules and the metadata of what is hidden."""
+
+    invalidate_caches = PathFinder.invalidate_caches
+
+    @staticmethod
+    def find_spec(name: str, path: Sequence[str] | None = None, target: ModuleType | None = None) -> ModuleSpec | None:
+        return None if name.partition(".")[0] in HIDDEN else PathFinder.find_spec(name, path, target)
+
+    @staticmethod
+    def find_distributions(context: DistributionFinder.Context) -> Iterator[Distribution]:
+        for found in PathFinder.find_distributions(context):
+            if re.sub(r"[-_.]+", "-", found.name).lower() in DISTRIBUTIONS:
+                yield found
+
+
+sys.meta_path[sys.meta_path.index(PathFinder)] = AllowedFinder

@@ -1,0 +1,11 @@
+"""Decorators that give a test every problem, port, package or dtype of the suite."""
+
+import pytest
+
+from .ports import JAX, PORTS, TORCH
+from .suite import FULL, PROBLEMS
+
+each_problem = pytest.mark.parametrize("name", PROBLEMS)
+each_port = pytest.mark.parametrize("port", PORTS, ids=lambda port: port.name.replace(" ", "-"))
+both_packages = pytest.mark.parametrize("port", [JAX, TORCH], ids=("jax", "torch"))
+each_vector_file = pytest.mark.parametrize("dtype", FULL)
