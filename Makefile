@@ -6,9 +6,9 @@ READY := .venv/ready-$(INPUTS)
 WORKERS ?= 2
 
 # The compilers for GPU and TPU are installed beside JAX, and would look for their devices.
-demo detection test vectors readme sweep bench accelerators: export JAX_PLATFORMS = cpu
+demo detection test vectors readme sweep bench accelerators instruction-sets: export JAX_PLATFORMS = cpu
 
-.PHONY: demo detection docs test lint format vectors readme audit sweep bench bench-gpu accelerators clean
+.PHONY: demo detection docs test lint format vectors readme audit sweep bench bench-gpu accelerators instruction-sets clean
 
 demo: $(READY)
 	$(BIN)/python -m examples
@@ -53,6 +53,10 @@ audit: .venv-audit/bin/focal-parity
 # All 2^32 float32 logits: half an hour for each package on two cores.
 sweep: $(READY)
 	$(BIN)/python -m parity_tests.make_readme sweep
+
+# The layers from values to parity with the instruction sets of other processors; 1 is the exit code where one is red.
+instruction-sets: $(READY)
+	$(BIN)/python -m parity_tests.instruction_sets --workers $(WORKERS)
 
 # Times beside those of others, in half an hour; 1 is the exit code where one is not what is required.
 bench: $(READY)
