@@ -10,9 +10,10 @@ DOCS := $(firstword $(wildcard $(READY)) .venv/ready-docs-$(INPUTS))
 WORKERS ?= 2
 
 # The compilers for GPU and TPU are installed beside JAX, and would look for their devices.
-demo detection test vectors readme sweep bench accelerators extras dist: export JAX_PLATFORMS = cpu
+demo detection test vectors readme sweep bench accelerators instruction-sets extras dist: export JAX_PLATFORMS = cpu
 
-.PHONY: demo detection docs test lint format vectors readme audit sweep bench bench-gpu accelerators extras dist clean
+.PHONY: demo detection docs test lint format vectors readme audit sweep bench bench-gpu accelerators instruction-sets
+.PHONY: extras dist clean
 
 demo: $(EXAMPLES)
 	$(BIN)/python -m examples
@@ -57,6 +58,10 @@ audit: .venv-audit/bin/focal-parity
 # All 2^32 float32 logits: half an hour for each package on two cores.
 sweep: $(READY)
 	$(BIN)/python -m parity_tests.make_readme sweep
+
+# The layers from values to parity with the instruction sets of other processors; 1 is the exit code where one is red.
+instruction-sets: $(READY)
+	$(BIN)/python -m parity_tests.instruction_sets --workers $(WORKERS)
 
 # Times beside those of others, in half an hour; 1 is the exit code where one is not what is required.
 bench: $(READY)

@@ -6,13 +6,14 @@ from functools import partial
 
 import numpy as np
 
+from .exact import Draws, decade
 from .problems import Problem
 from .tolerances import DTYPES
 
 GAMMAS = (0.0, 0.1, 0.5, 1.0, 1.5, 2.0, 2.7, 5.0)
 ALPHAS = (None, 0.0, 0.25, 1.0)
 TARGETS = (0.0, 1e-6, 0.3, 0.5, 1.0)
-MAGNITUDES = tuple(10.0**exponent for exponent in np.arange(-4, 4.01, 0.5).tolist())
+MAGNITUDES = tuple(decade(half / 2) for half in range(-8, 9))
 LOGITS = (*(-m for m in reversed(MAGNITUDES)), -17.0, -1.5, 0.0, 0.7, 17.0, 80.0, *MAGNITUDES)
 INFINITE = (-np.inf, np.inf)
 
@@ -35,7 +36,7 @@ def sigmoid_soft(dtype: str, soft_targets: str, alpha: float | None) -> Problem:
 
 def sigmoid_hard(dtype: str, gamma: float, alpha: float | None) -> Problem:
     """Only logits vary, over the grid and 300 random ones; γ and α are numbers, known when tracing."""
-    random = np.random.default_rng(0).normal(size=300) * np.repeat((1, 5, 20), 100)
+    random = Draws(0).bell(300) * np.repeat((1, 5, 20), 100)
     rows = list(itertools.product((*LOGITS, *random.tolist()), (0, 1)))
     points = rounded(np.array([[z] for z, _ in rows]), dtype)
     ids = np.array([y for _, y in rows])
@@ -44,11 +45,11 @@ def sigmoid_hard(dtype: str, gamma: float, alpha: float | None) -> Problem:
 
 def softmax_logits(dtype: str, classes: int) -> np.ndarray:
     """Rows from all but equal to saturated logits, each class ahead and behind, with ties and large offsets."""
-    rng = np.random.default_rng(classes)
-    rows = [rng.normal(size=classes) * scale for scale in (1e-3, 0.1, 1.0, 3.0, 10.0, 30.0, 80.0) for _ in range(4)]
+    draws = Draws(classes)
+    rows = [draws.bell(classes) * scale for scale in (1e-3, 0.1, 1.0, 3.0, 10.0, 30.0, 80.0) for _ in range(4)]
     for margin in (-1e4, -100.0, -60.0, -17.0, 17.0, 20.0, 60.0, 100.0, 1e4):
-        rows.append(np.append(rng.normal(size=classes - 1), margin))
-    rows += [np.zeros(classes), np.full(classes, 3.0), rng.normal(size=classes) + 1000.0]
+        rows.append(np.append(draws.bell(classes - 1), margin))
+    rows += [np.zeros(classes), np.full(classes, 3.0), draws.bell(classes) + 1000.0]
     return rounded(np.array(rows), dtype)
 
 
@@ -63,11 +64,12 @@ def softmax_hard(dtype: str, classes: int, gamma: float) -> Problem:
 def softmax_soft(dtype: str, classes: int) -> Problem:
     """All variables at once: logits, class probabilities, α per class, γ and weight."""
     rows = softmax_logits(dtype, classes)
-    rng = np.random.default_rng(classes + 1)
+    draws = Draws(classes + 1)
     points = []
     for row, gamma in zip(rows, itertools.cycle(GAMMAS)):
-        soft = [np.eye(classes)[rng.integers(classes)], np.full(classes, 1 / classes), rng.dirichlet(np.ones(classes))]
-        points += [np.concatenate([row, y, rng.uniform(0.1, 2.0, classes), [gamma, 0.7]]) for y in soft]
+        one_hot, drawn = np.eye(classes)[draws.integers(0, classes)], draws.simplex(1, classes)[0]
+        for y in (one_hot, np.full(classes, 1 / classes), drawn):
+            points.append(np.concatenate([row, y, draws.uniform(0.1, 2.0, classes), [gamma, 0.7]]))
     names = [f"{stem}{c}" for stem in ("logits", "targets", "alpha") for c in range(classes)]
     return Problem("softmax_focal_loss", dtype, (*names, "gamma", "weight"), rounded(np.array(points), dtype))
 

@@ -9,23 +9,24 @@ import torch
 
 import focal_jax
 
+from .exact import Draws
 from .ports import JAX, Port
 from .tolerances import DTYPES, EPS, HALF, SOFTMAX
 
 ROWS, SIZE, CLASSES = 23, 6, 11
-RNG = np.random.default_rng(0)
+DRAWS = Draws(0)
 # Quarters, whose products and sums are exact in float32, so that the rounding of logits does not hide what is compared.
-FEATURES, KERNEL, BIAS = (RNG.integers(-8, 9, shape) / 4 for shape in ((ROWS, SIZE), (SIZE, CLASSES), (CLASSES,)))
-IDS = RNG.integers(0, CLASSES, ROWS)
+FEATURES, KERNEL, BIAS = (DRAWS.integers(-8, 9, shape) / 4 for shape in ((ROWS, SIZE), (SIZE, CLASSES), (CLASSES,)))
+IDS = DRAWS.integers(0, CLASSES, ROWS)
 SETTINGS: dict[str, dict[str, Any]] = {
     "plain": {},
     "cross entropy": {"gamma": 0.0},
-    "mask": {"where": RNG.random(ROWS) > 0.4, "weight": RNG.integers(0, 5, ROWS) / 4, "gamma": 0.5},
+    "mask": {"where": DRAWS.uniform(shape=ROWS) > 0.4, "weight": DRAWS.integers(0, 5, ROWS) / 4, "gamma": 0.5},
     "ignored": {"ignore_index": int(IDS[0])},
     "smooth": {"label_smoothing": 0.25, "gamma": 1.5},
-    "per class": {"alpha": RNG.integers(1, 9, CLASSES) / 4, "gamma": RNG.integers(0, 9, CLASSES) / 4},
-    "per row": {"gamma": RNG.integers(0, 9, (ROWS, 1)) / 4},
-    "everything per row": {"gamma": RNG.integers(0, 9, (ROWS, CLASSES)) / 4},
+    "per class": {"alpha": DRAWS.integers(1, 9, CLASSES) / 4, "gamma": DRAWS.integers(0, 9, CLASSES) / 4},
+    "per row": {"gamma": DRAWS.integers(0, 9, (ROWS, 1)) / 4},
+    "everything per row": {"gamma": DRAWS.integers(0, 9, (ROWS, CLASSES)) / 4},
 }
 
 

@@ -21,6 +21,7 @@ import numpy as np
 from tqdm import tqdm
 
 from .checker.contract import RECORDS, VERSION
+from .exact import Draws
 from .golden import FOLDER
 from .jets import Jet
 from .problems import Problem
@@ -45,11 +46,13 @@ def problems() -> dict[str, list[Problem]]:
 
 def lines(problem: Problem, samples: int) -> Iterator[dict[str, Any]]:
     """A seeded choice of the problem's samples, in its own order."""
-    count = len(problem.points)
-    chosen = np.sort(np.random.default_rng(count).permutation(count)[:samples])
-    for row in chosen.tolist():
+    for row in chosen(len(problem.points), samples).tolist():
         values = dict(zip(problem.names, (x.hex() for x in problem.points[row].tolist()), strict=True))
         yield {"arguments": values, "constants": problem.constants} | _results(problem.truth(row))
+
+
+def chosen(count: int, samples: int) -> np.ndarray:
+    return np.sort(Draws(count).permutation(count)[:samples])
 
 
 def _results(jet: Jet) -> dict[str, Any]:

@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from .exact import Draws
+
 SEED = 1708
 # Peers take 1 − p_t of a p that is rounded: with |logits| ≤ 2 and five classes 1 − p_t ≥ 0.068, which costs
 # 3·eps·0.93/0.068 = 41 eps for each unit of γ, of which there are two; −log of a rounded p costs as much once.
@@ -21,14 +23,13 @@ differences: list[float] = []
 
 def binary(*space: int) -> tuple[np.ndarray, np.ndarray]:
     """Logits and targets of 0 and 1, float32, of 64 samples of five labels, or of maps."""
-    random = np.random.default_rng(SEED)
-    shape = (64, 5, *space)
-    return random.uniform(-2, 2, shape).astype(np.float32), random.integers(0, 2, shape).astype(np.float32)
+    draws, shape = Draws(SEED), (64, 5, *space)
+    return draws.uniform(-2, 2, shape).astype(np.float32), draws.integers(0, 2, shape).astype(np.float32)
 
 
 def classes(*space: int, axis: int = 1) -> tuple[np.ndarray, np.ndarray]:
     """Logits of five classes on `axis`, and the ids of the true ones."""
-    labels = np.random.default_rng(SEED + 1).integers(0, 5, (64, *space))
+    labels = Draws(SEED + 1).integers(0, 5, (64, *space))
     return np.moveaxis(binary(*space)[0], 1, axis).copy(), labels
 
 

@@ -10,6 +10,7 @@ import mpmath
 import numpy as np
 from mpmath import mpf
 
+from .exact import Draws
 from .jets import Jet, Real, Term
 from .tolerances import DTYPES
 
@@ -57,16 +58,16 @@ def _unnormalised(z: list[Real], c: int, gamma: Real) -> Real:
 
 def samples(dtype: str) -> dict[str, list[Samples]]:
     """Function -> seeded samples in the numbers that the dtype has."""
-    rng = np.random.default_rng(0)
-    tail = 10.0 ** rng.uniform(-7, -1, 12)
-    priors = np.concatenate([[1e-30, 0.01, 0.4999, 0.5001], tail, 1 - tail, rng.uniform(0.1, 0.9, 12)])
-    counts = np.floor(10.0 ** rng.uniform(0, 7, (40, 4)))
+    draws = Draws(0)
+    tail = draws.decades(-7, -1, 12)
+    priors = np.concatenate([[1e-30, 0.01, 0.4999, 0.5001], tail, 1 - tail, draws.uniform(0.1, 0.9, 12)])
+    counts = np.floor(draws.decades(0, 7, (40, 4)))
     betas = np.resize([0.0, 0.5, 0.99, 0.9999, 1.0], 40)
-    p_t = np.concatenate([[0.0, 0.2, 1.0], rng.uniform(0, 1, 13)])
+    p_t = np.concatenate([[0.0, 0.2, 1.0], draws.uniform(0, 1, 13)])
     flsd = np.stack([p_t, *(np.resize(x, 16) for x in ([0.2, 0.2, 0.5], [5.0, 5.0, 2.7], [3.0, 3.0, 0.1]))], -1)
     scales = np.resize([0.1, 1.0, 8.0, 30.0], 40)
-    one = np.stack([rng.standard_normal(40) * scales, rng.choice([0, 0.5, 1, 2, 5], 40)], -1)
-    many = np.column_stack([rng.standard_normal((40, 3)) * scales[:, None], rng.choice([0, 0.5, 1, 2, 5], 40)])
+    one = np.stack([draws.bell(40) * scales, draws.choice([0, 0.5, 1, 2, 5], 40)], -1)
+    many = np.column_stack([draws.bell((40, 3)) * scales[:, None], draws.choice([0, 0.5, 1, 2, 5], 40)])
     tables: dict[str, list[Samples]] = {
         "prior_bias": [(("pi",), priors[:, None])],
         "alpha_from_counts": [(("counts0", "counts1", "counts2", "counts3", "beta"), np.column_stack([counts, betas]))],

@@ -13,6 +13,7 @@ import numpy as np
 
 import focal_jax
 
+from .exact import Draws
 from .tolerances import EPS
 
 ROWS, SIZE, CLASSES = 32, 6, 24
@@ -42,20 +43,20 @@ EPSILON = 0.25
 
 
 def _arrays() -> dict[str, np.ndarray]:
-    rng = np.random.default_rng(0)
+    draws = Draws(0)
 
     def quarters(low: int, high: int, *shape: int) -> np.ndarray:
         # Their products and sums are exact in float32, so that nothing but the loss is rounded.
-        return rng.integers(low, high, shape) / 4
+        return draws.integers(low, high, shape) / 4
 
-    ids = rng.integers(0, CLASSES, ROWS)
+    ids = draws.integers(0, CLASSES, ROWS)
     # Most devices of eight have no row that counts.
     ids[: ROWS // 2 + 3] = IGNORED
     return {
         "logits": quarters(-12, 13, ROWS, CLASSES),
         "targets": ids,
-        "probabilities": rng.multinomial(4, np.full(CLASSES, 1 / CLASSES), ROWS) / 4,
-        "binary": (rng.random((ROWS, CLASSES)) < 0.1) & (np.arange(ROWS) > ROWS // 2)[:, None],
+        "probabilities": np.eye(CLASSES)[draws.integers(0, CLASSES, (ROWS, 4))].sum(1) / 4,
+        "binary": (draws.uniform(shape=(ROWS, CLASSES)) < 0.1) & (np.arange(ROWS) > ROWS // 2)[:, None],
         "features": quarters(-4, 5, ROWS, SIZE),
         "kernel": quarters(-4, 5, SIZE, CLASSES),
         "bias": quarters(-4, 5, CLASSES),
@@ -65,7 +66,7 @@ def _arrays() -> dict[str, np.ndarray]:
         "gamma_all": quarters(0, 9, ROWS, CLASSES),
         "gamma_one": np.array(1.75),
         "weight": quarters(0, 9, ROWS),
-        "where": rng.random(ROWS) < 0.7,
+        "where": draws.uniform(shape=ROWS) < 0.7,
     }
 
 

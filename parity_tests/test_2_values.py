@@ -9,6 +9,7 @@ import torch
 from examples import coming_from
 
 from . import twin
+from .exact import Draws
 from .parametrize import both_packages, each_port, each_problem, each_vector_file
 from .ports import Port
 from .suite import examine, golden_vectors, solved
@@ -52,7 +53,7 @@ def test_a_gamma_that_float32_does_not_hold(port: Port, gamma: float) -> None:
 
     Beyond 85 terms of the gradient are below the smallest normal number.
     """
-    logits = np.random.default_rng(0).uniform(-85, 85, 100_000).astype(np.float32)
+    logits = Draws(0).uniform(-85, 85, 100_000).astype(np.float32)
     targets = np.arange(len(logits)) % 2
     truths = twin.hard_focal(logits.astype(float), targets, 0.25, gamma)
     loss = port.module.sigmoid_focal_loss
@@ -77,9 +78,9 @@ def test_the_two_rules_for_soft_targets(port: Port, soft_targets: str, truth: fl
 @pytest.mark.parametrize("kept", [None, 0.3])
 def test_reductions(port: Port, dtype: str, kept: float | None) -> None:
     """A sum of 10⁵ positive losses has the error of one loss and of a pairwise sum, not of a running one."""
-    rng = np.random.default_rng(0)
-    logits, targets = rng.normal(size=(1000, 100)).astype(dtype), rng.random((1000, 100)).astype(dtype)
-    where = np.ones_like(targets, dtype=bool) if kept is None else rng.random(targets.shape) < kept
+    draws = Draws(0)
+    logits, targets = draws.bell((1000, 100)).astype(dtype), draws.uniform(shape=(1000, 100)).astype(dtype)
+    where = np.ones_like(targets, dtype=bool) if kept is None else draws.uniform(shape=targets.shape) < kept
     mask = None if kept is None else port.array(where)
 
     def call(reduction: str) -> np.ndarray:
@@ -103,8 +104,8 @@ def test_reductions(port: Port, dtype: str, kept: float | None) -> None:
 @pytest.mark.parametrize("gamma", [0, 0.5, 2, 5])
 def test_the_tutorial_class_has_the_tutorials_numbers(port: Port, dtype: str, gamma: float) -> None:
     """For 1-D inputs and hard targets, as far as its own 1 − exp(−BCE) is exact."""
-    rng = np.random.default_rng(0)
-    inputs, targets = rng.normal(size=50).astype(dtype), rng.integers(0, 2, 50)
+    draws = Draws(0)
+    inputs, targets = draws.bell(50).astype(dtype), draws.integers(0, 2, 50)
     theirs = coming_from.tutorial_class(torch.tensor(inputs), torch.tensor(targets.astype(dtype)), 0.25, gamma)
     ours = port.module.WeightedFocalLoss(0.25, gamma)(port.array(inputs), port.array(targets))
     assert math.isclose(float(ours), float(theirs), rel_tol=64 * EPS[dtype])

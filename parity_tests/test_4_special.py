@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from . import grid, halves, twin
+from .exact import Draws, spaced
 from .parametrize import both_packages
 from .ports import JAX, TORCH, Port
 from .tolerances import DTYPES, EPS, HALF, SMALLEST_NORMAL
@@ -194,7 +195,7 @@ def test_all_types_of_labels(port: Port, kind: type) -> None:
 
 @both_packages
 def test_more_classes_than_the_label_type_counts(port: Port) -> None:
-    logits, labels = np.linspace(-1, 1, 600).reshape(2, 300), np.array([3, 200], np.uint8)
+    logits, labels = spaced(-1, 1, 600).reshape(2, 300), np.array([3, 200], np.uint8)
     got = port.module.softmax_focal_loss(port.array(logits), port.array(labels), axis=1)
     expected = port.module.softmax_focal_loss(port.array(logits), port.array(labels.astype(np.int64)), axis=1)
     np.testing.assert_array_equal(port.numpy(got), port.numpy(expected))
@@ -211,9 +212,9 @@ def test_gamma_zero_as_an_array(port: Port, shape: tuple[int, ...]) -> None:
 
 @both_packages
 def test_class_axis_first_or_last(port: Port) -> None:
-    rng = np.random.default_rng(0)
-    logits, labels = rng.normal(size=(2, 4, 3, 5)), rng.integers(0, 5, (2, 4, 3))
-    settings = {"alpha": port.array(np.linspace(0.1, 1, 5)), "gamma": port.array(np.linspace(0, 4, 5))}
+    draws = Draws(0)
+    logits, labels = draws.bell((2, 4, 3, 5)), draws.integers(0, 5, (2, 4, 3))
+    settings = {"alpha": port.array(spaced(0.1, 1, 5)), "gamma": port.array(spaced(0, 4, 5))}
     loss = port.module.softmax_focal_loss
     last = port.numpy(loss(port.array(logits), port.array(labels), axis=-1, **settings))
     for axis in range(-4, 4):

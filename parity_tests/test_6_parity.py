@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from . import oracle
+from .exact import Draws
 from .jets import Jet
 from .ports import JAX, TORCH, Port
 from .suite import FULL
@@ -24,12 +25,12 @@ REDUCED = 3.0
 
 
 @st.composite
-def batches(draw: st.DrawFn) -> tuple[np.random.Generator, tuple[int, int], dict[str, Any]]:
-    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+def batches(draw: st.DrawFn) -> tuple[Draws, tuple[int, int], dict[str, Any]]:
+    draws = Draws(draw(st.integers(0, 2**32 - 1)))
     shape = draw(st.sampled_from(SHAPES))
     # γ is a number of both dtypes, so that packages and oracle see the same.
     spread, gamma = draw(st.sampled_from([0.1, 1.0, 10.0, 50.0])), draw(st.floats(0, 5, width=32))
-    return rng, shape, {"spread": spread, "gamma": gamma}
+    return draws, shape, {"spread": spread, "gamma": gamma}
 
 
 def run(port: Port, function: str, logits: np.ndarray, targets: np.ndarray, settings: dict[str, Any]) -> Any:
@@ -97,34 +98,34 @@ def truth(function: str, logits: np.ndarray, targets: np.ndarray, settings: dict
 
 @given(batch=batches(), dtype=st.sampled_from(FULL), kind=st.sampled_from(["hard", "interpolate", "mixture"]))
 def test_sigmoid(batch: Any, dtype: str, kind: str) -> None:
-    rng, shape, drawn = batch
-    logits = (rng.normal(size=shape) * drawn["spread"]).astype(DTYPES[dtype])
-    targets = rng.integers(0, 2, shape) if kind == "hard" else rng.random(shape).astype(logits.dtype)
+    draws, shape, drawn = batch
+    logits = (draws.bell(shape) * drawn["spread"]).astype(DTYPES[dtype])
+    targets = draws.integers(0, 2, shape) if kind == "hard" else draws.uniform(shape=shape).astype(logits.dtype)
     settings = {
-        "alpha": [None, 0.25, rng.random(shape[1]).astype(logits.dtype)][rng.integers(3)],
-        "gamma": [drawn["gamma"], np.full((shape[0], 1), drawn["gamma"], logits.dtype)][rng.integers(2)],
+        "alpha": [None, 0.25, draws.uniform(shape=shape[1]).astype(logits.dtype)][draws.integers(0, 3)],
+        "gamma": [drawn["gamma"], np.full((shape[0], 1), drawn["gamma"], logits.dtype)][draws.integers(0, 2)],
         "soft_targets": "interpolate" if kind == "hard" else kind,
-        "where": [None, rng.random(shape) < 0.7][rng.integers(2)],
-        "weight": [None, rng.random(shape).astype(logits.dtype)][rng.integers(2)],
-        "reduction": REDUCTIONS[rng.integers(4)],
+        "where": [None, draws.uniform(shape=shape) < 0.7][draws.integers(0, 2)],
+        "weight": [None, draws.uniform(shape=shape).astype(logits.dtype)][draws.integers(0, 2)],
+        "reduction": REDUCTIONS[draws.integers(0, 4)],
     }
     agree("sigmoid_focal_loss", logits, targets, settings)
 
 
 @given(batch=batches(), dtype=st.sampled_from(FULL), kind=st.sampled_from(["ids", "probabilities"]))
 def test_softmax(batch: Any, dtype: str, kind: str) -> None:
-    rng, shape, drawn = batch
-    logits = (rng.normal(size=shape) * drawn["spread"]).astype(DTYPES[dtype])
-    ids, soft = rng.integers(0, shape[1], shape[0]), rng.dirichlet(np.ones(shape[1]), shape[0])
+    draws, shape, drawn = batch
+    logits = (draws.bell(shape) * drawn["spread"]).astype(DTYPES[dtype])
+    ids, soft = draws.integers(0, shape[1], shape[0]), draws.simplex(*shape)
     settings = {
-        "alpha": [None, rng.random(shape[1]).astype(logits.dtype)][rng.integers(2)],
-        "gamma": [drawn["gamma"], np.full((shape[0], 1), drawn["gamma"], logits.dtype)][rng.integers(2)],
+        "alpha": [None, draws.uniform(shape=shape[1]).astype(logits.dtype)][draws.integers(0, 2)],
+        "gamma": [drawn["gamma"], np.full((shape[0], 1), drawn["gamma"], logits.dtype)][draws.integers(0, 2)],
         "axis": -1,
-        "label_smoothing": [0.0, 0.1][rng.integers(2)],
-        "ignore_index": [None, 0][rng.integers(2)] if kind == "ids" else None,
-        "where": [None, rng.random(shape[0]) < 0.7][rng.integers(2)],
-        "weight": [None, rng.random(shape[0]).astype(logits.dtype)][rng.integers(2)],
-        "reduction": REDUCTIONS[rng.integers(4)],
+        "label_smoothing": [0.0, 0.1][draws.integers(0, 2)],
+        "ignore_index": [None, 0][draws.integers(0, 2)] if kind == "ids" else None,
+        "where": [None, draws.uniform(shape=shape[0]) < 0.7][draws.integers(0, 2)],
+        "weight": [None, draws.uniform(shape=shape[0]).astype(logits.dtype)][draws.integers(0, 2)],
+        "reduction": REDUCTIONS[draws.integers(0, 4)],
     }
     agree("softmax_focal_loss", logits, ids if kind == "ids" else soft.astype(logits.dtype), settings)
 

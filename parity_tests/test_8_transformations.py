@@ -16,9 +16,12 @@ from torch.utils.checkpoint import checkpoint
 import focal_jax
 import focal_torch
 
-RNG = np.random.default_rng(0)
-LOGITS, PROBABILITIES = RNG.normal(size=(4, 3)) * 3, RNG.dirichlet(np.ones(3), 4)
-BITS, IDS = RNG.integers(0, 2, (4, 3)), RNG.integers(0, 3, 4)
+from .exact import Draws
+
+DRAWS = Draws(0)
+LOGITS, PROBABILITIES = DRAWS.bell((4, 3)) * 3, DRAWS.simplex(4, 3)
+BITS, IDS = DRAWS.integers(0, 2, (4, 3)), DRAWS.integers(0, 3, 4)
+FEATURES = DRAWS.bell((4, 5)).astype(np.float32)
 CALLS: dict[str, tuple[str, np.ndarray, dict[str, Any]]] = {
     "sigmoid hard": ("sigmoid_focal_loss", BITS, {"gamma": 1.5}),
     "sigmoid interpolate": ("sigmoid_focal_loss", PROBABILITIES, {}),
@@ -170,7 +173,7 @@ def test_torch_compile_with_only_gamma_learned() -> None:
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_torch_autocast(dtype: torch.dtype) -> None:
     """The loss of half-precision logits is computed in float32, inside autocast as outside."""
-    layer, x = torch.nn.Linear(5, 3), torch.randn(4, 5, generator=torch.Generator().manual_seed(0))
+    layer, x = torch.nn.Linear(5, 3), torch.tensor(FEATURES)
     with torch.autocast("cpu", dtype=dtype):
         logits = layer(x)
         loss = focal_torch.softmax_focal_loss(logits, torch.tensor(IDS), reduction="mean")
@@ -206,7 +209,7 @@ def test_in_an_nnx_training_loop(alpha: Any) -> None:
             self.layer = nnx.Linear(5, 3, rngs=rngs, param_dtype=jnp.float32)
             self.loss = focal_jax.SoftmaxFocalLoss(alpha=alpha, reduction="mean")
 
-    model, x = Classifier(nnx.Rngs(0)), jax.random.normal(jax.random.key(0), (4, 5), jnp.float32)
+    model, x = Classifier(nnx.Rngs(0)), jnp.asarray(FEATURES)
     optimizer = nnx.Optimizer(model, optax.sgd(0.1), wrt=nnx.Param)
 
     @nnx.jit
@@ -230,7 +233,7 @@ def test_in_a_linen_training_loop(alpha: Any) -> None:
             return self.loss(flax.linen.Dense(3)(x), targets)
 
     model = Classifier(focal_jax.SoftmaxFocalLoss(alpha=alpha, reduction="mean"))
-    x, t = jax.random.normal(jax.random.key(0), (4, 5), jnp.float32), jnp.asarray(IDS)
+    x, t = jnp.asarray(FEATURES), jnp.asarray(IDS)
     params, optimizer = model.init(jax.random.key(1), x, t), optax.sgd(0.1)
     state, losses = optimizer.init(params), []
     for _ in range(5):

@@ -13,19 +13,28 @@ from jax._src.ad_checkpoint import saved_residuals
 import focal_jax
 import focal_torch
 
+from .exact import Draws
+
 N, C = 64, 50
-RNG = np.random.default_rng(0)
-ELEMENTS = {"weight": RNG.random((N, C), np.float32), "where": RNG.random((N, C)) > 0.3}
-ROWS = {"weight": RNG.random(N, np.float32), "where": RNG.random(N) > 0.3}
-CLASSES = {"alpha": RNG.random(C, np.float32), "gamma": RNG.random(C, np.float32)}
+DRAWS = Draws(0)
+
+
+def unit(shape: int | tuple[int, int]) -> np.ndarray:
+    """Float32 numbers between 0 and 1."""
+    return DRAWS.uniform(shape=shape).astype(np.float32)
+
+
+ELEMENTS = {"weight": unit((N, C)), "where": unit((N, C)) > 0.3}
+ROWS = {"weight": unit(N), "where": unit(N) > 0.3}
+CLASSES = {"alpha": unit(C), "gamma": unit(C)}
 CALLS: dict[str, tuple[str, np.ndarray, dict[str, Any]]] = {
-    "sigmoid bool": ("sigmoid_focal_loss", RNG.random((N, C)) > 0.5, {}),
-    "sigmoid int": ("sigmoid_focal_loss", RNG.integers(0, 2, (N, C)), ELEMENTS | CLASSES),
-    "sigmoid float": ("sigmoid_focal_loss", RNG.random((N, C), np.float32), ELEMENTS | CLASSES),
-    "sigmoid mixture": ("sigmoid_focal_loss", RNG.random((N, C), np.float32), {"soft_targets": "mixture"} | ELEMENTS),
-    "softmax ids": ("softmax_focal_loss", RNG.integers(0, C, N), {"axis": 1} | ROWS | CLASSES),
-    "softmax smooth": ("softmax_focal_loss", RNG.integers(0, C, N), {"axis": 1, "label_smoothing": 0.1} | ROWS),
-    "softmax soft": ("softmax_focal_loss", RNG.dirichlet(np.ones(C), N).astype(np.float32), {"axis": 1} | CLASSES),
+    "sigmoid bool": ("sigmoid_focal_loss", unit((N, C)) > 0.5, {}),
+    "sigmoid int": ("sigmoid_focal_loss", DRAWS.integers(0, 2, (N, C)), ELEMENTS | CLASSES),
+    "sigmoid float": ("sigmoid_focal_loss", unit((N, C)), ELEMENTS | CLASSES),
+    "sigmoid mixture": ("sigmoid_focal_loss", unit((N, C)), {"soft_targets": "mixture"} | ELEMENTS),
+    "softmax ids": ("softmax_focal_loss", DRAWS.integers(0, C, N), {"axis": 1} | ROWS | CLASSES),
+    "softmax smooth": ("softmax_focal_loss", DRAWS.integers(0, C, N), {"axis": 1, "label_smoothing": 0.1} | ROWS),
+    "softmax soft": ("softmax_focal_loss", DRAWS.simplex(N, C).astype(np.float32), {"axis": 1} | CLASSES),
 }
 each_call = pytest.mark.parametrize("name", CALLS)
 each_reduction = pytest.mark.parametrize("reduction", ["none", "sum", "mean", "mean_positive"])
@@ -60,7 +69,7 @@ def test_jax_keeps_one_array(name: str, reduction: str, dtype: str) -> None:
     function, targets, settings = CALLS[name]
     arrays = {k: jnp.asarray(v) if isinstance(v, np.ndarray) else v for k, v in settings.items()}
     loss = getattr(focal_jax, function)
-    logits = jnp.asarray(RNG.normal(size=(N, C)), dtype)
+    logits = jnp.asarray(DRAWS.bell((N, C)), dtype)
     y = jnp.asarray(targets)
     assert kept_by_jax(lambda z: loss(z, y, reduction=reduction, **arrays), logits) <= 1
 
@@ -72,7 +81,7 @@ def test_torch_keeps_at_most_one_tensor(name: str, reduction: str, dtype: torch.
     function, targets, settings = CALLS[name]
     tensors = {k: torch.tensor(v) if isinstance(v, np.ndarray) else v for k, v in settings.items()}
     loss = getattr(focal_torch, function)
-    logits, y = torch.tensor(RNG.normal(size=(N, C)), dtype=dtype, requires_grad=True), torch.tensor(targets)
+    logits, y = torch.tensor(DRAWS.bell((N, C)), dtype=dtype, requires_grad=True), torch.tensor(targets)
     kept = kept_by_torch(lambda z: loss(z, y, reduction=reduction, **tensors), logits, [y, *tensors.values()])
     # Label smoothing keeps the probabilities it makes, integer targets their booleans; all else keeps nothing.
     assert kept <= (name in ("softmax smooth", "sigmoid int"))

@@ -17,6 +17,7 @@ from examples.calibration.rows import DIVIDED, RECOVERED, Found
 from focal_jax import sigmoid_focal_loss
 
 from . import make_readme
+from .exact import Draws
 
 EPS = float(np.finfo(np.float64).eps)
 # Probabilities that 20 samples can have exactly: k of them are of class 1.
@@ -55,9 +56,9 @@ def test_scores_of_many_classes_are_those_of_the_most_probable() -> None:
 
 
 def test_the_diagram_has_the_bins_of_the_error() -> None:
-    rng = np.random.default_rng(0)
-    p = rng.uniform(size=500)
-    happened = (rng.uniform(size=500) < p**2).astype(int)
+    draws = Draws(0)
+    p = draws.uniform(shape=500)
+    happened = (draws.uniform(shape=500) < p**2).astype(int)
     said, share, number = metrics.reliability(happened, p)
     assert number.sum() == len(p)
     gaps = (number * np.abs(share - said)).sum() / len(p)

@@ -10,9 +10,11 @@ from jax import export
 
 import focal_jax
 
+from .exact import Draws
+
 PLATFORMS = ("cpu", "cuda", "rocm", "tpu")
 C = 5
-RNG = np.random.default_rng(0)
+DRAWS = Draws(0)
 # The targets and the settings; `where` and `weight` have the shape of the unreduced loss.
 CALLS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "sigmoid hard": ("sigmoid_focal_loss", "bits", {"gamma": 1.5, "reduction": "mean"}),
@@ -27,8 +29,8 @@ CALLS: dict[str, tuple[str, str, dict[str, Any]]] = {
 
 def targets(kind: str, n: int) -> jax.Array:
     if kind == "ids":
-        return jnp.asarray(RNG.integers(0, C, n), jnp.int32)
-    soft = RNG.dirichlet(np.ones(C), n)
+        return jnp.asarray(DRAWS.integers(0, C, n), jnp.int32)
+    soft = DRAWS.simplex(n, C)
     return jnp.asarray(soft > 0.2 if kind == "bits" else soft.astype(np.float32))
 
 
@@ -46,7 +48,7 @@ def test_an_exported_loss_is_the_loss(name: str, dtype: str) -> None:
     assert set(exported.platforms) == set(PLATFORMS)
     called = export.deserialize(exported.serialize()).call
     for n in (1, 7):
-        z, y = jnp.asarray(RNG.normal(size=(n, C)) * 4, dtype), targets(kind, n)
+        z, y = jnp.asarray(DRAWS.bell((n, C)) * 4, dtype), targets(kind, n)
         for got, expected in zip(called(z, y), step(name)(z, y), strict=True):
             assert got.dtype == expected.dtype
             np.testing.assert_array_equal(got, expected)

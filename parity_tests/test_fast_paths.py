@@ -12,10 +12,11 @@ import focal_jax.margin
 import focal_torch.margin
 import focal_torch.rules
 
+from .exact import Draws, magnitudes
 from .tolerances import EPS, GRADIENT, PER_GAMMA, SIGMOID, SMALLEST_NORMAL, SOFTMAX, VALUE
 
 EPS32, TINY = EPS["float32"], SMALLEST_NORMAL["float32"]
-SIZES = np.geomspace(1e-4, 1e4, 200, dtype=np.float32)
+SIZES = magnitudes(-4, 4, 200).astype(np.float32)
 LOGITS = np.concatenate([-SIZES, [-np.inf, 0, np.inf], SIZES]).astype(np.float32)
 
 
@@ -76,9 +77,10 @@ def test_compiled_soft_targets(gamma: float, target: float) -> None:
 @pytest.mark.parametrize("classes", [1, 2, 7, 1000])
 def test_compiled_softmax(classes: int) -> None:
     torch._dynamo.reset()
-    rng = np.random.default_rng(classes)
-    z = torch.tensor(rng.normal(size=(64, classes)) * np.geomspace(0.1, 300, 64)[:, None], dtype=torch.float32)
-    t = torch.tensor(rng.integers(0, classes, 64))
+    draws = Draws(classes)
+    spread = magnitudes(-1, 2.5, 64)[:, None]
+    z = torch.tensor(draws.bell((64, classes)) * spread, dtype=torch.float32)
+    t = torch.tensor(draws.integers(0, classes, 64))
 
     def loss(z: torch.Tensor) -> torch.Tensor:
         return focal_torch.softmax_focal_loss(z, t)
@@ -95,7 +97,7 @@ def test_compiled_softmax(classes: int) -> None:
 
 def test_large_compiled_tensors_are_one_piece() -> None:
     torch._dynamo.reset()
-    z, y = torch.linspace(-9, 9, 2**19), torch.arange(2**19) % 2
+    z, y = torch.arange(-(2**18), 2**18) * (9 / 2**18), torch.arange(2**19) % 2
 
     def loss(z: torch.Tensor) -> torch.Tensor:
         return focal_torch.sigmoid_focal_loss(z, y)
@@ -122,16 +124,16 @@ def test_large_tensors_in_pieces(
     shape: tuple[int, ...], transposed: bool, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With every argument that an element can have, as far from the whole as two roundings may be from each other."""
-    generator = torch.Generator().manual_seed(0)
+    draws = Draws(0)
 
     def random() -> torch.Tensor:
-        x = torch.rand(shape[::-1] if transposed else shape, generator=generator)
+        x = torch.tensor(draws.uniform(shape=shape[::-1] if transposed else shape), dtype=torch.float32)
         return x.permute(*reversed(range(x.ndim))) if transposed else x
 
     z, y, weight, where = 20 * random() - 10, random(), random(), random() > 0.2
     targets = y > 0.5 if kind == "hard" else y
     settings: dict[str, Any] = {} if kind == "hard" else {"soft_targets": kind}
-    gamma = 3 * torch.rand(shape[-1], generator=generator)
+    gamma = torch.tensor(draws.uniform(0, 3, shape[-1]), dtype=torch.float32)
 
     def loss(z: torch.Tensor) -> torch.Tensor:
         return focal_torch.sigmoid_focal_loss(z, targets, gamma=gamma, weight=weight, where=where, **settings)
@@ -148,7 +150,7 @@ def test_large_tensors_in_pieces(
 
 def test_pieces_take_no_temporary_memory() -> None:
     """A backward pass makes the gradient, and nothing else of the size of the logits."""
-    z, y = torch.randn(2**22), torch.rand(2**22) > 0.5
+    z, y = torch.arange(2**22) / 2**19 - 4, torch.arange(2**22) % 2 > 0
     loss = focal_torch.sigmoid_focal_loss(z.requires_grad_(), y, reduction="sum")
     with torch.profiler.profile(profile_memory=True) as profile:
         torch.autograd.grad(loss, z)

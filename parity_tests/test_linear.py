@@ -10,6 +10,7 @@ import pytest
 
 import focal_jax
 
+from .exact import Draws
 from .linear_layer import (
     BIAS,
     CLASSES,
@@ -110,8 +111,12 @@ def capped_truth(logits: np.ndarray, reduction: str) -> tuple[np.ndarray, np.nda
 def test_other_derivatives_are_those_of_the_unfused_call(port: Port, name: str, reduction: str) -> None:
     ids, (features, kernel, _) = port.array(IDS), layer(port, "float64")
     logits = features @ (kernel if port is JAX else kernel.mT)
-    rng = np.random.default_rng(1)
-    others = {"gamma": np.full(CLASSES, 1.5), "alpha": rng.random(CLASSES) + 1, "weight": rng.random(ROWS) + 1}
+    draws = Draws(1)
+    others = {
+        "gamma": np.full(CLASSES, 1.5),
+        "alpha": draws.uniform(1, 2, CLASSES),
+        "weight": draws.uniform(1, 2, ROWS),
+    }
     rest = settings_of(port, {key: x for key, x in others.items() if key != name}, "float64") | {"reduction": reduction}
 
     def fused(x: Any) -> Any:

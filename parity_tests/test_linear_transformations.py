@@ -13,6 +13,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 import focal_jax
 import focal_torch
 
+from .exact import Draws
 from .linear_layer import IDS, layer, require
 from .parametrize import both_packages
 from .ports import JAX, TORCH, Port
@@ -132,8 +133,9 @@ class Largest(TorchDispatchMode):
 
 @pytest.mark.parametrize("reduction", ["none", "sum", "mean"])
 def test_pytorch_makes_no_tensor_larger_than_a_chunk(reduction: str) -> None:
-    features, kernel = torch.randn(256, 16, requires_grad=True), torch.randn(500, 16, requires_grad=True)
-    ids = torch.randint(0, 500, (256,))
+    draws = Draws(0)
+    features, kernel = (torch.tensor(draws.bell((rows, 16)), requires_grad=True) for rows in (256, 500))
+    ids = torch.tensor(draws.integers(0, 500, 256))
     with Largest() as largest:
         loss = focal_torch.linear_softmax_focal_loss(features, kernel, ids, reduction=reduction, chunk_size=32)
         loss.sum().backward()

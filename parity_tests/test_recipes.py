@@ -13,6 +13,7 @@ import focal_torch
 
 from . import golden, recipe_oracle
 from .compare import error_in_eps
+from .exact import Draws, spaced
 from .oracle import certified
 from .parametrize import both_packages
 from .ports import JAX, TORCH, Port
@@ -23,9 +24,8 @@ ROUNDINGS = 4.0
 # A margin, its product with 1 + γ, and their sums are rounded five times, by half a unit each.
 EXPONENT = 2.5
 GAMMAS = (0.0, 0.5, 1.0, 2.0, 5.0)
-RNG = np.random.default_rng(0)
 # Rows of logits that are close together, and rows in which one is far ahead.
-LOGITS = RNG.standard_normal((48, 4)) * np.repeat([0.1, 1.0, 8.0, 30.0], 12)[:, None]
+LOGITS = Draws(0).bell((48, 4)) * np.repeat([0.1, 1.0, 8.0, 30.0], 12)[:, None]
 
 
 def truth_of(recipe: str, **arguments: Any) -> list[float]:
@@ -157,7 +157,7 @@ def test_the_loss_is_least_at_the_posterior(port: Port, gamma: float) -> None:
 def test_where_scores_are_flatter_than_probabilities(port: Port, gamma: float) -> None:
     """Of two classes everywhere; of a thousand where one of them is likely, and the other way where none is."""
     recover = port.module.posterior_from_focal
-    z = np.linspace(-20, 20, 400)
+    z = spaced(-20, 20, 400)
     assert np.all(np.abs(port.numpy(recover(port.array(z), gamma)) - 0.5) >= np.abs(1 / (1 + np.exp(-z)) - 0.5))
     for score, flatter in ((0.6, True), (0.1, False)):
         many = np.append(np.log(score / (1 - score) * 999), np.zeros(999))

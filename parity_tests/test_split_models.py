@@ -23,6 +23,7 @@ from torch.distributed.tensor import DTensor
 from torch.distributed.tensor.parallel import ColwiseParallel, parallelize_module
 from torch.nn.parallel import DistributedDataParallel
 import focal_torch
+from parity_tests.exact import Draws
 
 torch.set_num_threads(1)
 torch.set_default_dtype(torch.float64)
@@ -30,8 +31,9 @@ dist.init_process_group("gloo", timeout=timedelta(seconds=60))
 rank, world = dist.get_rank(), dist.group.WORLD
 # The first rank has no row that counts, and the last has most.
 part = [slice(0, 4), slice(4, 32)][rank]
+draws = Draws(0)
+x, targets = torch.tensor(draws.bell((32, 6))), torch.tensor(draws.integers(0, 24, 32))
 torch.manual_seed(0)
-x, targets = torch.randn(32, 6), torch.randint(24, (32,))
 targets[:4] = -100
 
 class Fused(nn.Module):
@@ -116,11 +118,12 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import AxisType, PartitionSpec as P
 import focal_jax
+from parity_tests.exact import Draws
 
 jax.config.update("jax_enable_x64", True)
-rng = np.random.default_rng(0)
-features, kernel, direction = (rng.standard_normal(shape) for shape in ((32, 6), (6, 24), (32, 6)))
-ids = rng.integers(0, 24, 32)
+draws = Draws(0)
+features, kernel, direction = (draws.bell(shape) for shape in ((32, 6), (6, 24), (32, 6)))
+ids = draws.integers(0, 24, 32)
 ids[:9] = -100
 mesh = jax.make_mesh((2, 4), ("data", "model"), axis_types=(AxisType.Auto,) * 2)
 AXES = {"axis_name": "data", "class_axis_name": "model"}

@@ -10,6 +10,7 @@ import numpy as np
 from mpmath import mpf
 
 from ..compare import error_in_eps
+from ..exact import Draws
 from ..grid import rounded
 from ..jets import Term
 from ..problems import Problem
@@ -37,16 +38,16 @@ class Call:
 
 
 def call_of(port: PythonPort, plan: Plan) -> Call:
-    rng = np.random.default_rng(5)
+    draws = Draws(5)
     gamma = next((g for g in (2.0, 0.5) if g in gammas(plan)), gammas(plan)[0])
     alpha = plan.fixed.get("alpha", None if plan.record.classes else 0.25)
     constants: dict[str, Any] = {"gamma": gamma}
     if plan.record.classes:
-        points, ids = rng.normal(size=(6, 3)) * 3, rng.integers(0, 3, 6)
+        points, ids = draws.bell((6, 3)) * 3, draws.integers(0, 3, 6)
         names: tuple[str, ...] = ("logits0", "logits1", "logits2")
         constants |= {} if alpha is None else {"alpha": list(alpha)[:3]}
     else:
-        points, ids, names = rng.normal(size=(6, 1)) * 3, np.array([1, 0, 0, 1, 1, 0]), ("logits",)
+        points, ids, names = draws.bell((6, 1)) * 3, np.array([1, 0, 0, 1, 1, 0]), ("logits",)
         constants |= {"alpha": alpha}
     problem = Problem(plan.record.name, plan.dtype, names, rounded(points, plan.dtype), ids, constants)
     terms = [jet[()] for jet in truth.jets(problem, plan)]

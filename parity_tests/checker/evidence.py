@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..exact import sigmoids
 from ..grid import rounded
 from ..problems import Problem
 from .questions import gammas
@@ -43,7 +44,7 @@ class Evidence:
         """The port's answer at each logit (or row of logits) with its target; None where it raises an error."""
         points = np.asarray(logits, float)
         if self.plan.probabilities:
-            points = 1 / (1 + np.exp(-points))
+            points = sigmoids(points)
         targets = np.asarray(targets)
         if self.plan.record.classes:
             names, ids = tuple(f"logits{c}" for c in range(points.shape[1])), targets

@@ -12,6 +12,7 @@ from typing import Any
 import mpmath
 import numpy as np
 
+from ..exact import log_sum_exp, sigmoids
 from ..grid import rounded
 from ..problems import Problem
 from ..tolerances import allowed
@@ -68,7 +69,7 @@ def _gammas(plan: Plan) -> tuple[float, ...]:
 
 
 def _probabilities(margins: np.ndarray, dtype: str) -> np.ndarray:
-    return rounded(1 / (1 + np.exp(-margins)), dtype)
+    return rounded(sigmoids(margins), dtype)
 
 
 def _about(plan: Plan) -> str:
@@ -103,7 +104,7 @@ def _sigmoid(name: str, dtype: str, gamma: float, alpha: Any, margins: tuple[flo
 
 @cache
 def _softmax(name: str, dtype: str, gamma: float, alpha: Any, margins: tuple[float, ...]) -> Problem:
-    ahead = np.array(margins) + np.log(np.sum(np.exp(OTHERS)))
+    ahead = np.array(margins) + log_sum_exp(OTHERS)
     rows = np.column_stack([ahead, *(np.full(len(margins), z) for z in OTHERS)])
     names = tuple(f"logits{c}" for c in range(1 + len(OTHERS)))
     constants = {"gamma": gamma} | ({"alpha": list(alpha)} if alpha else {})

@@ -9,6 +9,7 @@ import mpmath
 import numpy as np
 
 from ..compare import error_in_eps
+from ..exact import Draws
 from ..grid import rounded
 from ..jets import Term
 from ..problems import Problem
@@ -24,7 +25,7 @@ Pair = tuple[Problem, np.ndarray]
 
 def _logits(plan: Plan) -> np.ndarray:
     """Multiples of 1/64 to both saturations: numbers of every dtype, with their negatives and sums."""
-    random = np.random.default_rng(7).integers(-64 * 16, 64 * 16, 40) / 64
+    random = Draws(7).integers(-64 * 16, 64 * 16, 40) / 64
     return np.unique(rounded(np.concatenate([random, np.arange(-88, 89, 8.0)]), plan.dtype))
 
 
@@ -64,11 +65,18 @@ def _weights(plan: Plan, ids: np.ndarray) -> list[float]:
     return [1.0 if alpha is None else float(factor(y, alpha)) for y in ids.tolist()]
 
 
+def _entropy(plan: Plan, z: np.ndarray, ids: np.ndarray) -> list[Any]:
+    """The weighted cross entropy of logits z of one column."""
+    margins = np.where(ids == 1, z[:, 0], -z[:, 0]).tolist()
+    with mpmath.workdps(40):
+        each = [readings.neg_log_sigmoid(mpmath.mpf(u)) for u in margins]
+        return [weight * x for weight, x in zip(_weights(plan, ids), each, strict=True)]
+
+
 def gamma_zero(subject: Subject, plan: Plan, failed: list[PortError]) -> Iterator[Finding]:
     if 0.0 in gammas(plan):
         z, ids = _binary(plan)
-        entropy = np.logaddexp(0, np.where(ids == 1, -z[:, 0], z[:, 0])) * _weights(plan, ids)
-        yield from _equal(plan, _ask(subject, plan, z, ids, 0.0), entropy, 0.0, "γ = 0 is cross entropy")
+        yield from _equal(plan, _ask(subject, plan, z, ids, 0.0), _entropy(plan, z, ids), 0.0, "γ = 0 is cross entropy")
 
 
 def swapped_classes(subject: Subject, plan: Plan, failed: list[PortError]) -> Iterator[Finding]:
@@ -85,10 +93,9 @@ def swapped_classes(subject: Subject, plan: Plan, failed: list[PortError]) -> It
 def below_cross_entropy(subject: Subject, plan: Plan, failed: list[PortError]) -> Iterator[Finding]:
     if plan.convention("form") == "FL":
         z, ids = _binary(plan)
-        entropy = np.logaddexp(0, np.where(ids == 1, -z[:, 0], z[:, 0])) * _weights(plan, ids)
         gamma = gammas(plan)[-1]
         said = "the focal loss is at most the cross entropy"
-        yield from _at_most(plan, _ask(subject, plan, z, ids, gamma), entropy.tolist(), gamma, said)
+        yield from _at_most(plan, _ask(subject, plan, z, ids, gamma), _entropy(plan, z, ids), gamma, said)
 
 
 def falls_with_gamma(subject: Subject, plan: Plan, failed: list[PortError]) -> Iterator[Finding]:
@@ -111,9 +118,11 @@ def falls_with_margin(subject: Subject, plan: Plan, failed: list[PortError]) -> 
 
 
 def _rows(plan: Plan) -> tuple[np.ndarray, np.ndarray]:
-    rng = np.random.default_rng(3)
-    rows = rounded(rng.integers(-64 * 8, 64 * 8, (30, 3)) / 64 * np.repeat((0.125, 1.0, 4.0), 10)[:, None], plan.dtype)
-    return rows, rng.integers(0, 3, len(rows))
+    draws = Draws(3)
+    rows = rounded(
+        draws.integers(-64 * 8, 64 * 8, (30, 3)) / 64 * np.repeat((0.125, 1.0, 4.0), 10)[:, None], plan.dtype
+    )
+    return rows, draws.integers(0, 3, len(rows))
 
 
 def _sizes(plan: Plan, problem: Problem) -> list[Any]:

@@ -58,10 +58,9 @@ def _middle_gamma(evidence: Evidence) -> float:
 
 def _easy(evidence: Evidence) -> Iterator[Diagnosis]:
     """The easy tail, where 1 − p_t is tiny."""
-    margins = np.unique(1 / (1 + np.exp(-EASY))) if evidence.plan.probabilities else EASY
     if evidence.plan.probabilities or not (gamma := _middle_gamma(evidence)):
         return
-    raw, truth = _ask(evidence, margins, gamma)
+    raw, truth = _ask(evidence, EASY, gamma)
     got = _scaled(evidence, raw, truth)
     if got is None:
         return
@@ -70,19 +69,19 @@ def _easy(evidence: Evidence) -> Iterator[Diagnosis]:
     if lost is None:
         return
     zero = _first(known & (got == 0))
-    ends = known & (margins > 30)
+    ends = known & (EASY > 30)
     if zero is not None:
         yield Diagnosis(
             "cancels",
-            f"your (1 − p_t) cancels above logit {margins[zero]:.1f}: the loss is exactly 0 from there on, "
-            f"and off by 1 % from {margins[lost]:.1f}",
+            f"your (1 − p_t) cancels above logit {EASY[zero]:.1f}: the loss is exactly 0 from there on, "
+            f"and off by 1 % from {EASY[lost]:.1f}",
         )
     elif not np.all(np.isfinite(got[known])):
-        yield Diagnosis("overflows", f"your loss is not finite above logit {margins[lost]:.1f}, target 1")
+        yield Diagnosis("overflows", f"your loss is not finite above logit {EASY[lost]:.1f}, target 1")
     elif ends.any() and np.ptp(got[ends]) <= 1e-3 * np.max(got[ends]):
-        yield Diagnosis("floor", f"your loss stops falling at logit {margins[lost]:.1f}: p is clipped, or ε is added")
+        yield Diagnosis("floor", f"your loss stops falling at logit {EASY[lost]:.1f}: p is clipped, or ε is added")
     else:
-        yield Diagnosis("easy_tail", f"your loss is off by 1 % from logit {margins[lost]:.1f} on, target 1")
+        yield Diagnosis("easy_tail", f"your loss is off by 1 % from logit {EASY[lost]:.1f} on, target 1")
 
 
 def _missed(evidence: Evidence) -> Iterator[Diagnosis]:

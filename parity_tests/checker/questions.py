@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from .. import grid
+from ..exact import Draws, sigmoids
 from ..problems import Problem
 from .subject import Plan
 
@@ -72,12 +73,12 @@ def _weights(plan: Plan, classes: int) -> tuple[float, ...] | None:
 
 
 def _logits(dtype: str, probabilities: bool, count: int = 60) -> np.ndarray:
-    random = np.random.default_rng(0).normal(size=count) * np.repeat((1, 5, 20), count // 3)
+    random = Draws(0).bell(count) * np.repeat((1, 5, 20), count // 3)
     logits = np.array((*grid.LOGITS, *random.tolist()))
     if probabilities:
         # Probabilities to both ends, as near as the dtype has them.
         logits = logits[np.abs(logits) < 80]
-        logits = grid.rounded(1 / (1 + np.exp(-logits)), dtype)
+        logits = grid.rounded(sigmoids(logits), dtype)
         return np.unique(logits[(logits > 0) & (logits < 1)])
     return logits
 
@@ -94,7 +95,7 @@ def sigmoid_hard(dtype: str, gamma: float, alpha: float | None, probabilities: b
 def sigmoid_soft(dtype: str, gamma: float, alpha: float | None, probabilities: bool = False) -> Problem:
     logits = np.array(SOFT_LOGITS)
     if probabilities:
-        logits = 1 / (1 + np.exp(-logits[np.abs(logits) < 10]))
+        logits = sigmoids(logits[np.abs(logits) < 10])
     points = grid.rounded(np.array(list(itertools.product(logits.tolist(), SOFT_TARGETS))), dtype)
     constants = {"gamma": gamma, "alpha": alpha}
     return Problem("sigmoid_focal_loss", dtype, ("logits", "targets"), points, constants=constants)
@@ -111,9 +112,8 @@ def softmax_ids(dtype: str, classes: int, gamma: float, alpha: tuple[float, ...]
 
 @cache
 def softmax_soft(dtype: str, classes: int, gamma: float, alpha: tuple[float, ...] | None = None) -> Problem:
-    rng = np.random.default_rng(classes)
     rows = grid.softmax_logits(dtype, classes)
-    points = grid.rounded(np.concatenate([rows, rng.dirichlet(np.ones(classes), len(rows))], axis=1), dtype)
+    points = grid.rounded(np.concatenate([rows, Draws(classes).simplex(len(rows), classes)], axis=1), dtype)
     names = tuple(f"{stem}{c}" for stem in ("logits", "targets") for c in range(classes))
     constants: dict[str, Any] = {"gamma": gamma} | ({"alpha": list(alpha)} if alpha else {})
     return Problem("softmax_focal_loss", dtype, names, points, constants=constants)

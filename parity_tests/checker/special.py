@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ..exact import sigmoids
 from ..problems import Problem
 from ..tolerances import DTYPES
 from . import readings
@@ -43,7 +44,7 @@ def _problem(plan: Plan, rows: Any, ids: Any, gamma: float) -> Problem:
     points = np.array(rows, float)
     names = tuple(f"logits{c}" for c in range(points.shape[1])) if plan.record.classes else ("logits",)
     if plan.probabilities:
-        points = 1 / (1 + np.exp(-points))
+        points = sigmoids(points)
     alpha = _alpha(plan)
     constants = {"gamma": gamma} | ({"alpha": alpha} if not plan.record.classes else {})
     if plan.record.classes and alpha is not None:

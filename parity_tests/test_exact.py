@@ -1,0 +1,205 @@
+"""Inputs have the same bits on every processor: what makes them may call little."""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from subprocess import PIPE
+from typing import Any
+
+import numpy as np
+import pytest
+
+from . import exact_calls, grid, make_vectors
+from .checker import heat, ladders
+from .checker.check import LAYERS, layer
+from .checker.contract import RECORDS
+from .checker.evidence import Evidence
+from .checker.frameworks import load
+from .checker.python_port import PythonPort
+from .checker.subject import Plan, PortError
+from .problems import Problem
+
+ROOT = Path(__file__).parents[1]
+SOURCES = {path: (ROOT / path).read_text() for path in exact_calls.ALLOWED}
+FILES = [path for folder in exact_calls.FOLDERS for path in ROOT.joinpath(folder).rglob("*.py")]
+OTHERS = sorted(str(path.relative_to(ROOT)) for path in FILES)
+
+
+@pytest.mark.parametrize("path", exact_calls.ALLOWED)
+def test_what_makes_inputs_calls_only_what_is_rounded_once(path: str) -> None:
+    assert exact_calls.not_allowed(SOURCES[path], path) == []
+
+
+@pytest.mark.parametrize("path", exact_calls.ALLOWED)
+@pytest.mark.parametrize(
+    "fault",
+    [
+        "np.exp(points)",
+        "10.0 ** points",
+        "2 ** 0.5",
+        "pow(10.0, 0.5)",
+        "math.exp(1)",
+        "np.random.default_rng(0).normal(size=3)",
+        "np.linspace(0, 1, 7)",
+        "np.arange(0, 1, 0.1)",
+        "np.add.reduce(points)",
+        "points.mean()",
+        "points @ points",
+    ],
+)
+def test_a_call_that_differs_between_processors_would_be_found(path: str, fault: str) -> None:
+    margin = "    " * bool(exact_calls.ALLOWED[path])
+    changed = f"import math\n{SOURCES[path]}{margin}POINTS = {fault}\n"
+    assert exact_calls.not_allowed(changed, path)
+
+
+@pytest.mark.parametrize("path", OTHERS)
+def test_nothing_else_draws_inputs(path: str) -> None:
+    found = exact_calls.denied((ROOT / path).read_text())
+    known = set(exact_calls.EXCEPTIONS.get(path, {}))
+    assert found == known, "use parity_tests.exact, or give a reason"
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import numpy as np\nrng = np.random.default_rng(0)",
+        "import numpy\nmake = numpy.random.default_rng",
+        "from numpy.random import default_rng",
+        "import numpy as np\nx = np.geomspace(1, 2, 3)",
+        "from numpy import linspace as spaced",
+        "import jax\nx = jax.random.normal(jax.random.key(0))",
+        "from jax import random",
+        "import jax.numpy as jnp\nx = jnp.logspace(1, 2)",
+        "import torch\nx = torch.randn(3)",
+        "import torch\nx = torch.empty(3).normal_()",
+        "import random",
+        "from flax import nnx\nx = nnx.Rngs(0)",
+        'PROGRAM = """\nimport torch\nx = torch.rand(3)\n"""',
+    ],
+)
+def test_random_numbers_elsewhere_would_be_found(source: str) -> None:
+    assert exact_calls.denied(source)
+
+
+def test_every_exception_is_of_a_file_that_exists_and_has_its_reason() -> None:
+    assert exact_calls.EXCEPTIONS.keys() <= set(OTHERS)
+    for reasons in exact_calls.EXCEPTIONS.values():
+        assert all(len(reason.split()) > 3 for reason in reasons.values())
+
+
+class Asked:
+    """A port that notes what it is asked, and answers nothing."""
+
+    title, orders = "asked", (0,)
+
+    def __init__(self) -> None:
+        self.arrays: list[np.ndarray] = []
+
+    def takes(self, argument: str) -> bool:
+        return True
+
+    def answer(self, problem: Problem, order: int) -> np.ndarray:
+        self.arrays += parts(problem)
+        raise PortError("it answers nothing")
+
+    def __call__(self, **arguments: Any) -> np.ndarray:
+        self.arrays += [x for _, x in sorted(arguments.items()) if isinstance(x, np.ndarray)]
+        raise PortError("it answers nothing")
+
+
+def parts(problem: Problem) -> list[np.ndarray]:
+    return [problem.points] if problem.ids is None else [problem.points, problem.ids]
+
+
+def grids() -> Iterator[np.ndarray]:
+    for record in RECORDS.values():
+        for make in record.grids.values():
+            for problems in map(make, record.dtypes):
+                for problem in problems.values():
+                    yield from parts(problem())
+
+
+def vectors() -> Iterator[np.ndarray]:
+    for group in make_vectors.problems().values():
+        for problem in group:
+            yield from parts(problem)
+            yield make_vectors.chosen(len(problem.points), make_vectors.SAMPLES // len(group))
+
+
+def questions() -> Iterator[np.ndarray]:
+    """What the checker asks: in each layer, for its heat maps, and where it looks for a reason."""
+    for record in RECORDS.values():
+        names = {argument.name: argument.name for argument in record.arguments}
+        for dtype in record.dtypes:
+            for as_p in (False, True)[: 1 if record.classes else 2]:
+                asked, plan = Asked(), Plan(record, dtype, probabilities=as_p)
+                port = PythonPort("asked", asked, load("numpy"), plan, names)
+                for name in LAYERS:
+                    layer(port, plan, name)
+                list(ladders.diagnose(Evidence(port, plan)))
+                heat.maps(asked, plan)
+                yield from asked.arrays
+
+
+def fingerprint() -> dict[str, str]:
+    return {kind.__name__: hashed(kind()) for kind in (grids, vectors, questions)}
+
+
+def hashed(arrays: Iterator[np.ndarray]) -> str:
+    """How many numbers there are, and a hash of all of them."""
+    bits, count = hashlib.sha256(), 0
+    for array in arrays:
+        bits.update(f"{array.dtype} {array.shape}".encode() + np.ascontiguousarray(array).tobytes())
+        count += array.size
+    return f"{count} {bits.hexdigest()}"
+
+
+PROGRAM = """
+import json
+from parity_tests import exact_calls, test_exact
+print(json.dumps([sorted(exact_calls.extensions()), test_exact.fingerprint()]))
+"""
+
+
+def settings() -> list[list[str]]:
+    """What numpy is told to do without: the highest extension that it has here, and all."""
+    have = exact_calls.extensions()
+    return [without for without in (have[-1:], have) if without]
+
+
+def test_numpy_makes_the_same_inputs_without_the_extensions_of_the_processor() -> None:
+    expected = fingerprint()
+    assert all(int(text.split()[0]) > 10_000 for text in expected.values())
+    for without in settings():
+        left, found = json.loads(ended(["-c", PROGRAM], without))
+        assert not set(left) & set(without), "numpy does without them"
+        assert found == expected, without
+
+
+def ended(program: list[str], without: list[str]) -> str:
+    """What a process prints whose numpy does without these extensions."""
+    env = os.environ | {"NPY_DISABLE_CPU_FEATURES": " ".join(without), "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-W", "error", *program]
+    done = subprocess.run(command, env=env, cwd=ROOT, stdout=PIPE, text=True, timeout=300)
+    assert done.returncode == 0, without
+    return done.stdout
+
+
+def test_golden_vectors_are_the_same_without_them() -> None:
+    """Byte by byte, with the manifest; test_oracle.py has the same with all of them."""
+    for without in settings():
+        printed = ended(["-m", "parity_tests.make_vectors", "--check"], without)
+        assert "are what the oracle says" in printed
+
+
+def test_one_bit_changes_the_fingerprint(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = {kind.__name__: hashed(kind()) for kind in (grids, vectors)}
+    moved = float(np.nextafter(grid.LOGITS[-1], 0))
+    monkeypatch.setattr(grid, "LOGITS", (*grid.LOGITS[:-1], moved))
+    after = {kind.__name__: hashed(kind()) for kind in (grids, vectors)}
+    assert all(before[name] != after[name] for name in before)
