@@ -20,6 +20,7 @@ import numpy as np
 import pytest
 import torch
 
+from . import tiers
 from .worker import MemoryLimit, group
 
 if TYPE_CHECKING:
@@ -35,12 +36,13 @@ torch.set_num_threads(1)
 
 shared = hypothesis.settings(deadline=None, print_blob=True, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.register_profile("parity", shared, max_examples=60, derandomize=True)
+hypothesis.settings.register_profile("quick", shared, max_examples=10, derandomize=True)
 hypothesis.settings.register_profile("explore", shared, max_examples=1000)
 hypothesis.settings.load_profile("parity")
 
 
 def pytest_report_header(config: pytest.Config) -> str:
-    fixed = hypothesis.settings.get_current_profile_name() == "parity"
+    fixed = hypothesis.settings.get_current_profile_name() != "explore"
     seed = config.getoption("--hypothesis-seed") or ("fixed by the test" if fixed else "random, printed on failure")
     versions = f"jax {jax.__version__}, torch {torch.__version__}, numpy {np.__version__}"
     return f"{versions}, hypothesis seed {seed}"
@@ -48,9 +50,24 @@ def pytest_report_header(config: pytest.Config) -> str:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(MemoryLimit())
+    if config.getoption("--tier") == "quick":
+        hypothesis.settings.load_profile("quick")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--tier", choices=tiers.TIERS, help="run the tests of one tier (default: all tests)")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    return tiers.is_ignored(collection_path, config.getoption("--tier")) or None
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    tier = config.getoption("--tier")
+    chosen = {item: tiers.belongs(item, tier) for item in items}
+    config.hook.pytest_deselected(items=[item for item, belongs in chosen.items() if not belongs])
+    items[:] = [item for item, belongs in chosen.items() if belongs]
     for item in items:
         item.add_marker(pytest.mark.xdist_group(group(item)))
 
