@@ -89,7 +89,7 @@ dist: $(READY)
 	$(BIN)/python -m pytest -q parity_tests/test_distributions.py parity_tests/test_project.py
 
 .venv/ready-%-$(INPUTS): | $(MADE)
-	$(BIN)/python -m pip install --quiet --quiet --constraint constraints.txt --editable '.[$*]'
+	$(BIN)/python -m pip install --quiet --quiet --no-compile --constraint constraints.txt --editable '.[$*]'
 	touch $@
 
 $(MADE):

@@ -16,7 +16,7 @@ STEPS = {
 def main() -> None:
     for title, module in STEPS.items():
         print(f"\n{title}: python -m {' '.join(module)}", flush=True)
-        subprocess.run([sys.executable, "-m", *module], check=True, timeout=600)
+        subprocess.run([sys.executable, "-m", *module], check=True, timeout=1800)
     print("\nThe pictures:")
     for picture in ("training.png", "focal_loss.png"):
         print(" ", Path("out", picture).resolve())
