@@ -4,16 +4,19 @@ BIN := .venv/bin
 INPUTS := $(shell cat pyproject.toml constraints.txt | cksum | cut -d ' ' -f 1)
 MADE := .venv/made-$(INPUTS)
 READY := .venv/ready-dev-$(INPUTS)
-# What is in `dev` as well is not asked for again.
-EXAMPLES := $(firstword $(wildcard $(READY)) .venv/ready-examples-$(INPUTS))
+# What is in a larger extra as well is not asked for again.
+TEST := $(firstword $(wildcard $(READY)) .venv/ready-test-$(INPUTS))
+EXAMPLES := $(firstword $(wildcard $(READY) .venv/ready-test-$(INPUTS)) .venv/ready-examples-$(INPUTS))
 DOCS := $(firstword $(wildcard $(READY)) .venv/ready-docs-$(INPUTS))
 WORKERS ?= 2
+PYTEST := $(BIN)/python -m pytest parity_tests -n $(WORKERS) --dist loadgroup
 
 # The compilers for GPU and TPU are installed beside JAX, and would look for their devices.
-demo detection test vectors readme sweep bench accelerators instruction-sets extras dist: export JAX_PLATFORMS = cpu
+demo detection test-quick test test-slow vectors readme sweep: export JAX_PLATFORMS = cpu
+bench accelerators instruction-sets extras dist: export JAX_PLATFORMS = cpu
 
-.PHONY: demo detection docs test lint format vectors readme audit sweep bench bench-gpu accelerators instruction-sets
-.PHONY: extras dist clean
+.PHONY: demo detection docs test-quick test test-slow lint format vectors readme
+.PHONY: audit sweep bench bench-gpu accelerators instruction-sets extras dist clean
 
 demo: $(EXAMPLES)
 	$(BIN)/python -m examples
@@ -26,8 +29,16 @@ detection: $(EXAMPLES)
 docs: $(DOCS)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
-test: $(READY)
-	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
+# The layers on a small grid, in a minute; then all that the claims of the README rest on; then the rest, which needs
+# browsers, compilers for accelerators, other implementations and time.
+test-quick: $(TEST)
+	$(PYTEST) --tier=quick
+
+test: $(TEST)
+	$(PYTEST) --tier=test
+
+test-slow: $(READY)
+	$(PYTEST) --tier=slow
 
 lint: $(READY)
 	$(BIN)/ruff format --check .

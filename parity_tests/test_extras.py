@@ -63,7 +63,7 @@ def test_output_and_exit_code_are_asked_for(tmp_path: Path) -> None:
 def test_the_demonstration_is_light() -> None:
     """No compilers for accelerators, no peers, no TensorFlow, no browser, no site, no tests."""
     heavy = closure(["dev"]) - closure(["examples"])
-    assert closure(["examples"]) <= closure(["dev"])
+    assert closure(["examples"]) <= closure(["test"]) <= closure(["dev"])
     assert {
         *("jax-cuda13-plugin", "keras", "kornia", "libtpu", "mkdocs", "mmdet", "monai", "pyright", "pytest"),
         *("selenium", "tensorflow-cpu", "torchvision"),
@@ -71,9 +71,9 @@ def test_the_demonstration_is_light() -> None:
 
 
 def test_every_extra_is_tried_or_only_gathers_others() -> None:
-    """`audit` is run by `make audit`, `peers` and `dev` by the tests themselves."""
+    """`audit` is run by `make audit`, `peers`, `test` and `dev` by the tests themselves."""
     tried = {name for extra in EXTRAS for name in extra.split(",")}
-    assert tried | {"audit", "dev", "peers"} == set(PROJECT["optional-dependencies"])
+    assert tried | {"audit", "dev", "peers", "test"} == set(PROJECT["optional-dependencies"])
 
 
 def test_a_closure_follows_extras_and_markers() -> None:

@@ -38,7 +38,10 @@ def do_as_planned(tree: Path, target: str) -> None:
 
 @pytest.mark.parametrize(
     ("target", "extra"),
-    [("demo", "examples"), ("detection", "examples"), ("docs", "docs"), ("test", "dev"), ("lint", "dev")],
+    [
+        *(("demo", "examples"), ("detection", "examples"), ("docs", "docs"), ("lint", "dev")),
+        *(("test-quick", "test"), ("test", "test"), ("test-slow", "dev")),
+    ],
 )
 def test_a_target_installs_its_extra_in_a_new_environment(tree: Path, target: str, extra: str) -> None:
     plan = planned(tree, target)
@@ -58,14 +61,16 @@ def test_the_tests_add_to_the_environment_of_the_demonstration(tree: Path) -> No
     do_as_planned(tree, "demo")
     plan = planned(tree, "test")
     assert ANEW not in plan
-    assert "--editable '.[dev]'" in plan
+    assert "--editable '.[test]'" in plan
     do_as_planned(tree, "test")
-    assert "pip" not in planned(tree, "test")
+    assert "pip" not in planned(tree, "test") + planned(tree, "test-quick")
+    assert "--editable '.[dev]'" in planned(tree, "test-slow")
 
 
 def test_what_the_tests_have_is_enough_for_the_demonstration(tree: Path) -> None:
-    do_as_planned(tree, "test")
-    assert "pip" not in planned(tree, "demo") + planned(tree, "docs")
+    do_as_planned(tree, "test-slow")
+    for target in ("demo", "docs", "test", "lint"):
+        assert "pip" not in planned(tree, target)
 
 
 @pytest.mark.parametrize("name", ["constraints.txt", "pyproject.toml"])

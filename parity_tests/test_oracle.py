@@ -11,6 +11,7 @@ from mpmath import mpf
 from . import grid, make_vectors, oracle, twin
 from .golden import FOLDER
 from .jets import Jet, Real, Term
+from .problems import Problem
 
 POINTS = [
     {"logits": -3.0, "targets": 0.3, "alpha": 0.25, "gamma": 1.5, "weight": 0.7},
@@ -108,6 +109,15 @@ def test_the_float64_twin(gamma: float) -> None:
 
 def test_golden_vectors_are_what_the_oracle_says() -> None:
     make_vectors.check(make_vectors.generate())
+
+
+def test_a_result_whose_terms_cancel_keeps_its_scale() -> None:
+    """At a logit of 0 both classes have the same loss, so that their share does not matter: ∂/∂targets is 0."""
+    settings = {"alpha": None, "soft_targets": "mixture", "gamma": 2.0}
+    problem = Problem("sigmoid_focal_loss", "float64", ("logits", "targets"), np.array([[0.0, 0.5]]), None, settings)
+    [line] = make_vectors.lines(problem, 1)
+    assert float(line["results"]["targets"]) == 0
+    assert float(line["scales"]["targets"]) > 0
 
 
 def test_a_changed_digit_in_the_vectors_is_noticed() -> None:
