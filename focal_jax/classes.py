@@ -67,9 +67,10 @@ def one_hot(z: Array, t: Array) -> Array:
 
 
 def _maximum(z: Array, devices: Devices) -> Array:
-    """The shift that keeps exp(z − shift) in range. All uses are invariant under it, so it has no derivative."""
+    """The shift that keeps exp(z − shift) in range, also beside a logit that is inf. All uses are invariant under it,
+    so it has no derivative."""
     maximum = max_over(lax.stop_gradient(z.max(-1, keepdims=True)), devices)
-    return jnp.where(jnp.isfinite(maximum), maximum, 0)
+    return jnp.where(maximum == jnp.inf, far(), jnp.where(jnp.isfinite(maximum), maximum, 0))
 
 
 @weighted(

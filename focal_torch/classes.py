@@ -67,9 +67,10 @@ def one_hot(z: Tensor, t: Tensor) -> Tensor:
 
 
 def _maximum(z: Tensor, devices: Devices) -> Tensor:
-    """The shift that keeps exp(z − shift) in range. All uses are invariant under it, so it has no derivative."""
+    """The shift that keeps exp(z − shift) in range, also beside a logit that is inf. All uses are invariant under it,
+    so it has no derivative."""
     maximum = max_over(z.detach().amax(-1, keepdim=True), devices)
-    return torch.where(torch.isfinite(maximum), maximum, 0)
+    return torch.where(maximum == torch.inf, far(), torch.where(torch.isfinite(maximum), maximum, 0))
 
 
 @weighted(

@@ -173,6 +173,20 @@ def test_infinite_logits_in_a_softmax(port: Port, gamma: float, soft: bool) -> N
 
 
 @both_packages
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("other", [0.0, 89.0, 710.0, 1e4])
+def test_an_infinite_logit_beside_a_large_one(port: Port, other: float, dtype: str) -> None:
+    """inf is the shift of no exponential: exp(710) is inf, too, and inf − inf no sum of the others."""
+    logits, targets = np.array([[INF, -INF, other]] * 3, dtype), np.eye(3, dtype=dtype)
+    targets[2] = [0.5, 0.25, 0.25]
+    loss = port.module.softmax_focal_loss(port.array(logits), port.array(targets), axis=1)
+    assert port.numpy(loss).dtype == dtype
+    np.testing.assert_array_equal(port.numpy(loss), [0, INF, INF])
+    slope = gradient(port, "softmax_focal_loss", logits, targets, axis=1)
+    np.testing.assert_array_equal(slope, [[0, 0, 0], [1, -1, 0], [0.5, -0.25, -0.25]])
+
+
+@both_packages
 def test_wrong_by_sixty_nats(port: Port) -> None:
     """The published fault: the gradient of a softmax loss through probabilities is 0 beyond 16 nats."""
     logits = np.array([[60.0, 0.0]], np.float32)
