@@ -9,6 +9,9 @@ EXAMPLES := $(firstword $(wildcard $(READY)) .venv/ready-examples-$(INPUTS))
 DOCS := $(firstword $(wildcard $(READY)) .venv/ready-docs-$(INPUTS))
 WORKERS ?= 2
 
+# pip compiles nothing here, so that the first import of a module has to, and to keep it.
+unexport PYTHONDONTWRITEBYTECODE
+
 # The compilers for GPU and TPU are installed beside JAX, and would look for their devices.
 demo detection test vectors readme sweep bench accelerators extras dist: export JAX_PLATFORMS = cpu
 
