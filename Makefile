@@ -11,6 +11,9 @@ DOCS := $(firstword $(wildcard $(READY)) .venv/ready-docs-$(INPUTS))
 WORKERS ?= 2
 PYTEST := $(BIN)/python -m pytest parity_tests -n $(WORKERS) --dist loadgroup
 
+# pip compiles nothing here, so that the first import of a module has to, and to keep it.
+unexport PYTHONDONTWRITEBYTECODE
+
 # The compilers for GPU and TPU are installed beside JAX, and would look for their devices.
 demo detection test-quick test test-slow vectors readme sweep: export JAX_PLATFORMS = cpu
 bench accelerators instruction-sets extras dist: export JAX_PLATFORMS = cpu
