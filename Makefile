@@ -8,7 +8,7 @@ WORKERS ?= 2
 # The compilers for GPU and TPU are installed beside JAX, and would look for their devices.
 demo detection test vectors readme sweep bench accelerators: export JAX_PLATFORMS = cpu
 
-.PHONY: demo detection docs test lint format vectors readme audit sweep bench bench-gpu accelerators clean
+.PHONY: demo detection docs test lint format vectors readme audit sweep bench bench-gpu accelerators versions clean
 
 demo: $(READY)
 	$(BIN)/python -m examples
@@ -68,6 +68,10 @@ accelerators: $(READY)
 	$(BIN)/python -m parity_tests.make_readme aot
 	$(BIN)/python -m parity_tests.make_readme pods
 
+# The oldest versions, the newest and some between, each in an environment of its own, in half an hour.
+versions: $(READY)
+	$(BIN)/python -m parity_tests.make_readme versions
+
 $(READY):
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=...")'
 	rm -rf .venv
@@ -76,4 +80,4 @@ $(READY):
 	touch $@
 
 clean:
-	rm -rf .venv .venv-audit .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-audit .venv-versions .pytest_cache .ruff_cache .hypothesis
