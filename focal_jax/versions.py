@@ -13,9 +13,9 @@ from jax.sharding import PartitionSpec
 
 Function = Callable[..., Any]
 
-OLDEST = (0, 6)
+OLDEST = (0, 6, 1)
 if jax.__version_info__ < OLDEST:
-    raise ImportError(f"focal_jax needs JAX 0.6 or newer, and this is {jax.__version__}. Upgrade jax.")
+    raise ImportError(f"focal_jax needs JAX 0.6.1 or newer, and this is {jax.__version__}. Upgrade jax.")
 
 
 def _found(module: Any, name: str) -> Any:
@@ -54,7 +54,7 @@ def _axes_of_difference(x: Array) -> frozenset[str]:
     found: frozenset[str] | None = getattr(jax.typeof(x), "vma", None)
     if found is None:
         raise NotImplementedError(
-            "focal_jax: axis_name and class_axis_name need what JAX 0.6 to 0.12 say of arrays inside of "
+            "focal_jax: axis_name and class_axis_name need what JAX 0.6.1 to 0.12 say of arrays inside of "
             f"jax.shard_map, and JAX {jax.__version__} does not. Install one of those."
         )
     return found

@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .versions import autocast_dtype
+from .versions import autocast_dtype, is_infinite
 
 
 def keep(where: Tensor | None, x: Any) -> Any:
@@ -19,7 +19,7 @@ def share(factor: Any, x: Tensor) -> Tensor:
     """factor·x, where 0·inf is 0."""
     if not isinstance(factor, Tensor) and factor:
         return factor * x
-    undefined = torch.isinf(x) & (factor == 0)
+    undefined = is_infinite(x) & (factor == 0)
     return torch.where(undefined, 0, factor * torch.where(undefined, 1, x))
 
 

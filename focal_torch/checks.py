@@ -245,5 +245,5 @@ class Checks:
 
 
 def broadcasts(x: Tensor, shape: Shape) -> bool:
-    pairs = zip(reversed(x.shape), reversed(shape), strict=False)
+    pairs = zip(x.shape, shape[len(shape) - x.ndim :], strict=True)
     return x.ndim <= len(shape) and all(have in (1, want) for have, want in pairs)

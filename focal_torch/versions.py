@@ -23,8 +23,8 @@ VERSION = tuple(int(part) for part in torch.__version__.split(".")[:2])
 if VERSION < OLDEST:
     raise ImportError(f"focal_torch needs PyTorch 2.4 or newer, and this is {torch.__version__}. Upgrade torch.")
 
-# Before PyTorch 2.11 softplus takes no DTensor.
-SOFTPLUS_IS_LOCAL = VERSION < (2, 11)
+# Before PyTorch 2.11 softplus takes no DTensor, nor does isinf in 2.4.
+FEW_TAKE_DTENSORS = VERSION < (2, 11)
 # Before PyTorch 2.12 torch.compile does not look into is_autocast_available.
 AUTOCAST_IS_OPAQUE = VERSION < (2, 12)
 
@@ -126,8 +126,13 @@ def distributed_tensors() -> ModuleType:
     return found if hasattr(found, "DTensor") else import_module("torch.distributed._tensor")
 
 
+def is_infinite(x: Tensor) -> Tensor:
+    """Whether each number is ±inf."""
+    return x.abs() == torch.inf if FEW_TAKE_DTENSORS and is_distributed(x) else torch.isinf(x)
+
+
 def softplus(u: Tensor, threshold: float) -> Tensor:
     """log(1 + exp(u)), which is u from the threshold on."""
-    if SOFTPLUS_IS_LOCAL and is_distributed(u):
+    if FEW_TAKE_DTENSORS and is_distributed(u):
         return torch.logaddexp(u, torch.zeros_like(u))
     return functional.softplus(u, threshold=threshold)

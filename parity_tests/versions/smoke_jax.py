@@ -107,12 +107,7 @@ def mesh(*types: AxisType) -> Mesh:
 
 
 def shard_map(function: Any, specs: tuple[PartitionSpec, ...]) -> Any:
-    """jax.shard_map, which is in jax.experimental before JAX 0.6.1."""
-    if hasattr(jax, "shard_map"):
-        way: Any = jax.shard_map
-    else:
-        from jax.experimental.shard_map import shard_map as way
-    return way(function, mesh=mesh(), in_specs=specs, out_specs=PartitionSpec())
+    return jax.shard_map(function, mesh=mesh(), in_specs=specs, out_specs=PartitionSpec())
 
 
 def by_rows(name: str) -> None:
