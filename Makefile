@@ -19,7 +19,7 @@ demo detection test-quick test test-slow vectors readme sweep: export JAX_PLATFO
 bench accelerators instruction-sets extras dist: export JAX_PLATFORMS = cpu
 
 .PHONY: demo detection docs test-quick test test-slow lint format vectors readme
-.PHONY: audit sweep bench bench-gpu accelerators instruction-sets extras dist clean
+.PHONY: audit sweep bench bench-gpu accelerators instruction-sets versions extras dist clean
 
 demo: $(EXAMPLES)
 	$(BIN)/python -m examples
@@ -91,6 +91,10 @@ accelerators: $(READY)
 	$(BIN)/python -m parity_tests.make_readme aot
 	$(BIN)/python -m parity_tests.make_readme pods
 
+# The oldest versions, the newest and some between, each in an environment of its own, in half an hour.
+versions: $(TEST)
+	$(BIN)/python -m parity_tests.make_readme versions
+
 # Each extra as it is for a user, in an empty environment of its own: a quarter of an hour.
 extras: $(READY)
 	$(BIN)/python -m parity_tests.extras
@@ -113,4 +117,4 @@ $(MADE):
 	touch $@
 
 clean:
-	rm -rf .venv .venv-audit .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-audit .venv-versions .pytest_cache .ruff_cache .hypothesis

@@ -246,5 +246,5 @@ class Checks:
 
 
 def broadcasts(x: Array, shape: Shape) -> bool:
-    pairs = zip(reversed(x.shape), reversed(shape), strict=False)
+    pairs = zip(x.shape, shape[len(shape) - x.ndim :], strict=True)
     return x.ndim <= len(shape) and all(have in (1, want) for have, want in pairs)

@@ -72,7 +72,7 @@ def _with_slopes(
         return (sum_ + value, slopes), of_rows
 
     (value, slopes), of_rows = _scan(step, start, rows, chunks)
-    return value, slopes | {name: _join(x, len(rows[name])) for name, x in of_rows.items()}
+    return value, slopes | {name: _join(x, rows[name].shape[0]) for name, x in of_rows.items()}
 
 
 @on_any_mesh(each=True)
@@ -107,8 +107,8 @@ def _scan(step: Callable[..., Any], start: Any, rows: Named, chunks: int) -> Any
 
 def _split(x: Array, chunks: int) -> Array:
     """Chunks of rows that are `chunks` apart, so that rows on several devices stay where they are."""
-    rows = -(-len(x) // chunks)
-    x = jnp.pad(x, [(0, rows * chunks - len(x)), *[(0, 0)] * (x.ndim - 1)])
+    rows = -(-x.shape[0] // chunks)
+    x = jnp.pad(x, [(0, rows * chunks - x.shape[0]), *[(0, 0)] * (x.ndim - 1)])
     return jnp.moveaxis(x.reshape(rows, chunks, *x.shape[1:]), 1, 0)
 
 

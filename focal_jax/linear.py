@@ -57,7 +57,8 @@ def linear_softmax_focal_loss(
             since a row has one class). Neither α nor `weight` enters the divisor. Where nothing is kept the result
             is 0.
         chunk_size: How many rows have logits at a time; it need not divide their number. None: a quarter of D, so that
-            the logits are a quarter of the kernel, but at least 128.
+            the logits are a quarter of the kernel, but at least 128. Rows whose number `jax.export` leaves open are
+            one chunk.
         axis_name: Inside of `jax.shard_map` the axes of the mesh that rows are split over: the sum and its divisor
             are then those of all devices. Outside, `jax.jit` sees to that by itself.
         class_axis_name: The same for the axes of the mesh that classes are split over, equally and in order. Class
@@ -103,14 +104,17 @@ def linear_softmax_focal_loss(
     t, where = check.class_ids(targets, shape, "features without their last axis", all_classes, ignore_index, where)
     chunks = _chunks(features, None if chunk_size is None else check.rows(chunk_size))
 
+    if not isinstance(t.size, int) and chunk_size is not None:
+        check.fail(ValueError, "chunk_size", f"None for the open shape {shape}", chunk_size, "Its rows are one chunk.")
+
     # Else the slope of the kernel would have 0·NaN in it.
     features = keep(where, features)
     divisor = divisor_of("mean" if reduction == "mean_positive" else reduction, t, where, t.size, devices)
     if where is None and t.size % chunks:
         # What fills up the last chunk is left out.
         where = jnp.ones(shape, bool)
-    rows, shared = {"features": features, "targets": t, "where": where, "weight": weight}, {"kernel": kernel}
-    shared |= {"bias": bias, "alpha": alpha}
+    rows = {"features": features, "targets": t, "where": where, "weight": weight}
+    shared = {"kernel": kernel, "bias": bias, "alpha": alpha}
     if isinstance(gamma, Array):
         # One exponent per class is shared, any other array has one or several for each row.
         (shared if gamma.ndim == 1 else rows)["gamma"] = gamma
@@ -128,4 +132,6 @@ def _chunks(features: Array, chunk_size: int | None) -> int:
     """How many chunks there are: with a quarter of the kernel's numbers, if nothing else is said."""
     size = features.shape[-1]
     rows = features.size // max(size, 1)
+    if not isinstance(rows, int):
+        return 1
     return max(1, -(-rows // (chunk_size or max(128, size // 4))))

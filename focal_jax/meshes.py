@@ -6,7 +6,9 @@ from typing import Any
 
 import jax
 from jax import Array, lax
-from jax.sharding import PartitionSpec, auto_axes
+from jax.sharding import PartitionSpec
+
+from .versions import auto_axes, is_split
 
 Function = Callable[..., Any]
 
@@ -26,10 +28,9 @@ def on_any_mesh(each: bool) -> Callable[[Function], Function]:
                 args, rest = jax.tree.unflatten(tree, [arrays.get(i, x) for i, x in enumerate(leaves)])
                 return function(*args, **rest)
 
-            if not (axes := sharding.mesh.explicit_axes):
+            if not sharding.mesh.explicit_axes:
                 return function(*args, **rest)
-            result = sharding.update(spec=PartitionSpec(*sharding.spec[:-1] if each else ()))
-            return auto_axes(fill, axes=axes, out_sharding=result)(arrays)
+            return auto_axes(fill, sharding, PartitionSpec(*sharding.spec[:-1] if each else ()))(arrays)
 
         return call
 
@@ -39,19 +40,10 @@ def on_any_mesh(each: bool) -> Callable[[Function], Function]:
 def is_mapped(name: str) -> bool:
     """Whether the axis of a mesh is one that `jax.shard_map` or `jax.vmap` goes along here."""
     try:
-        lax.axis_size(name)
+        lax.psum(1, name)
     except NameError:
         return False
     return True
-
-
-def is_split(x: Array, name: str) -> bool:
-    """Whether `jax.shard_map` knows that x differs along an axis: it then refuses to be told so."""
-    try:
-        lax.pcast(x, name, to="varying")
-    except ValueError:
-        return True
-    return False
 
 
 def is_repeated(x: Array, name: str) -> bool:

@@ -5,6 +5,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .versions import autocast_dtype, is_infinite
+
 
 def keep(where: Tensor | None, x: Any) -> Any:
     """The tensor `x` with 0 outside the mask, which may lack its last axis; constants stay as they are."""
@@ -17,7 +19,7 @@ def share(factor: Any, x: Tensor) -> Tensor:
     """factor·x, where 0·inf is 0."""
     if not isinstance(factor, Tensor) and factor:
         return factor * x
-    undefined = torch.isinf(x) & (factor == 0)
+    undefined = is_infinite(x) & (factor == 0)
     return torch.where(undefined, 0, factor * torch.where(undefined, 1, x))
 
 
@@ -33,8 +35,8 @@ def compute_dtype(x: Tensor) -> torch.dtype:
 def to_common(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     """Both in the dtype that holds either; under autocast in its dtype, as for every product of matrices."""
     dtype, device = torch.promote_types(x.dtype, y.dtype), x.device.type
-    if dtype == torch.float32 and torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device):
-        dtype = torch.get_autocast_dtype(device)
+    if dtype == torch.float32:
+        dtype = autocast_dtype(device) or dtype
     return x.to(dtype), y.to(dtype)
 
 
@@ -54,4 +56,4 @@ def far() -> float:
 
 
 def _is_floating(x: Any) -> bool:
-    return isinstance(x, Tensor) and x.is_floating_point()
+    return isinstance(x, Tensor) and x.dtype.is_floating_point

@@ -5,7 +5,6 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import replace
 from numbers import Integral, Real
 from typing import Any, NamedTuple, NoReturn
 
@@ -209,7 +208,7 @@ class Checks:
         devices = Devices() if x is None else self._ranks("group", x)
         if devices and reduction == "none":
             self.fail(ValueError, "group", 'None for reduction "none"', x, "Losses of elements stay apart.")
-        return replace(devices, losses=devices.size)
+        return Devices(devices.group, devices.here, devices.size, losses=devices.size)
 
     def class_devices(self, x: Any, *split: Tensor) -> Devices:
         """The ranks that classes are split over, each of which has as many and the same rows."""
@@ -246,5 +245,5 @@ class Checks:
 
 
 def broadcasts(x: Tensor, shape: Shape) -> bool:
-    pairs = zip(reversed(x.shape), reversed(shape), strict=False)
+    pairs = zip(x.shape, shape[len(shape) - x.ndim :], strict=True)
     return x.ndim <= len(shape) and all(have in (1, want) for have, want in pairs)

@@ -17,13 +17,13 @@ from .engine import (
     as_typed,
     has_other_rules,
     is_watched,
-    is_wrapped,
     on_any_mesh,
     refuse_other_rules,
     refuse_second_derivative,
 )
 from .known import is_known
 from .layer import Named, Settings, add_chunk, has_wide_products, logits_of, losses_of
+from .versions import is_wrapped
 
 
 class Plan(NamedTuple):
@@ -46,7 +46,7 @@ class Plan(NamedTuple):
         return Devices(self.group, self.here, self.size)
 
     def name(self, arrays: Any) -> Named:
-        return dict(zip(self.names.split(), arrays, strict=False))
+        return {name: arrays[i] for i, name in enumerate(self.names.split())}
 
     def parts(self, *named: Named) -> Iterator[tuple[Named, ...]]:
         """One chunk of all that has rows, and all of what is shared, after the other."""
@@ -85,11 +85,12 @@ def _flat(rows: Named) -> Named:
 
 
 def _by_rule(rule: Any, rows: Named, shared: Named, chunks: int, settings: Settings) -> tuple[Tensor, ...]:
-    given = rows | shared
-    moved = [name for name, x in given.items() if x.is_floating_point() and is_watched([x])]
+    given = {**rows, **shared}
+    moved = [name for name, x in given.items() if x.dtype.is_floating_point and is_watched([x])]
     gamma, softcap, smoothing, devices = settings
     group, here, size = devices.group, devices.here, devices.size
-    plan = Plan(gamma, softcap, smoothing, group, here, size, chunks, len(rows), " ".join(given), " ".join(moved))
+    names = " ".join(list(given)), " ".join(moved)
+    plan = Plan(gamma, softcap, smoothing, group, here, size, chunks, len(rows), *names)
     if moved and has_other_rules():
         refuse_other_rules(devices)
         # torch.func and forward mode keep what they need: the logits of all chunks.
@@ -118,14 +119,17 @@ class _Sum(torch.autograd.Function):
         ctx.save_for_backward(*inputs[FIELDS:], *slopes)
 
     @staticmethod
-    def backward(ctx: Any, *cotangents: Tensor) -> tuple[Tensor | None, ...]:
-        plan = Plan(*ctx.plan)
-        given = plan.name(ctx.saved_tensors)
+    def backward(ctx: Any, *cotangents: Tensor | None) -> tuple[Tensor | None, ...]:
+        # Read once: a checkpoint that is not reentrant gives them once.
+        (cotangent, *_), plan, saved = cotangents, Plan(*ctx.plan), ctx.saved_tensors
+        given = plan.name(saved)
+        if cotangent is None:
+            return (None,) * (FIELDS + len(given))
         if torch.is_grad_enabled():
             refuse_second_derivative(plan.devices)
-            return _differentiable(_Sum, plan, given, cotangents[0])
-        slopes = ctx.saved_tensors[len(given) :]
-        return _gradients(plan, given, slopes if _is_one(cotangents[0]) else (cotangents[0] * x for x in slopes))
+            return _differentiable(_Sum, plan, given, cotangent)
+        slopes = saved[len(given) :]
+        return _gradients(plan, given, slopes if _is_one(cotangent) else [cotangent * x for x in slopes])
 
 
 class _Rows(torch.autograd.Function):
@@ -153,12 +157,10 @@ class _Rows(torch.autograd.Function):
             return _differentiable(_Rows, plan, given, cotangent)
         weight = cotangent * given["weight"] if "weight" in given else cotangent
         rest = {name: x for name, x in given.items() if name != "weight"}
-        weighted = plan._replace(rows=plan.rows + ("weight" not in given), names=" ".join(("weight", *rest)))
-        _, *slopes = _Sum.forward(*weighted, weight, *rest.values())
-        moved = plan.moved.split()
-        return _gradients(
-            plan, given, (x * cotangent if name == "weight" else x for name, x in zip(moved, slopes, strict=True))
-        )
+        rows = plan.rows + ("weight" not in given)
+        _, *slopes = _Sum.forward(*plan[:-3], rows, " ".join(["weight", *rest]), plan.moved, weight, *rest.values())
+        moved = zip(plan.moved.split(), slopes, strict=True)
+        return _gradients(plan, given, [x * cotangent if name == "weight" else x for name, x in moved])
 
 
 def _is_one(x: Tensor) -> bool:

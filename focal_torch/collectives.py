@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-import torch.distributed._functional_collectives as functional
 from torch import Tensor
+
+from .versions import reduced
 
 # Two tensors have no more dimensions than this.
 MOST_SIZES = 32
@@ -55,7 +56,10 @@ def count(devices: Devices) -> int:
 
 def devices_of(args: Any) -> Devices:
     """The devices among arguments."""
-    return next((x for x in args if isinstance(x, Devices)), Devices())
+    for x in args:
+        if isinstance(x, Devices):
+            return x
+    return Devices()
 
 
 def differing(tensors: tuple[Tensor, ...], devices: Devices) -> str | None:
@@ -93,15 +97,11 @@ class _Spread(torch.autograd.Function):
 
 def _reduced(x: Tensor, operation: str, devices: Devices) -> Tensor:
     if torch.compiler.is_compiling():
-        return _wait(x, operation, devices)
+        return reduced(x, operation, devices.group)
     try:
-        return _wait(x, operation, devices)
+        return reduced(x, operation, devices.group)
     except RuntimeError as error:
         raise RuntimeError(
             f"focal_torch: the {operation} over the {devices.size} ranks of group {devices.group!r} failed. "
             "Have all of them called the loss, and is none gone?"
         ) from error
-
-
-def _wait(x: Tensor, operation: str, devices: Devices) -> Tensor:
-    return functional.wait_tensor(functional.all_reduce(x.contiguous(), operation, devices.group))

@@ -7,11 +7,10 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch._C._functorch import TransformType, is_functorch_wrapped_tensor, is_legacy_batchedtensor
-from torch._functorch.pyfunctorch import retrieve_all_functorch_interpreters
 from torch.autograd import forward_ad
 
 from .collectives import Devices
+from .versions import forward_levels, is_distributed, is_forward, is_transformed
 
 Function = Callable[..., Any]
 
@@ -24,7 +23,7 @@ def is_watched(args: Sequence[Any]) -> bool:
 
 def has_other_rules() -> bool:
     """Whether something else than reverse mode may be at work: a function of torch.func, or forward mode."""
-    return not torch.compiler.is_compiling() and (is_transformed() or forward_ad._current_level >= 0)
+    return not torch.compiler.is_compiling() and (is_transformed() or is_forward())
 
 
 @contextmanager
@@ -35,32 +34,9 @@ def as_typed(x: Tensor) -> Iterator[None]:
         yield
 
 
-@contextmanager
-def recorded() -> Iterator[None]:
-    """Let autograd see what is done, also inside an operator of torch.library, which is called below it."""
-    key, guard = torch._C.DispatchKey, torch._C._SetExcludeDispatchKeyGuard
-    with guard(key.AutogradFunctionality, False), guard(key.ADInplaceOrView, False):
-        yield
-
-
 def has_kernels(x: Tensor) -> bool:
     """Whether PyTorch's own functions are taken: each is a pass through memory, and as good as the loops in float64."""
     return x.dtype == torch.float64 or not torch.compiler.is_compiling()
-
-
-def is_transformed() -> bool:
-    """Whether a function of torch.func is at work."""
-    return torch._C._are_functorch_transforms_active()
-
-
-def is_traced() -> bool:
-    """Whether torch.jit.trace is at work, for which the values that it sees stand for others."""
-    return torch._C._get_tracing_state() is not None
-
-
-def is_wrapped(x: Tensor) -> bool:
-    """Whether a function of torch.func, or a batched backward pass, sees more in x than one tensor."""
-    return not torch.compiler.is_compiling() and (is_functorch_wrapped_tensor(x) or is_legacy_batchedtensor(x))
 
 
 def is_differentiated(x: Tensor) -> bool:
@@ -69,8 +45,7 @@ def is_differentiated(x: Tensor) -> bool:
 
 def refuse_nested_forward_mode() -> None:
     # PyTorch's forward mode over forward mode would return zeros without a word (pytorch/pytorch#197867).
-    levels = [level.key() for level in retrieve_all_functorch_interpreters()]
-    if levels.count(TransformType.Jvp) > 1:
+    if forward_levels() > 1:
         raise NotImplementedError(
             "focal_torch: PyTorch cannot nest forward mode (jvp, jacfwd) over a torch.autograd.Function. "
             "Use torch.func.hessian, or reverse mode inside or outside."
@@ -91,11 +66,6 @@ def refuse_second_derivative(devices: Devices) -> None:
             "focal_torch: with classes on several ranks there is no second derivative. "
             "Differentiate without create_graph, leave class_group out, or call focal_jax."
         )
-
-
-def is_distributed(x: Any) -> bool:
-    """Whether x is a DTensor."""
-    return isinstance(x, Tensor) and hasattr(x, "device_mesh")
 
 
 def whole(x: Tensor) -> Tensor:

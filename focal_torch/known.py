@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .engine import is_differentiated, is_distributed, is_traced
+from .engine import is_differentiated
+from .versions import is_distributed, is_traced
 
 
 def is_array(x: Any) -> bool:
@@ -17,12 +18,12 @@ def is_array(x: Any) -> bool:
 
 
 def is_floating(x: Tensor) -> bool:
-    return x.is_floating_point()
+    return x.dtype.is_floating_point
 
 
 def is_integer(x: Tensor) -> bool:
     """Whether x holds integers, or booleans as 0 and 1."""
-    return not x.is_floating_point() and not x.is_complex()
+    return not x.dtype.is_floating_point and not x.dtype.is_complex
 
 
 def is_bool(x: Tensor) -> bool:

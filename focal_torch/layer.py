@@ -8,8 +8,8 @@ from torch import Tensor
 from .arrays import widen
 from .classes import id_focal
 from .collectives import Devices
-from .engine import recorded
 from .margin import softcapped
+from .versions import recorded
 
 Named = dict[str, Tensor]
 
@@ -38,18 +38,23 @@ def losses_of(plan: Any, logits: Tensor, part: Named) -> Tensor:
 def add_chunk(plan: Any, part: Named, into: Named) -> Tensor:
     """The loss of a chunk, whose slopes are added to what there is of them."""
     logits = logits_of(part)
-    with torch.enable_grad(), recorded():
-        logits.requires_grad_()
-        leaves = {name: part[name].detach().requires_grad_() for name in into if name not in ("features", "kernel")}
-        value = losses_of(plan, logits, part | leaves).sum()
-        slope, *found = torch.autograd.grad(value, [logits, *leaves.values()])
+    leaves = {name: part[name].detach() for name in into if name not in ("features", "kernel")}
+    value, slope, *found = recorded(_with_slopes, plan, logits, leaves, part)
     for name, x in zip(leaves, found, strict=True):
         into[name] += x
     if "features" in into:
         _add_product(into["features"], slope, part["kernel"])
     if "kernel" in into:
         _add_product(into["kernel"], slope.mT, part["features"])
-    return value.detach()
+    return value
+
+
+def _with_slopes(plan: Any, logits: Tensor, leaves: Named, part: Named) -> tuple[Tensor, ...]:
+    """The loss of a chunk, and its slopes in the logits and the leaves."""
+    with torch.enable_grad():
+        moved = [x.requires_grad_() for x in (logits, *leaves.values())]
+        value = losses_of(plan, logits, {**part, **leaves}).sum()
+        return value.detach(), *torch.autograd.grad(value, moved)
 
 
 def logits_of(part: Named) -> Tensor:

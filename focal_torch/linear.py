@@ -107,8 +107,8 @@ def linear_softmax_focal_loss(
     # Else the slope of the kernel would have 0·NaN in it.
     features = keep(where, features)
     divisor = divisor_of("mean" if reduction == "mean_positive" else reduction, t, where, t.numel(), devices)
-    rows, shared = {"features": features, "targets": t, "where": where, "weight": weight}, {"kernel": kernel}
-    shared |= {"bias": bias, "alpha": alpha}
+    rows = {"features": features, "targets": t, "where": where, "weight": weight}
+    shared = {"kernel": kernel, "bias": bias, "alpha": alpha}
     if isinstance(gamma, Tensor):
         # One exponent per class is shared, any other array has one or several for each row.
         (shared if gamma.ndim == 1 else rows)["gamma"] = gamma

@@ -15,10 +15,10 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.functional import softplus as one_pass_softplus
 
 from .engine import has_kernels
 from .rules import closed_form
+from .versions import softplus as one_pass_softplus
 
 # The best polynomial in x² for (log(1 + e)/x − 1)/x² up to x = 2/3, where its series has 1/12, 1/80, 1/448, …
 LOG_SERIES = tuple(k / 4**n for n, k in ((4, 0.1401222947), (3, 0.1399957053), (2, 0.2001084953), (1, 0.3333320657)))
@@ -126,7 +126,7 @@ def _of_miss(u: Tensor) -> tuple[Tensor, Tensor]:
 
 def _softplus(u: Tensor) -> Tensor:
     """max(u, 0) + log(1 + exp(−|u|))."""
-    return one_pass_softplus(u, threshold=EXACT) if has_kernels(u) else parts(-u)[2]
+    return one_pass_softplus(u, EXACT) if has_kernels(u) else parts(-u)[2]
 
 
 def _log_from(x: Tensor) -> Tensor:

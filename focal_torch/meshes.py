@@ -5,14 +5,20 @@ DTensors take as long to import as half of PyTorch, so this file is imported whe
 
 from collections.abc import Callable, Mapping
 from inspect import signature
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from torch import Tensor
 from torch.distributed import get_rank, get_world_size
 from torch.distributed.device_mesh import DeviceMesh
-from torch.distributed.tensor import DTensor, Partial, Placement, Replicate, Shard
 
 from .collectives import Devices
+from .versions import distributed_tensors
+
+if TYPE_CHECKING:
+    from torch.distributed.tensor import DTensor, Partial, Placement, Replicate, Shard
+else:
+    NAMES = ("DTensor", "Partial", "Placement", "Replicate", "Shard")
+    DTensor, Partial, Placement, Replicate, Shard = (getattr(distributed_tensors(), name) for name in NAMES)
 
 # Which axis of an argument has the classes, and whether those before it are rows. α and γ per class have no rows.
 AXES = {

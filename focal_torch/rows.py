@@ -12,8 +12,9 @@ from torch import Tensor
 
 from .arrays import compute_dtype, keep, widen
 from .collectives import Devices, max_over, sum_over
-from .engine import is_transformed, is_wrapped, refuse_second_derivative
+from .engine import refuse_second_derivative
 from .rules import apply, closed_form
+from .versions import is_transformed, is_wrapped
 
 
 class Row(NamedTuple):

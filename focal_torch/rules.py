@@ -9,15 +9,8 @@ from torch import Tensor
 
 from .arrays import keep, like, near, share, widen
 from .collectives import devices_of
-from .engine import (
-    is_distributed,
-    is_transformed,
-    is_watched,
-    is_wrapped,
-    refuse_nested_forward_mode,
-    refuse_other_rules,
-    refuse_second_derivative,
-)
+from .engine import is_watched, refuse_nested_forward_mode, refuse_other_rules, refuse_second_derivative
+from .versions import has_forward_levels, is_distributed, is_transformed, is_wrapped
 
 Function = Callable[..., Any]
 
@@ -43,12 +36,6 @@ def closed_form(
         def wide(*args: Any) -> Tensor:
             return value(*map(widen, args))
 
-        def slope(i: int, dtype: torch.dtype) -> Function:
-            def pulled_back(cotangent: Tensor, *args: Any) -> Tensor:
-                return _pull_back(partials[i], _seen(args, infinities), cotangent).to(dtype)
-
-            return pulled_back
-
         class Rule(torch.autograd.Function):
             generate_vmap_rule = True
 
@@ -69,8 +56,9 @@ def closed_form(
                 (cotangent,) = cotangents
                 args = _saved(ctx)
                 refuse_second_derivative(devices_of(args))
+                needed = ctx.needs_input_grad
                 return tuple(
-                    evaluate(slope(i, arg.dtype), (cotangent, *args)) if ctx.needs_input_grad[i] else None
+                    evaluate(_slope, (partials[i], infinities, arg.dtype, cotangent, *args)) if needed[i] else None
                     for i, arg in enumerate(args)
                 )
 
@@ -103,6 +91,9 @@ def apply(reverse: Any, both: Any, *args: Any) -> Any:
     if torch.compiler.is_compiling():
         return reverse.apply(*args)
     if is_transformed():
+        if not has_forward_levels():
+            # PyTorch then refuses forward mode by itself.
+            return reverse.apply(*args)
         refuse_nested_forward_mode()
     return both.apply(*args)
 
@@ -150,6 +141,10 @@ def _saved(ctx: Any) -> list[Any]:
 
 def _seen(args: Sequence[Any], infinities: bool) -> list[Any]:
     return [widen(arg) if infinities else near(widen(arg)) for arg in args]
+
+
+def _slope(partial: Function | None, infinities: bool, dtype: torch.dtype, cotangent: Tensor, *args: Any) -> Tensor:
+    return _pull_back(partial, _seen(args, infinities), cotangent).to(dtype)
 
 
 def _pull_back(partial: Function | None, args: list[Any], cotangent: Tensor) -> Tensor:

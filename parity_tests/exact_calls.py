@@ -57,6 +57,7 @@ EXCEPTIONS: dict[str, dict[str, str]] = {
     "parity_tests/test_8_transformations.py": {"jax.random": STARTED, "flax.nnx.Rngs": STARTED},
     "parity_tests/test_split_models.py": {"torch.manual_seed": STARTED},
     "parity_tests/test_exact.py": {"torch.rand": "a text in which the test has to find it"},
+    "parity_tests/versions/smoke_jax.py": {"jax.random": STARTED, "flax.nnx.Rngs": STARTED},
     "examples/calibration_jax.py": {"jax.random": STARTED, "flax.nnx.Rngs": STARTED},
     "examples/caravan.py": {"numpy.random": PERMUTED},
     "examples/detection/pictures.py": {"numpy.linspace": DRAWN},

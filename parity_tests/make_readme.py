@@ -11,6 +11,7 @@ python -m parity_tests.make_readme sharding    losses on several devices and in 
 python -m parity_tests.make_readme calibration networks trained with five seeds, and their picture, in two minutes
 python -m parity_tests.make_readme detection   detectors trained with every loss, and their pictures, in ten minutes
 python -m parity_tests.make_readme pods        what is compiled for many chips, with the extra `aot`, in ten minutes
+python -m parity_tests.make_readme versions    the oldest versions, the newest and some between, in half an hour
 """
 
 import re
@@ -36,6 +37,7 @@ ASKED_FOR = {
     "detection": ("examples.detection_jax ",),
     "extras": ("parity_tests.extras ",),
     "sharding": ("parity_tests.split_table ",),
+    "versions": ("parity_tests.versions ",),
 }
 
 

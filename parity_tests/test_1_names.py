@@ -19,7 +19,9 @@ SETTINGS = dict(zip(CLASSES, FUNCTIONS, strict=False))
 
 
 # What a framework asks for, and not the mathematics.
-OF_THE_FRAMEWORK = ("chunks.py", "collectives.py", "engine.py", "layer.py", "meshes.py", "rows.py", "rules.py")
+OF_THE_FRAMEWORK = (
+    *("chunks.py", "collectives.py", "engine.py", "layer.py", "meshes.py", "rows.py", "rules.py", "versions.py"),
+)
 # JAX names devices by the axes of a mesh, PyTorch by a process group.
 DEVICES = {"axis_name": "group", "class_axis_name": "class_group"}
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.checkpoint import CheckpointError, checkpoint
 
 import focal_jax
 import focal_torch
@@ -94,6 +95,112 @@ def test_autocast_is_what_a_call_in_its_dtype_is(reduction: str) -> None:
     assert got.dtype == (torch.bfloat16 if reduction == "none" else torch.float32)
     for one, other in zip(*(torch.autograd.grad(x.sum(), leaves) for x in (got, expected)), strict=True):
         torch.testing.assert_close(one, other, rtol=0, atol=0)
+
+
+def torch_loss(reduction: str) -> tuple[Callable[..., torch.Tensor], list[torch.Tensor]]:
+    """A loss of a linear layer in float64, and what is differentiated in it."""
+    ids, leaves = torch.tensor(IDS), [x.requires_grad_() for x in layer(TORCH, "float64")]
+
+    def loss(features: torch.Tensor, kernel: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
+        given = {"reduction": reduction, "chunk_size": 7}
+        return focal_torch.linear_softmax_focal_loss(features, kernel, ids, bias=bias, **given)
+
+    return loss, leaves
+
+
+@pytest.mark.parametrize("reentrant", [False, True])
+@pytest.mark.parametrize("reduction", ["none", "mean"])
+def test_checkpoints_of_pytorch(reduction: str, reentrant: bool) -> None:
+    """One that is not reentrant gives what was saved once, and not again."""
+    loss, leaves = torch_loss(reduction)
+    expected = torch.autograd.grad(loss(*leaves).sum(), leaves)
+    checkpoint(loss, *leaves, use_reentrant=reentrant).sum().backward()
+    for leaf, slope in zip(leaves, expected, strict=True):
+        torch.testing.assert_close(leaf.grad, slope, rtol=0, atol=0)
+
+
+def test_saved_tensors_can_be_read_once_inside_a_checkpoint() -> None:
+    """What the test above relies on."""
+
+    class Twice(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, x: torch.Tensor) -> torch.Tensor:
+            ctx.save_for_backward(x)
+            return x * 1
+
+        @staticmethod
+        def backward(ctx: Any, *cotangents: torch.Tensor) -> torch.Tensor:
+            return cotangents[0] * len(ctx.saved_tensors) * len(ctx.saved_tensors)
+
+    x = torch.ones(2, requires_grad=True)
+    with pytest.raises(CheckpointError):
+        checkpoint(Twice.apply, x, use_reentrant=False).sum().backward()
+
+
+class Stopped(torch.autograd.Function):
+    """The identity, with None as its gradient."""
+
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor) -> torch.Tensor:
+        return x * 1
+
+    @staticmethod
+    def backward(ctx: Any, *cotangents: torch.Tensor) -> None:
+        return None
+
+
+@pytest.mark.parametrize("reduction", ["none", "mean"])
+def test_no_gradient_of_what_follows_the_loss(reduction: str) -> None:
+    loss, leaves = torch_loss(reduction)
+    stopped = Stopped.apply(loss(*leaves)).sum()
+    for create_graph in (False, True):
+        found = torch.autograd.grad(stopped, leaves, allow_unused=True, retain_graph=True, create_graph=create_graph)
+        assert all(x is None or not x.any() for x in found)
+
+
+@pytest.mark.parametrize("reduction", ["none", "mean"])
+def test_derivatives_are_what_differences_say(reduction: str) -> None:
+    """This also asks for gradients where what follows has none."""
+    ids = torch.tensor([0, 8, 4])
+    draws = Draws(0)
+    features, kernel = (torch.tensor(draws.bell(shape), requires_grad=True) for shape in ((3, 2), (9, 2)))
+
+    def loss(features: torch.Tensor, kernel: torch.Tensor) -> torch.Tensor:
+        given = {"reduction": reduction, "chunk_size": 2}
+        return focal_torch.linear_softmax_focal_loss(features, kernel, ids, **given)
+
+    assert torch.autograd.gradcheck(loss, (features, kernel), check_forward_ad=True, check_batched_grad=True)
+    assert torch.autograd.gradgradcheck(loss, (features, kernel))
+
+
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("reduction", ["none", "sum", "mean"])
+def test_jax_exports_an_open_number_of_rows(reduction: str, masked: bool) -> None:
+    (rows,) = jax.export.symbolic_shape("rows")
+
+    def loss(features: jax.Array, kernel: jax.Array, ids: jax.Array, where: jax.Array) -> jax.Array:
+        mask = where if masked else None
+        return focal_jax.linear_softmax_focal_loss(features, kernel, ids, where=mask, reduction=reduction).sum()
+
+    slopes = jax.jit(jax.value_and_grad(loss, (0, 1)))
+    features, kernel, _ = layer(JAX, "float64")
+    given = features, kernel, jnp.asarray(IDS), jnp.asarray(IDS) % 2 == 0
+    shapes = [(rows, features.shape[1]), kernel.shape, (rows,), (rows,)]
+    structs = (jax.ShapeDtypeStruct(shape, x.dtype) for shape, x in zip(shapes, given, strict=True))
+    exported = jax.export.export(slopes, platforms=("cpu", "cuda", "tpu"))(*structs)
+    for size in (1, len(IDS)):
+        args = [x if x is kernel else x[:size] for x in given]
+        for got, expected in zip(*(jax.tree.leaves(f(*args)) for f in (exported.call, slopes)), strict=True):
+            np.testing.assert_allclose(got, expected, rtol=1e-12, atol=0)
+
+
+def test_jax_names_the_chunk_size_that_an_open_number_of_rows_cannot_have() -> None:
+    (rows,) = jax.export.symbolic_shape("rows")
+    features, kernel, _ = layer(JAX, "float64")
+    loss = jax.jit(lambda x, t: focal_jax.linear_softmax_focal_loss(x, kernel, t, chunk_size=7))
+    structs = jax.ShapeDtypeStruct((rows, features.shape[1]), features.dtype), jax.ShapeDtypeStruct((rows,), jnp.int32)
+    with pytest.raises(ValueError, match=r"chunk_size=\.\.\.\): expected None for the open shape \(rows,\), got 7"):
+        jax.export.export(loss)(*structs)
 
 
 def temporaries(function: Callable[..., Any], rows: int) -> int:

@@ -1,0 +1,85 @@
+"""Run tests and a smoke of all transformations with the oldest versions, the newest, and some between.
+
+python -m parity_tests.versions                  all pairs, each in an environment of its own, which is made
+python -m parity_tests.versions --pair oldest    one of them, or several
+python -m parity_tests.versions --only-run       in this environment
+"""
+
+import argparse
+import os
+import re
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+from . import environments
+from .pairs import FRAMEWORKS, ROOT, pairs
+from .table import PAGE, Row, disagreements, markdown
+
+# The layers that need neither another framework's peers nor anything that is pinned.
+TESTS = ("1_names", "4_special", "5_identities")
+SMOKES = ("smoke_torch", "smoke_jax")
+VERSIONS = (
+    f"from importlib.metadata import version; from platform import python_version; "
+    f"print(python_version(), *map(version, {FRAMEWORKS}))"
+)
+LIMIT = 1800
+
+
+def output(python: str, *arguments: str) -> str:
+    """What a module prints, in an environment, with this checkout."""
+    settings = {"PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu", "OMP_NUM_THREADS": "1"}
+    # Else each import of a compiler starts processes of its own.
+    settings["TORCHINDUCTOR_COMPILE_THREADS"] = "1"
+    done = subprocess.run(
+        [python, *arguments], cwd=ROOT, env=os.environ | settings, capture_output=True, text=True, timeout=LIMIT
+    )
+    # An import that fails has printed nothing else.
+    return done.stdout.strip() or f"FAILED: {done.stderr.strip().splitlines()[-1]}"
+
+
+def tests(python: str) -> str:
+    """The last line of pytest, without the time."""
+    files = [f"parity_tests/test_{name}.py" for name in TESTS]
+    # Warnings are those of other versions.
+    options = ["-q", "-p", "no:cacheprovider", "-o", "filterwarnings=default", "--disable-warnings"]
+    last = output(python, "-m", "pytest", *options, *files).splitlines()[-1]
+    return re.sub(r"(, \d+ warnings?)? in .*", "", last)
+
+
+def smoke(python: str, name: str) -> dict[str, str]:
+    lines = output(python, "-m", f"parity_tests.versions.{name}").splitlines()
+    found = [line.partition(": ") for line in lines]
+    return {f"{name.removeprefix('smoke_')}, {check}": text for check, _, text in found}
+
+
+def run(name: str, python: str) -> Row:
+    """Two at a time, as for two cores."""
+    numbers = output(python, "-c", VERSIONS).split()
+    with ThreadPoolExecutor(2) as pool:
+        smokes = [pool.submit(smoke, python, name) for name in SMOKES]
+        passed = pool.submit(tests, python)
+        found = {check: text for done in smokes for check, text in done.result().items()}
+        return Row(name, dict(zip(("python", *FRAMEWORKS), numbers, strict=True)), passed.result(), found)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m parity_tests.versions", description=__doc__)
+    parser.add_argument("--pair", action="append", choices=list(pairs()), help="all, if none is named")
+    parser.add_argument("--only-run", action="store_true", help="in this environment, without making one")
+    parser.add_argument("--markdown", action="store_true", help="the table of docs/versions.md alone")
+    options = parser.parse_args()
+    chosen = {name: pair for name, pair in pairs().items() if name in (options.pair or pairs())}
+    rows = [] if not options.only_run else [run("here", sys.executable)]
+    for name, pair in {} if options.only_run else chosen.items():
+        rows.append(run(name, environments.python_of(name, pair)))
+    print(markdown(rows))
+    faults = [f"{row.name}: {text}" for row in rows for text in row.failures()]
+    if not options.markdown:
+        faults += disagreements((ROOT / "pyproject.toml").read_text(), PAGE.read_text())
+    print(*faults, sep="\n", end="\n" * bool(faults), file=sys.stderr)
+    return int(bool(faults))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
