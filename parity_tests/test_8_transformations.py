@@ -17,6 +17,7 @@ import focal_jax
 import focal_torch
 
 from .exact import Draws
+from .parametrize import slow
 
 DRAWS = Draws(0)
 LOGITS, PROBABILITIES = DRAWS.bell((4, 3)) * 3, DRAWS.simplex(4, 3)
@@ -30,6 +31,7 @@ CALLS: dict[str, tuple[str, np.ndarray, dict[str, Any]]] = {
     "softmax smooth": ("softmax_focal_loss", IDS, {"axis": 1, "label_smoothing": 0.1, "gamma": 0.5}),
     "softmax soft": ("softmax_focal_loss", PROBABILITIES, {"axis": 1, "gamma": 2.7}),
 }
+MOST_USED = ("sigmoid hard", "softmax ids")
 each_call = pytest.mark.parametrize("name", CALLS)
 
 
@@ -141,7 +143,8 @@ def test_torch_transformations(name: str) -> None:
     assert torch.autograd.gradgradcheck(loss, leaf)
 
 
-@each_call
+@pytest.mark.not_quick
+@pytest.mark.parametrize("name", [name if name in MOST_USED else slow(name) for name in CALLS])
 def test_torch_compile_and_export(name: str) -> None:
     loss, z = torch_loss(name), torch.tensor(LOGITS)
     torch._dynamo.reset()

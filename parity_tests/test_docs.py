@@ -6,6 +6,7 @@ from importlib import import_module
 from pathlib import Path
 from textwrap import indent
 from types import ModuleType
+from typing import Any
 
 import jax
 import pytest
@@ -27,6 +28,8 @@ TEXT = README.read_text()
 # Blocks that need eight devices, pytest, or peers prepared for import are run by tests of their own.
 ELSEWHERE = {"sharding.md": "test_split_models", "parity.md": "test_plugin", "migration.md": "test_migration"}
 BLOCKS = [(page, *block) for page in PAGES if page.name not in ELSEWHERE for block in page_code.blocks(page)]
+# Those of TensorFlow and Keras among them.
+PEERS = "porting.md"
 MODULES = [
     *(focal_jax.losses, focal_jax.linear, focal_jax.modules, focal_jax.recipes),
     *(focal_torch.losses, focal_torch.linear, focal_torch.modules, focal_torch.recipes),
@@ -62,9 +65,13 @@ def test_an_example_that_prints_something_else_fails(shown: str, failed: int) ->
     assert examples_in(module) == (failed, 1)
 
 
-@pytest.mark.parametrize(
-    ("page", "code", "output"), BLOCKS, ids=[f"{page.name}-{code.splitlines()[-1]}" for page, code, _ in BLOCKS]
-)
+def run_in_its_tier(page: Path, code: str, output: str) -> Any:
+    """A parameter of the test below."""
+    marks = [pytest.mark.slow] * (page.name == PEERS)
+    return pytest.param(page, code, output, marks=marks, id=f"{page.name}-{code.splitlines()[-1]}")
+
+
+@pytest.mark.parametrize(("page", "code", "output"), [run_in_its_tier(*block) for block in BLOCKS])
 def test_code_in_the_pages(page: Path, code: str, output: str) -> None:
     page_code.run(code, output, page.name)
 

@@ -13,6 +13,7 @@ import focal_torch.margin
 import focal_torch.rules
 
 from .exact import Draws, magnitudes
+from .parametrize import slow
 from .tolerances import EPS, GRADIENT, PER_GAMMA, SIGMOID, SMALLEST_NORMAL, SOFTMAX, VALUE
 
 EPS32, TINY = EPS["float32"], SMALLEST_NORMAL["float32"]
@@ -37,7 +38,7 @@ def both(loss: Callable[..., torch.Tensor], z: torch.Tensor) -> tuple[torch.Tens
     return value.detach(), torch.autograd.grad(value.sum(), leaf)[0]
 
 
-@pytest.mark.parametrize("gamma", [0.0, 0.5, 2.0, 5.0])
+@pytest.mark.parametrize("gamma", [*map(slow, (0.0, 0.5, 5.0)), 2.0])
 @pytest.mark.parametrize("dtype", [torch.bool, torch.int64, torch.float32])
 def test_compiled_hard_targets(gamma: float, dtype: torch.dtype) -> None:
     torch._dynamo.reset()
@@ -52,8 +53,8 @@ def test_compiled_hard_targets(gamma: float, dtype: torch.dtype) -> None:
     assert errors(got[1], truth[1]) <= SIGMOID[GRADIENT] + PER_GAMMA * gamma
 
 
-@pytest.mark.parametrize("gamma", [0.5, 2.0])
-@pytest.mark.parametrize("target", [1e-6, 0.3, 0.5])
+@pytest.mark.parametrize("gamma", [0.5, slow(2.0)])
+@pytest.mark.parametrize("target", [slow(1e-6), 0.3, slow(0.5)])
 def test_compiled_soft_targets(gamma: float, target: float) -> None:
     torch._dynamo.reset()
     z = torch.tensor(LOGITS[np.isfinite(LOGITS)])
@@ -74,7 +75,7 @@ def test_compiled_soft_targets(gamma: float, target: float) -> None:
     assert errors(got[1], truth[1], scale) <= SIGMOID[GRADIENT] + PER_GAMMA * gamma
 
 
-@pytest.mark.parametrize("classes", [1, 2, 7, 1000])
+@pytest.mark.parametrize("classes", [slow(1), slow(2), slow(7), 1000])
 def test_compiled_softmax(classes: int) -> None:
     torch._dynamo.reset()
     draws = Draws(classes)

@@ -41,6 +41,7 @@ def as_on_an_accelerator(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(focal_jax.rows.lax, "platform_dependent", of_default)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("as_on_an_accelerator")
 @pytest.mark.parametrize("order", range(3))
 @pytest.mark.parametrize("name", IDS)

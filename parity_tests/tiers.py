@@ -32,6 +32,7 @@ SLOW_FILES = {
     "test_instruction_sets.py": PROCESSES,
     "test_migration.py": PEERS,
     "test_page.py": BROWSER,
+    "test_plugin.py": PROCESSES,
     "test_pods.py": COMPILERS,
     "test_porting.py": PEERS,
     "test_site.py": BROWSER,
