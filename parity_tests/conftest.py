@@ -68,8 +68,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     chosen = {item: tiers.belongs(item, tier) for item in items}
     config.hook.pytest_deselected(items=[item for item, belongs in chosen.items() if not belongs])
     items[:] = [item for item, belongs in chosen.items() if belongs]
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(group(item)))
+    if config.pluginmanager.hasplugin("xdist"):
+        for item in items:
+            item.add_marker(pytest.mark.xdist_group(group(item)))
 
 
 @pytest.fixture(scope="module")
