@@ -3,10 +3,11 @@
     python -m parity_tests.make_vectors           write vectors/*.jsonl and vectors/MANIFEST.json
     python -m parity_tests.make_vectors --check   generate them again and compare byte by byte
 
-Each line is one sample: the arguments of the loss, and every derivative up to second order but those whose terms are
-all 0. Of what surrounds the loss it is the arguments, and the results by their names. Arguments are hex floats, which
-every language reads exactly; results are decimals with 32 digits. Where a result is a sum that cancels, or moves with
-the rounding of the logits, `scales` has the magnitude that its error is measured by.
+Each line is one sample: the arguments of the loss, and every derivative up to second order that has
+a term which is not 0. Of what surrounds the loss it is the arguments, and the results by their names.
+Arguments are hex floats, which every language reads exactly; results are decimals with 32 digits.
+Where a result is a sum that cancels, or moves with the rounding of the logits, `scales` has the
+magnitude that its error is measured by, also where it cancels to 0: an FMA leaves a rounding there.
 """
 
 import argparse
@@ -56,7 +57,6 @@ def chosen(count: int, samples: int) -> np.ndarray:
 
 
 def _results(jet: Jet) -> dict[str, Any]:
-    # A result of 0 whose terms cancel is kept: a rounding error is measured by its scale.
     entries = {" ".join(key) or "loss": term for key, term in sorted(jet.items()) if term.scale}
     scales = {key: term.scale for key, term in entries.items() if term.scale > 1.001 * abs(term.value)}
     return {

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from . import exact_calls, grid, make_vectors
+from . import exact_calls, golden, grid, make_vectors
 from .checker import heat, ladders
 from .checker.check import LAYERS, layer
 from .checker.contract import RECORDS
@@ -195,6 +195,18 @@ def test_golden_vectors_are_the_same_without_them() -> None:
     for without in settings():
         printed = ended(["-m", "parity_tests.make_vectors", "--check"], without)
         assert "are what the oracle says" in printed
+
+
+def test_what_cancels_to_zero_has_its_scale_in_the_golden_vectors() -> None:
+    """The slope in targets at the logit 0 is f(0) − f(0), of which an FMA leaves a rounding."""
+    found = 0
+    for problem, jets in golden.read("sigmoid_focal_loss", "float32"):
+        if problem.constants == {"soft_targets": "mixture", "alpha": None}:
+            for point, jet in zip(problem.points.tolist(), jets, strict=True):
+                if point[0] == 0:
+                    found += 1
+                    assert jet["targets",].value == 0 < jet["targets",].scale
+    assert found
 
 
 def test_one_bit_changes_the_fingerprint(monkeypatch: pytest.MonkeyPatch) -> None:
