@@ -94,14 +94,14 @@ def test_the_fields_of_a_class_are_the_settings_of_its_function(package: Any, na
 @pytest.mark.parametrize("package", [focal_jax, focal_torch], ids=["jax", "torch"])
 @pytest.mark.parametrize("name", [*FUNCTIONS, *RECIPES, *CLASSES])
 def test_everything_public_is_documented(package: Any, name: str) -> None:
-    text = getattr(package, name).__doc__
+    text = inspect.getdoc(getattr(package, name)) or ""
     called = name in (*FUNCTIONS, *RECIPES)
     sections = (
         ["Example:"] + ["Args:", "Returns:", "Raises:", "References:"] * called + ["equation"] * (name in FUNCTIONS)
     )
     assert [section for section in sections if section not in text] == []
     per_call = parameters(getattr(package, name)) if called else []
-    assert [p[0] for p in per_call if f"        {p[0]}: " not in text] == []
+    assert [p[0] for p in per_call if f"\n    {p[0]}: " not in text] == []
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,7 @@ class Row(NamedTuple):
         works = sum(text == "ok" for text in self.smoke.values())
         checks = f"{works} of {len(self.smoke)}"
         failed = f"{len(self.failures())} failed" if self.failures() else ""
-        versions = [self.versions[name] for name in COLUMNS]
+        versions = [self.versions[name].partition("+")[0] for name in COLUMNS]
         return [self.name, *versions, self.tests, checks, "; ".join(filter(None, [failed, *self.limits()]))]
 
 
