@@ -188,7 +188,9 @@ def overlap(z: Array, y: Array) -> Array:
 def tilt(z: Array, y: Array) -> Array:
     """(q − p) / m = ∂ log m / ∂y."""
     m = _miss(z, y)
-    return jnp.where(_vanishes(m), 0, -_lead(z) / jnp.maximum(m, 1e4 * jnp.finfo(m.dtype).tiny))
+    # Of a scalar of numpy, a product with a float would be float64 before numpy 2.
+    least = 1e4 * float(jnp.finfo(m.dtype).tiny)
+    return jnp.where(_vanishes(m), 0, -_lead(z) / jnp.maximum(m, least))
 
 
 @closed_form(

@@ -18,6 +18,7 @@ import focal_torch
 
 from .exact import Draws
 from .parametrize import slow
+from .versions.older import update, without_float64
 
 DRAWS = Draws(0)
 LOGITS, PROBABILITIES = DRAWS.bell((4, 3)) * 3, DRAWS.simplex(4, 3)
@@ -74,7 +75,7 @@ def test_jax_transformations(name: str) -> None:
 @each_call
 def test_jax_without_float64(name: str) -> None:
     """As users run it: float32 and no 64-bit types at all."""
-    with jax.enable_x64(False):
+    with without_float64():
         z = jnp.asarray(LOGITS, jnp.float32)
         value, slope = jax.jit(jax.value_and_grad(jax_loss(name)))(z)
         assert value.dtype == slope.dtype == jnp.float32
@@ -218,7 +219,7 @@ def test_in_an_nnx_training_loop(alpha: Any) -> None:
     @nnx.jit
     def step(model: Classifier, optimizer: Any) -> jax.Array:
         loss, grads = nnx.value_and_grad(lambda m: m.loss(m.layer(x), jnp.asarray(IDS)))(model)
-        optimizer.update(model, grads)
+        update(optimizer, model, grads)
         return loss
 
     losses = [float(step(model, optimizer)) for _ in range(5)]

@@ -6,7 +6,6 @@ python -m parity_tests.versions.smoke_jax
 import sys
 from collections.abc import Callable
 from functools import partial
-from importlib import import_module
 from typing import Any
 
 import flax.linen
@@ -24,6 +23,7 @@ import focal_jax
 from ..exact import Draws
 from . import losses
 from .checks import Check, report, same
+from .older import without_float64
 
 Loss = Callable[[Array], Array]
 DEVICES = 4
@@ -93,10 +93,8 @@ def exported_with_open_rows(name: str) -> None:
     same(jax.export.export(jax.jit(loss))(*structs).call(x, t), loss(x, t))
 
 
-def without_float64(name: str) -> None:
-    # Before JAX 0.8 this is disable_x64 in jax.experimental.
-    older = getattr(import_module("jax.experimental"), "disable_x64", None)
-    with older() if older else jax.enable_x64(False):
+def float32(name: str) -> None:
+    with without_float64():
         loss, x = loss_of(name)
         value, slope = jax.jit(jax.value_and_grad(loss))(x)
     assert value.dtype == slope.dtype == jnp.float32
@@ -208,7 +206,7 @@ def checks() -> dict[str, Check]:
     for name in losses.CALLS:
         found[f"{name}, functions"] = Check(partial(functions, name))
         found[f"{name}, differences"] = Check(partial(slopes_by_differences, name))
-        found[f"{name}, float32"] = Check(partial(without_float64, name))
+        found[f"{name}, float32"] = Check(partial(float32, name))
     for name in EACH_RULE:
         found[f"{name}, hessians"] = Check(partial(hessians, name))
         found[f"{name}, exported"] = Check(partial(exported, name))

@@ -57,7 +57,7 @@ def disagreements(pyproject: str, page: str) -> list[str]:
     run = oldest_in(page)
     return [
         f"pyproject.toml asks for {name}>={bound}, and the oldest in docs/versions.md is {run.get(name, 'none')}: "
-        "correct the bound, or run `make versions`."
+        "correct the bound, or make the table again."
         for name, bound in lower_bounds(pyproject).items()
         if name not in run or release(run[name]) != release(bound)
     ]
