@@ -43,6 +43,14 @@ def test_a_program_that_needs_more_fails(extra: str, module: str, tmp_path: Path
         run_alone(extra, Program(("-c", f"import {module}")), tmp_path)
 
 
+def test_make_test_imports_no_more_than_its_extra_brings(tmp_path: Path) -> None:
+    """All of its tests are found; those of the slow tier need what `dev` adds."""
+    found = ("-m", "pytest", str(ROOT / "parity_tests"), "-q", "--collect-only", "-p", "no:cacheprovider")
+    run_alone("test", Program((*found, "--tier=test"), prints="tests collected"), tmp_path)
+    with pytest.raises(ExtraError, match="No module named 'selenium'"):
+        run_alone("test", Program((*found, "--tier=slow")), tmp_path)
+
+
 def test_what_is_hidden_is_not_there_for_a_search_either(tmp_path: Path) -> None:
     code = (
         "from importlib import metadata, util\n"
