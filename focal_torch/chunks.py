@@ -158,7 +158,7 @@ class _Rows(torch.autograd.Function):
         weight = cotangent * given["weight"] if "weight" in given else cotangent
         rest = {name: x for name, x in given.items() if name != "weight"}
         rows = plan.rows + ("weight" not in given)
-        _, *slopes = _Sum.forward(*plan[:-3], rows, " ".join(["weight", *rest]), plan.moved, weight, *rest.values())
+        _, *slopes = _Sum.forward(*ctx.plan[:-3], rows, " ".join(["weight", *rest]), plan.moved, weight, *rest.values())
         moved = zip(plan.moved.split(), slopes, strict=True)
         return _gradients(plan, given, [x * cotangent if name == "weight" else x for name, x in moved])
 

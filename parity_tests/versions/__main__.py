@@ -24,35 +24,43 @@ VERSIONS = (
 LIMIT = 1800
 
 
-def output(python: str, *arguments: str) -> str:
-    """What a module prints, in an environment, with this checkout."""
+def done(python: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """What became of a module, in an environment, with this checkout."""
     settings = {"PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu", "OMP_NUM_THREADS": "1"}
     # Else each import of a compiler starts processes of its own.
     settings["TORCHINDUCTOR_COMPILE_THREADS"] = "1"
-    done = subprocess.run(
-        [python, *arguments], cwd=ROOT, env=os.environ | settings, capture_output=True, text=True, timeout=LIMIT
+    environment = os.environ | settings
+    return subprocess.run(
+        [python, *arguments], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=LIMIT
     )
-    # An import that fails has printed nothing else.
-    return done.stdout.strip() or f"FAILED: {done.stderr.strip().splitlines()[-1]}"
+
+
+def last_line(text: str) -> str:
+    return (text.strip().splitlines() or ["nothing was printed"])[-1]
 
 
 def tests(python: str) -> str:
     """The last line of pytest for the quick tier, without the time."""
     # Warnings are those of other versions.
     options = ["-q", "-p", "no:cacheprovider", "-o", "filterwarnings=default", "--disable-warnings"]
-    last = output(python, "-m", "pytest", "parity_tests", "--tier=quick", *options).splitlines()[-1]
-    return re.sub(r"(, \d+ (deselected|warnings?))* in .*", "", last)
+    found = done(python, "-m", "pytest", "parity_tests", "--tier=quick", *options)
+    return re.sub(r"(, \d+ (deselected|warnings?))* in .*", "", last_line(found.stdout or found.stderr))
 
 
 def smoke(python: str, name: str) -> dict[str, str]:
-    lines = output(python, "-m", f"parity_tests.versions.{name}").splitlines()
-    found = [line.partition(": ") for line in lines]
-    return {f"{name.removeprefix('smoke_')}, {check}": text for check, _, text in found}
+    """The outcome of each check, and of the whole if it ended before its last one."""
+    framework, found = name.removeprefix("smoke_"), done(python, "-m", f"parity_tests.versions.{name}")
+    lines = re.findall(r"^(.*?): (ok|needs .*|FAILED .*)$", found.stdout, re.M)
+    outcomes = {f"{framework}, {check}": text for check, text in lines}
+    failed = any(text.startswith("FAILED") for text in outcomes.values())
+    if found.returncode and not failed:
+        outcomes[f"{framework}, the end"] = f"FAILED {last_line(found.stderr)}"
+    return outcomes
 
 
 def run(name: str, python: str) -> Row:
     """Two at a time, as for two cores."""
-    numbers = output(python, "-c", VERSIONS).split()
+    numbers = done(python, "-c", VERSIONS).stdout.split()
     with ThreadPoolExecutor(2) as pool:
         smokes = [pool.submit(smoke, python, name) for name in SMOKES]
         passed = pool.submit(tests, python)
