@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from examples import caravan
+from examples.calibration.data import PROBLEMS
 
 from . import exact, exact_calls, grid, make_vectors
 from .checker import heat, ladders
@@ -158,6 +159,9 @@ def trainings() -> Iterator[np.ndarray]:
     """What the examples start from: data, batches and weights."""
     data = caravan.dataset()
     yield from (*data, caravan.batches(len(data.train_y)), *caravan.initial_weights().values())
+    for problem in PROBLEMS:
+        yield from (array for part in problem.split(0) for array in part)
+        yield from (problem.batches(300, 0), *problem.initial_weights(0).values())
 
 
 KINDS = (grids, vectors, questions, trainings)
