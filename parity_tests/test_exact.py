@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from examples import caravan
+from examples import caravan, large_vocabulary, words
 from examples.calibration.data import PROBLEMS
 
 from . import exact, exact_calls, grid, make_vectors
@@ -162,6 +162,8 @@ def trainings() -> Iterator[np.ndarray]:
     for problem in PROBLEMS:
         yield from (array for part in problem.split(0) for array in part)
         yield from (problem.batches(300, 0), *problem.initial_weights(0).values())
+    yield from words.sample(np.arange(1000), 4, (20, 30), 0)
+    yield from large_vocabulary.initial_weights(1000, large_vocabulary.QUICK).values()
 
 
 KINDS = (grids, vectors, questions, trainings)
