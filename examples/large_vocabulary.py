@@ -7,6 +7,7 @@ The step of `softmax_focal_loss` makes all logits and is refused the memory for 
 from argparse import ArgumentParser
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import sqrt
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from flax import nnx
+from flax.traverse_util import unflatten_dict
 from jax import Array
 from rich.console import Console
 from rich.table import Table
@@ -24,6 +26,7 @@ from focal_jax import linear_softmax_focal_loss, softmax_focal_loss
 
 from .caravan import save
 from .process import MIB, fresh, limited, peak
+from .weights import Arrays, dense, draws, kernel
 from .words import Words, dataset, sample
 
 
@@ -108,8 +111,21 @@ def hits(model: NextWord, words: Array, ids: Array) -> Array:
     return (model.last(model.features(words)).argmax(-1) == ids).sum()
 
 
+def initial_weights(classes: int, recipe: Recipe) -> Arrays:
+    """In float32, with the variances of Flax."""
+    source, width = draws(recipe.seed), recipe.width
+    return {
+        "embed.embedding": kernel(source, (classes + 1, width), sqrt(1 / width)),
+        "hidden.kernel": dense(source, recipe.context * width, width),
+        "hidden.bias": np.zeros(width, np.float32),
+        "last.kernel": dense(source, width, classes),
+    }
+
+
 def start(classes: int, recipe: Recipe) -> tuple[NextWord, nnx.Optimizer]:
-    model = NextWord(classes, recipe, nnx.Rngs(recipe.seed))
+    model = NextWord(classes, recipe, nnx.Rngs(0))
+    arrays = {name: jnp.asarray(x) for name, x in initial_weights(classes, recipe).items()}
+    nnx.update(model, unflatten_dict(arrays, sep="."))
     return model, nnx.Optimizer(model, optax.adam(recipe.learning_rate), wrt=nnx.Param)
 
 

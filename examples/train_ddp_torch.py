@@ -27,7 +27,7 @@ from tqdm import tqdm
 
 from focal_torch import SigmoidFocalLoss
 
-from .caravan import RECIPE, Arrays, Data, Recipe, batches, dataset, load, save
+from .caravan import RECIPE, Arrays, Data, Recipe, batches, dataset, initial_weights, save
 from .report import curves_path
 from .train_torch import MLP, start, step
 
@@ -110,7 +110,7 @@ def options() -> Namespace:
 def main() -> None:
     args = options()
     recipe = replace(RECIPE, epochs=args.epochs)
-    data, weights = dataset(recipe), load(args.out / "weights.npz", "examples.train_jax")
+    data, weights = dataset(recipe), initial_weights(recipe)
     torch.set_num_threads(1)  # Matrices this small lose time when threads share them.
     curves = {"1 process": train(weights, data, args.dtype, recipe, "1 process")}
     curves |= train_on_ranks(args.ranks, weights, data, args.dtype, recipe)

@@ -5,13 +5,13 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from flax import nnx
-from flax.traverse_util import flatten_dict, unflatten_dict
+from flax.traverse_util import unflatten_dict
 from jax import Array
 from tqdm import tqdm
 
 from focal_jax import SigmoidFocalLoss
 
-from .caravan import FEATURES, LOSSES, RECIPE, Arrays, Data, Loss, Recipe, batches, dataset, save
+from .caravan import FEATURES, LOSSES, RECIPE, Arrays, Data, Loss, Recipe, batches, dataset, initial_weights
 from .report import Run, arguments, report
 
 
@@ -27,13 +27,6 @@ class MLP(nnx.Module):
         x = jnp.tanh(self.first(x))
         x = jnp.tanh(self.second(x))
         return self.last(x)[:, 0]
-
-
-def initial_weights(recipe: Recipe = RECIPE) -> Arrays:
-    """The start of every run in either framework and dtype: arrays in float32, kernels as (inputs, outputs)."""
-    model = MLP(recipe.width, jnp.dtype("float32"), nnx.Rngs(recipe.seed))
-    tree = nnx.to_pure_dict(nnx.state(model, nnx.Param))
-    return {name: np.asarray(x) for name, x in flatten_dict(tree, sep=".").items()}
 
 
 def start(weights: Arrays, dtype: jnp.dtype, recipe: Recipe) -> tuple[MLP, nnx.Optimizer]:
@@ -72,7 +65,6 @@ def train(weights: Arrays, data: Data, loss: Loss, dtype: str, recipe: Recipe = 
 def main() -> None:
     args = arguments(__doc__)
     data, weights = dataset(), initial_weights()
-    save(args.out / "weights.npz", weights)
     with jax.enable_x64(True):
         runs = {name: train(weights, data, loss, args.dtype) for name, loss in LOSSES.items()}
     report("jax", runs, data.test_y, args)

@@ -12,9 +12,8 @@ from tqdm import tqdm
 
 from focal_jax import SigmoidFocalLoss
 
-from .caravan import LOSSES, RECIPE, Arrays, Data, Loss, Recipe, batches, dataset
+from .caravan import LOSSES, RECIPE, Arrays, Data, Loss, Recipe, batches, dataset, initial_weights
 from .report import Run, arguments, report
-from .train_jax import initial_weights
 
 
 class Classifier(nn.Module):

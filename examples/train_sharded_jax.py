@@ -23,9 +23,9 @@ from tqdm import tqdm
 
 from focal_jax import SigmoidFocalLoss
 
-from .caravan import RECIPE, Arrays, Data, Recipe, batches, dataset, save
+from .caravan import RECIPE, Arrays, Data, Recipe, batches, dataset, initial_weights, save
 from .report import curves_path
-from .train_jax import MLP, initial_weights, start, step
+from .train_jax import MLP, start, step
 
 FOCAL = SigmoidFocalLoss(alpha=0.25, gamma=2.0, reduction="mean_positive")
 
@@ -103,7 +103,6 @@ def main() -> None:
     jax.config.update("jax_num_cpu_devices", args.devices)
     recipe = replace(RECIPE, epochs=args.epochs)
     data, weights = dataset(recipe), initial_weights(recipe)
-    save(args.out / "weights.npz", weights)
     many = f"{args.devices} devices"
     runs: dict[str, tuple[Any, int]] = {
         "1 device": (FOCAL, 1),

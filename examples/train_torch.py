@@ -7,7 +7,7 @@ from tqdm import tqdm
 
 from focal_torch import SigmoidFocalLoss
 
-from .caravan import FEATURES, LOSSES, RECIPE, Arrays, Data, Loss, Recipe, batches, dataset, load
+from .caravan import FEATURES, LOSSES, RECIPE, Arrays, Data, Loss, Recipe, batches, dataset, initial_weights
 from .report import Run, arguments, report
 
 
@@ -59,7 +59,7 @@ def train(weights: Arrays, data: Data, loss: Loss, dtype: str, recipe: Recipe = 
 
 def main() -> None:
     args = arguments(__doc__)
-    data, weights = dataset(), load(args.out / "weights.npz", "examples.train_jax")
+    data, weights = dataset(), initial_weights()
     torch.set_num_threads(1)  # Matrices this small lose time when threads share them.
     runs = {name: train(weights, data, loss, args.dtype) for name, loss in LOSSES.items()}
     report("torch", runs, data.test_y, args)

@@ -14,6 +14,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from parity_tests.exact import Draws
+
 KINDS = {".py", ".txt", ".rst", ".md"}
 # A sign that is not part of a word is one by itself.
 WORD = re.compile(r"\w+|[^\w\s]")
@@ -59,5 +61,5 @@ def ranked(train: np.ndarray, held_out: np.ndarray, different: int, most: int) -
 
 def sample(words: np.ndarray, context: int, shape: tuple[int, ...], seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Words in a new last axis, and the word that follows them, at random places."""
-    places = np.random.default_rng(seed).integers(context, len(words), shape)
+    places = Draws(seed).integers(context, len(words), shape)
     return words[places[..., None] + np.arange(-context, 0)], words[places]

@@ -9,7 +9,7 @@ are those of PCG64, which numpy promises to keep (NEP 19), as it does not for it
 import math
 from collections.abc import Callable, Sequence
 from fractions import Fraction
-from functools import cache
+from functools import cache, reduce
 from typing import Any
 
 import mpmath
@@ -25,9 +25,12 @@ Shape = int | tuple[int, ...]
 
 
 class Draws:
-    """Random numbers of one seed, in the order in which they are asked for."""
+    """Random numbers of one seed, in the order in which they are asked for.
 
-    def __init__(self, seed: int) -> None:
+    A tuple has other bits than each of its numbers, but where all after the first are 0.
+    """
+
+    def __init__(self, seed: int | tuple[int, ...]) -> None:
         self._source = np.random.PCG64(seed)
 
     def bits(self, shape: Shape = ()) -> np.ndarray:
@@ -89,9 +92,36 @@ def sigmoid(z: float) -> float:
 
 
 @cache
+def log(x: float) -> float:
+    """The natural logarithm, rounded once."""
+    with mpmath.workdps(DIGITS):
+        return float(mpmath.log(x))
+
+
+@cache
 def log_sum_exp(row: tuple[float, ...]) -> float:
     with mpmath.workdps(DIGITS):
         return float(mpmath.log(mpmath.fsum(mpmath.exp(x) for x in row)))
+
+
+def total(whole: np.ndarray, axis: int | None = None) -> np.ndarray:
+    """The sum of whole numbers, which has no order."""
+    if whole.dtype.kind not in "biu":
+        raise TypeError(f"exact: total(whole=...) expected integers, got {whole.dtype}.")
+    return whole.sum(axis)
+
+
+def product(*matrices: np.ndarray) -> np.ndarray:
+    """Of matrices of integers, as fast as that of floats, whose sums have no order up to 2⁵³."""
+    inner = math.prod(matrix.shape[1] for matrix in matrices[:-1])
+    largest = math.prod(int(abs(matrix).max()) for matrix in matrices) * inner
+    if largest > 1 << MANTISSA or any(matrix.dtype.kind not in "iu" for matrix in matrices):
+        raise ValueError(
+            f"exact: product(*matrices) expected integers and sums to 2^{MANTISSA}, "
+            f"got {[matrix.dtype.name for matrix in matrices]} and sums to {largest}."
+        )
+    whole = reduce(np.matmul, [matrix.astype(np.float64) for matrix in matrices])
+    return whole.astype(np.int64)
 
 
 def sigmoids(points: Any) -> np.ndarray:

@@ -1,5 +1,6 @@
 """Inputs have the same bits on every processor: what makes them may call little."""
 
+import ast
 import hashlib
 import json
 import os
@@ -13,7 +14,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from . import exact_calls, golden, grid, make_vectors
+from examples import caravan, large_vocabulary, words
+from examples.calibration.data import PROBLEMS
+
+from . import exact, exact_calls, golden, grid, make_vectors
 from .checker import heat, ladders
 from .checker.check import LAYERS, layer
 from .checker.contract import RECORDS
@@ -52,9 +56,14 @@ def test_what_makes_inputs_calls_only_what_is_rounded_once(path: str) -> None:
     ],
 )
 def test_a_call_that_differs_between_processors_would_be_found(path: str, fault: str) -> None:
-    margin = "    " * bool(exact_calls.ALLOWED[path])
-    changed = f"import math\n{SOURCES[path]}{margin}POINTS = {fault}\n"
-    assert exact_calls.not_allowed(changed, path)
+    lines = SOURCES[path].splitlines()
+    for place in exact_calls.places(ast.parse(SOURCES[path]), path):
+        changed, line = lines.copy(), f"POINTS = {fault}"
+        if isinstance(place, ast.FunctionDef):
+            changed.insert(place.end_lineno or 0, f"    {line}")
+        else:
+            changed.append(line)
+        assert exact_calls.not_allowed("\n".join(["import math", *changed]), path)
 
 
 @pytest.mark.parametrize("path", OTHERS)
@@ -146,8 +155,22 @@ def questions() -> Iterator[np.ndarray]:
                 yield from asked.arrays
 
 
+def trainings() -> Iterator[np.ndarray]:
+    """What the examples start from: data, batches and weights."""
+    data = caravan.dataset()
+    yield from (*data, caravan.batches(len(data.train_y)), *caravan.initial_weights().values())
+    for problem in PROBLEMS:
+        yield from (array for part in problem.split(0) for array in part)
+        yield from (problem.batches(300, 0), *problem.initial_weights(0).values())
+    yield from words.sample(np.arange(1000), 4, (20, 30), 0)
+    yield from large_vocabulary.initial_weights(1000, large_vocabulary.QUICK).values()
+
+
+KINDS = (grids, vectors, questions, trainings)
+
+
 def fingerprint() -> dict[str, str]:
-    return {kind.__name__: hashed(kind()) for kind in (grids, vectors, questions)}
+    return {kind.__name__: hashed(kind()) for kind in KINDS}
 
 
 def hashed(arrays: Iterator[np.ndarray]) -> str:
@@ -215,3 +238,21 @@ def test_one_bit_changes_the_fingerprint(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(grid, "LOGITS", (*grid.LOGITS[:-1], moved))
     after = {kind.__name__: hashed(kind()) for kind in (grids, vectors)}
     assert all(before[name] != after[name] for name in before)
+
+
+def test_sums_have_no_order() -> None:
+    draws = exact.Draws(0)
+    a, b = draws.integers(-99, 100, (30, 40)), draws.integers(0, 1 << 30, (40, 50))
+    assert (exact.product(a, b) == (a[:, :, None] * b).sum(1)).all()
+    assert exact.total(b) == sum(b.ravel().tolist())
+
+
+@pytest.mark.parametrize("largest", [1 << 50, 0.5])
+def test_sums_that_are_rounded_are_refused(largest: float) -> None:
+    with pytest.raises(ValueError, match="expected integers and sums to 2\\^53"):
+        exact.product(np.ones((2, 9), np.int64), np.full((9, 2), largest))
+
+
+def test_a_sum_of_floats_is_refused() -> None:
+    with pytest.raises(TypeError, match="expected integers"):
+        exact.total(np.ones(3))

@@ -10,7 +10,7 @@ import pytest
 
 from examples import caravan, plot_focal_loss, plot_training, train_jax, train_linen, train_torch
 
-DATA, WEIGHTS = caravan.dataset(), train_jax.initial_weights()
+DATA, WEIGHTS = caravan.dataset(), caravan.initial_weights()
 SHORT = replace(caravan.RECIPE, epochs=4)
 each_loss = pytest.mark.parametrize("name", caravan.LOSSES)
 

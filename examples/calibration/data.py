@@ -12,6 +12,7 @@ from sklearn.datasets import load_digits
 from sklearn.model_selection import StratifiedShuffleSplit
 
 from .. import caravan
+from ..weights import Arrays, network
 
 
 class Part(NamedTuple):
@@ -32,6 +33,7 @@ class Problem:
     """Data, and how a network is trained on them."""
 
     name: str
+    features: int
     # A softmax has a logit for each class; 1 is a sigmoid.
     outputs: int
     split: Callable[[int], Split]
@@ -39,6 +41,11 @@ class Problem:
     epochs: int
     batch_size: int
     learning_rate: float = 1e-3
+
+    def initial_weights(self, seed: int) -> Arrays:
+        width = self.width
+        hidden = {"first": (self.features, width), "second": (width, width)}
+        return network(seed, hidden | {"last": (width, self.outputs)})
 
     def batches(self, samples: int, seed: int) -> np.ndarray:
         """Indices of shape (steps, batch size): each epoch is a new permutation, less its incomplete batch."""
@@ -68,6 +75,6 @@ def customers(seed: int, validation: int = 1000) -> Split:
 
 
 # The digits are trained on long after the network knows them all, which makes it too sure; Caravan as in `train_jax`.
-DIGITS = Problem("digits", 10, digits, width=256, epochs=300, batch_size=50)
-CARAVAN = Problem("Caravan", 1, customers, width=64, epochs=10, batch_size=128)
+DIGITS = Problem("digits", 64, 10, digits, width=256, epochs=300, batch_size=50)
+CARAVAN = Problem("Caravan", caravan.FEATURES, 1, customers, width=64, epochs=10, batch_size=128)
 PROBLEMS = (DIGITS, CARAVAN)
