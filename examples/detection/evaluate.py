@@ -13,7 +13,7 @@ from .anchors import decode, suppress
 from .recipe import Data, Run
 from .scenes import CLASSES, SIDE
 
-# A digit is small up to this area in pixels: three of eight are.
+# A digit is small up to this area in pixels: about half of them are.
 SMALL = 20**2
 # As in COCO, no more boxes of a scene are judged. Before suppression no more of a class are looked at.
 MOST, CANDIDATES = 100, 20

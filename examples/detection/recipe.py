@@ -1,14 +1,16 @@
 """What both frameworks have in common: the losses, the data, the steps, and the weights that training starts from."""
 
 from dataclasses import dataclass, replace
+from math import sqrt
 from typing import NamedTuple
 
 import numpy as np
 
+from parity_tests.exact import Draws
+
+from ..weights import Arrays, draws, kernel
 from .anchors import SCALES, Targets, targets
 from .scenes import CLASSES, Scenes, scenes
-
-Arrays = dict[str, np.ndarray]
 
 
 class Loss(NamedTuple):
@@ -91,17 +93,16 @@ def dataset(part: str, recipe: Recipe, seed: int) -> Data:
 
 def initial_weights(seed: int) -> Arrays:
     """Kernels of shape (height, width, in, out) and biases, in float32. The heads begin with small weights."""
-    rng, weights = np.random.default_rng(seed), {}
+    source, weights = draws(seed), Arrays()
     for name, (side, inputs, outputs) in LAYERS.items():
-        deviation = 0.01 if name in ("classes", "boxes") else np.sqrt(2 / (side * side * inputs))
-        kernel = rng.normal(0, deviation, (side, side, inputs, outputs))
-        weights[f"{name}.kernel"] = kernel.astype(np.float32)
+        deviation = 0.01 if name in ("classes", "boxes") else sqrt(2 / (side * side * inputs))
+        weights[f"{name}.kernel"] = kernel(source, (side, side, inputs, outputs), deviation)
         weights[f"{name}.bias"] = np.zeros(outputs, np.float32)
     return weights
 
 
 def batches(recipe: Recipe, seed: int) -> np.ndarray:
     """Indices of shape (steps, batch size): a permutation of all scenes after the other."""
-    rng, needed = np.random.default_rng(seed), recipe.steps * recipe.batch_size
-    epochs = [rng.permutation(recipe.train) for _ in range(-(-needed // recipe.train))]
+    source, needed = Draws(seed), recipe.steps * recipe.batch_size
+    epochs = [source.permutation(recipe.train) for _ in range(-(-needed // recipe.train))]
     return np.concatenate(epochs)[:needed].reshape(recipe.steps, recipe.batch_size)

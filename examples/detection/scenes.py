@@ -1,28 +1,38 @@
 """Digits that people wrote on photographs that people took: both come with packages, nothing is downloaded.
 
 The digits are the 8 × 8 ones of scikit-learn, the photographs those of scikit-image. Neither a digit nor a photograph
-of the test scenes is in a training scene.
+of the test scenes is in a training scene. Pictures are whole numbers until they are divided: a scene has the same bits
+on every processor.
 """
 
 from typing import NamedTuple
 
 import numpy as np
 from skimage import data
-from skimage.color import rgb2gray
-from skimage.transform import resize
-from skimage.util import img_as_float
 from sklearn.datasets import load_digits
+
+from parity_tests.exact import Draws, product, total
 
 SIDE = 96
 CLASSES = 10
-SMALLEST, LARGEST = 10, 56
+# From 10 to 55 pixels high, as powers of 10.
+HEIGHTS = 1.0, 1.748
+NARROWEST = 5
 MOST = 4
 BACKGROUNDS = {
     "train": ("astronaut", "brick", "camera", "coffee", "coins", "grass", "moon", "rocket"),
     "test": ("cat", "gravel", "hubble_deep_field", "immunohistochemistry"),
 }
+# The parts that red, green and blue have in brightness (ITU-R BT.709), of 10,000. Pixels go to 255.
+WHOLE = 10_000
+GREY = np.array([2125, 7154, 721])
+BRIGHTEST = 255 * WHOLE
 # Every third digit of scikit-learn is for the test scenes.
 DIGITS = {"train": (0, 1), "test": (2,)}
+# To which their pixels go.
+INK = 16
+# Beside the seed, so that scenes have other bits than batches and weights.
+STREAMS = {"train": 2, "test": 3}
 
 
 class Scenes(NamedTuple):
@@ -34,71 +44,93 @@ class Scenes(NamedTuple):
 
 
 def scenes(part: str, count: int, seed: int) -> Scenes:
-    rng = np.random.default_rng([seed, part == "test"])
+    draws = Draws((seed, STREAMS[part]))
     photographs, (digits, classes) = [_photograph(name) for name in BACKGROUNDS[part]], _digits(part)
-    made = [_scene(rng, photographs, digits, classes) for _ in range(count)]
+    made = [_scene(draws, photographs, digits, classes) for _ in range(count)]
     images, boxes, labels = (list(column) for column in zip(*made, strict=True))
     return Scenes(np.stack(images), boxes, labels)
 
 
 def _photograph(name: str) -> np.ndarray:
-    photograph = img_as_float(getattr(data, name)())
-    return np.asarray(rgb2gray(photograph) if photograph.ndim == 3 else photograph)
+    """Whole numbers from 0 to BRIGHTEST."""
+    photograph = np.asarray(getattr(data, name)(), np.int64)
+    if photograph.ndim == 2:
+        return photograph * WHOLE
+    return total(photograph * GREY, -1)
 
 
 def _digits(part: str) -> tuple[np.ndarray, np.ndarray]:
-    pictures, classes = map(np.asarray, load_digits(return_X_y=True))
+    """Whole numbers from 0 to INK."""
+    pictures, classes = (np.asarray(array, np.int64) for array in load_digits(return_X_y=True))
     chosen = np.isin(np.arange(len(classes)) % 3, DIGITS[part])
-    return pictures[chosen].reshape(-1, 8, 8) / 16, classes[chosen]
+    return pictures[chosen].reshape(-1, 8, 8), classes[chosen]
 
 
-def _scene(rng: np.random.Generator, photographs: list[np.ndarray], digits: np.ndarray, classes: np.ndarray) -> tuple:
-    image = _crop(rng, photographs[rng.integers(len(photographs))])
-    boxes, labels = np.zeros((0, 4)), []
-    for _ in range(rng.integers(1, MOST + 1)):
-        which = rng.integers(len(digits))
-        ink = _ink(rng, digits[which])
-        place = _place(rng, ink.shape, boxes)
+def _scene(
+    draws: Draws, photographs: list[np.ndarray], digits: np.ndarray, classes: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    ground, brightest = _crop(draws, photographs[draws.integers(0, len(photographs))])
+    image, boxes, labels = ground / brightest, np.zeros((0, 4)), []
+    for _ in range(draws.integers(1, MOST + 1)):
+        which = draws.integers(0, len(digits))
+        ink = _ink(draws, digits[which])
+        place = _place(draws, ink.shape, boxes)
         if place is None:
             continue
         x, y = place
-        _write(rng, image[y : y + ink.shape[0], x : x + ink.shape[1]], ink)
         box = np.array([[x, y, x + ink.shape[1], y + ink.shape[0]]])
+        under = slice(y, y + ink.shape[0]), slice(x, x + ink.shape[1])
+        # In black or white, whichever is farther from what is under it, and not always strongly.
+        colour = float(2 * total(ground[under]) <= brightest * ink.size)
+        image[under] += draws.uniform(0.6, 1.0) * ink * (colour - image[under])
         boxes = np.concatenate([boxes, box])
         labels.append(classes[which])
     return image.astype(np.float32), boxes, np.array(labels)
 
 
-def _crop(rng: np.random.Generator, photograph: np.ndarray) -> np.ndarray:
-    """A square part of the photograph, one to three times as wide as the scene, reduced to the scene."""
-    side = int(min(rng.uniform(1, 3) * SIDE, *photograph.shape))
-    y, x = (rng.integers(0, length - side + 1) for length in photograph.shape)
-    part = photograph[y : y + side, x : x + side]
-    return np.asarray(resize(part[:, :: rng.choice((-1, 1))], (SIDE, SIDE), anti_aliasing=True))
+def _crop(draws: Draws, photograph: np.ndarray) -> tuple[np.ndarray, int]:
+    """A square part of the photograph, one to three times as wide as the scene, reduced to it.
+
+    A pixel is the sum of what it covers, and the second result is that of the brightest one.
+    """
+    side = int(min(draws.uniform(1, 3) * SIDE, *photograph.shape))
+    y, x = (draws.integers(0, length - side + 1) for length in photograph.shape)
+    part, cover = photograph[y : y + side, x : x + side], _covered(side, SIDE)
+    return product(cover, part[:, :: draws.choice((-1, 1))], cover.T), side * side * BRIGHTEST
 
 
-def _ink(rng: np.random.Generator, digit: np.ndarray) -> np.ndarray:
-    """The digit without its margins, of a height that is log-uniform: most are small."""
-    height = int(np.exp(rng.uniform(np.log(SMALLEST), np.log(LARGEST))))
-    rows, columns = (np.flatnonzero(digit.max(axis) > 0.1) for axis in (1, 0))
+def _covered(many: int, few: int) -> np.ndarray:
+    """How much each of a few pixels covers of each of many on a line; a row has the sum `many`."""
+    low, pixel = many * np.arange(few)[:, None], few * np.arange(many)
+    return np.maximum(0, np.minimum(low + many, pixel + few) - np.maximum(low, pixel))
+
+
+def _ink(draws: Draws, digit: np.ndarray) -> np.ndarray:
+    """The digit without its margins, from 0 to 1. Its height is log-uniform: most are small."""
+    height = int(draws.decades(*HEIGHTS))
+    rows, columns = (np.flatnonzero(digit.max(axis) > 1) for axis in (1, 0))
     part = digit[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    width = max(SMALLEST // 2, round(height * part.shape[1] / part.shape[0]))
-    return np.clip(np.asarray(resize(part, (height, min(width, SIDE)), order=1, anti_aliasing=False)), 0, 1)
+    width = min(SIDE, max(NARROWEST, round(height * part.shape[1] / part.shape[0])))
+    down, across = (_between(*lengths) for lengths in zip(part.shape, (height, width), strict=True))
+    return product(down, part, across.T) / (4 * height * width * INK)
 
 
-def _place(rng: np.random.Generator, shape: tuple[int, ...], boxes: np.ndarray) -> tuple[int, int] | None:
+def _between(few: int, many: int) -> np.ndarray:
+    """The weights that a few pixels have in each of many on a line; a row has the sum 2·many.
+
+    Each is between the nearest two, or is the first or the last (linear interpolation).
+    """
+    place = (2 * np.arange(many)[:, None] + 1) * few - many
+    place = np.minimum(np.maximum(place, 0), 2 * many * (few - 1))
+    return np.maximum(0, 2 * many - abs(place - 2 * many * np.arange(few)))
+
+
+def _place(draws: Draws, shape: tuple[int, ...], boxes: np.ndarray) -> tuple[int, int] | None:
     """A corner where no other digit is, or None where ten tries found none."""
     height, width = shape
     for _ in range(10):
-        x, y = int(rng.integers(0, SIDE - width + 1)), int(rng.integers(0, SIDE - height + 1))
+        x, y = int(draws.integers(0, SIDE - width + 1)), int(draws.integers(0, SIDE - height + 1))
         apart = (boxes[:, 0] >= x + width) | (boxes[:, 2] <= x) | (boxes[:, 1] >= y + height) | (boxes[:, 3] <= y)
         if apart.all():
             return x, y
     return None
-
-
-def _write(rng: np.random.Generator, under: np.ndarray, ink: np.ndarray) -> None:
-    """In black or white, whichever is farther from what is under it, and not always strongly."""
-    colour = 0.0 if under.mean() > 0.5 else 1.0
-    opacity = rng.uniform(0.6, 1.0) * ink
-    under += opacity * (colour - under)
