@@ -74,7 +74,7 @@ sweep: $(READY)
 	$(BIN)/python -m parity_tests.make_readme sweep
 
 # The layers from values to parity with the instruction sets of other processors; 1 is the exit code where one is red.
-instruction-sets: $(READY)
+instruction-sets: $(TEST)
 	$(BIN)/python -m parity_tests.instruction_sets --workers $(WORKERS)
 
 # Times beside those of others, in half an hour; 1 is the exit code where one is not what is required.
@@ -97,11 +97,11 @@ versions: $(TEST)
 	$(BIN)/python -m parity_tests.versions $(addprefix --pair=,$(PAIRS))
 
 # Each extra as it is for a user, in an empty environment of its own: a quarter of an hour.
-extras: $(READY)
+extras: $(TEST)
 	$(BIN)/python -m parity_tests.extras
 
 # Wheel and sdist in out/dist, with what belongs into them. TAG, where there is one, has to be that of the version.
-dist: $(READY)
+dist: $(TEST)
 	test -z "$(TAG)" || test "$(TAG)" = "v$$($(BIN)/python -m hatchling version)"
 	rm -rf out/dist
 	$(BIN)/python -m hatchling build --directory out/dist

@@ -2,7 +2,6 @@
 
     python -m parity_tests.extras              every extra, in a quarter of an hour
     python -m parity_tests.extras jax parity   only these
-    python -m parity_tests.extras --markdown   their sizes, for the README
 
 `test_extras.py` runs the same programs in the environment of the tests, and hides what an extra does not bring.
 """
@@ -100,23 +99,14 @@ def where() -> str:
     return f"MB of an empty environment after the installation: {system}, PyTorch {metadata.version('torch')}."
 
 
-def markdown(table: list[Row]) -> str:
-    lines = "\n".join(f"| `{extra}` | {purpose} | {size} |" for extra, purpose, size in table)
-    return f"| {' | '.join(HEADER)} |\n| --- | --- | ---: |\n{lines}\n\n{where()}"
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("extras", nargs="*", metavar="EXTRA", help=f"default: {' '.join(EXTRAS)}")
-    parser.add_argument("--markdown", action="store_true", help="print a Markdown table")
     asked = parser.parse_args()
     if unknown := set(asked.extras) - EXTRAS.keys():
         parser.error(f"no extra is called {', '.join(sorted(unknown))}: there are {' '.join(EXTRAS)}")
     table, failures = rows(asked.extras or list(EXTRAS))
-    if asked.markdown:
-        print(markdown(table))
-    else:
-        show(table)
+    show(table)
     for failure in failures:
         print(failure, file=sys.stderr)
     return bool(failures)

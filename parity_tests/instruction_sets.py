@@ -52,10 +52,11 @@ class Verdict(NamedTuple):
 
 def environment(xla: str, aten: str) -> Mapping[str, str]:
     """That of a process which has this set alone. The smallest one is that of numpy, too."""
-    env = os.environ | {"JAX_PLATFORMS": "cpu", "PYTHONPATH": str(ROOT)}
+    chosen = ("XLA_FLAGS", "ATEN_CPU_CAPABILITY", "NPY_DISABLE_CPU_FEATURES")
+    env = {name: value for name, value in os.environ.items() if name not in chosen}
+    env |= {"JAX_PLATFORMS": "cpu", "PYTHONPATH": str(ROOT)}
     if xla:
-        flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_cpu_max_isa={xla}"
-        env |= {"XLA_FLAGS": flags.strip(), "ATEN_CPU_CAPABILITY": aten}
+        env |= {"XLA_FLAGS": f"--xla_cpu_max_isa={xla}", "ATEN_CPU_CAPABILITY": aten}
     if aten == "default":
         env["NPY_DISABLE_CPU_FEATURES"] = " ".join(extensions())
     return env

@@ -6,7 +6,6 @@ python -m parity_tests.make_readme sweep       those of `focal-parity sweep`, wh
 python -m parity_tests.make_readme bench       times, on a machine that does nothing else, in half an hour
 python -m parity_tests.make_readme gpu         times on a GPU or TPU, where there is one, in five minutes
 python -m parity_tests.make_readme aot         what is compiled for accelerators, with the extra `aot`, in as long
-python -m parity_tests.make_readme extras      sizes of the extras, each installed by itself, in a quarter of an hour
 python -m parity_tests.make_readme sharding    losses on several devices and in several processes, in ten minutes
 python -m parity_tests.make_readme calibration networks trained with five seeds, and their picture, in two minutes
 python -m parity_tests.make_readme detection   detectors trained with every loss, and their pictures, in ten minutes
@@ -35,7 +34,6 @@ ASKED_FOR = {
     "pods": ("benchmarks.pods ",),
     "calibration": ("examples.calibration_jax ",),
     "detection": ("examples.detection_jax ",),
-    "extras": ("parity_tests.extras ",),
     "sharding": ("parity_tests.split_table ",),
     "versions": ("parity_tests.versions ",),
 }

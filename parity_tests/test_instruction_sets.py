@@ -46,6 +46,7 @@ def bits(xla: str, aten: str) -> tuple[str, str, list[str]]:
     return tuple(json.loads(done.stdout))
 
 
+@pytest.mark.slow
 def test_the_frameworks_do_with_less_when_they_are_told_to() -> None:
     small, capability, left = bits("SSE4_2", "default")
     assert capability == "DEFAULT"
@@ -54,6 +55,7 @@ def test_the_frameworks_do_with_less_when_they_are_told_to() -> None:
     assert (own != small) == capability.startswith("AVX"), "an FMA rounds once"
 
 
+@pytest.mark.slow
 def test_what_is_wrong_is_red(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     test = tmp_path / "test_wrong.py"
     test.write_text("def test_right(): pass\ndef test_wrong(): assert 1 > 2\n")
@@ -70,6 +72,7 @@ def test_what_is_wrong_is_red(tmp_path: Path, capsys: pytest.CaptureFixture[str]
 SILENT = ("import time\ntime.sleep(60)\n", "def no_test(): pass\n", "not Python\n")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", SILENT, ids=["hangs", "empty", "broken"])
 def test_what_has_no_answer_is_red(text: str, tmp_path: Path) -> None:
     test = tmp_path / "test_nothing.py"

@@ -152,7 +152,7 @@ def compiled(folder: Path, name: str, code: str, *options: str) -> Path:
     source = folder / f"{name}.c"
     source.write_text(code)
     library = folder / f"lib{name}.so"
-    command = ["gcc", "-shared", "-fPIC", "-o", str(library), str(source), f"-Wl,-soname,lib{name}.so", *options]
+    command = ["cc", "-shared", "-fPIC", "-o", str(library), str(source), f"-Wl,-soname,lib{name}.so", *options]
     subprocess.run(command, check=True, timeout=60)
     return library
 
@@ -174,3 +174,24 @@ def test_stand_ins_let_a_library_be_loaded(tmp_path: Path) -> None:
     assert stand_ins.make(tmp_path) == ["libgpu.so", "libother.so"]
     assert ctypes.CDLL(str(user)).both() == 0
     assert stand_ins.make(tmp_path) == []
+
+
+def test_the_readme_names_the_bounds() -> None:
+    line = " ".join((ROOT / "README.md").read_text().split())
+    bounds = lower_bounds(PYPROJECT)
+    names = {"NumPy": "numpy", "JAX": "jax", "PyTorch": "torch"}
+    assert f"Python {newest_pythons(PYPROJECT)[-1]} to {newest_pythons(PYPROJECT)[0]}," in line
+    assert [name for name, key in names.items() if f"{name} {bounds[key]}" not in line] == []
+
+
+def test_a_pair_that_cannot_be_made_is_a_failure_beside_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    def python_of(name: str, pair: Pair) -> str:
+        if name == "oldest":
+            raise environments.MissingError("pip install torch==0.0.1\nno such version")
+        return sys.executable
+
+    monkeypatch.setattr(environments, "python_of", python_of)
+    monkeypatch.setattr(command, "run", lambda name, python: ROW._replace(name=name))
+    rows, faults = command.run_all({name: pairs()[name] for name in ("oldest", "pinned")})
+    assert [row.name for row in rows] == ["pinned"]
+    assert faults == ["oldest: pip install torch==0.0.1\nno such version"]

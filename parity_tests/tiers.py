@@ -29,7 +29,6 @@ SLOW_FILES = {
     "test_detection.py": TRAINING,
     "test_extras.py": PROCESSES,
     "test_frameworks.py": PEERS,
-    "test_instruction_sets.py": PROCESSES,
     "test_migration.py": PEERS,
     "test_page.py": BROWSER,
     "test_plugin.py": PROCESSES,

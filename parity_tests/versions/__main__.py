@@ -13,7 +13,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 
 from . import environments
-from .pairs import FRAMEWORKS, ROOT, pairs
+from .pairs import FRAMEWORKS, ROOT, Pair, pairs
 from .table import PAGE, Row, disagreements, markdown
 
 SMOKES = ("smoke_torch", "smoke_jax")
@@ -60,12 +60,26 @@ def smoke(python: str, name: str) -> dict[str, str]:
 
 def run(name: str, python: str) -> Row:
     """Two at a time, as for two cores."""
-    numbers = done(python, "-c", VERSIONS).stdout.split()
+    asked = done(python, "-c", VERSIONS)
+    if asked.returncode:
+        raise environments.MissingError(last_line(asked.stderr))
+    numbers = asked.stdout.split()
     with ThreadPoolExecutor(2) as pool:
         smokes = [pool.submit(smoke, python, name) for name in SMOKES]
         passed = pool.submit(tests, python)
-        found = {check: text for done in smokes for check, text in done.result().items()}
+        found = {check: text for ended in smokes for check, text in ended.result().items()}
         return Row(name, dict(zip(("python", *FRAMEWORKS), numbers, strict=True)), passed.result(), found)
+
+
+def run_all(chosen: dict[str, Pair]) -> tuple[list[Row], list[str]]:
+    """The rows of the pairs, and why others have none."""
+    rows, faults = list[Row](), list[str]()
+    for name, pair in chosen.items():
+        try:
+            rows.append(run(name, environments.python_of(name, pair)))
+        except (environments.MissingError, subprocess.TimeoutExpired) as error:
+            faults.append(f"{name}: {error}")
+    return rows, faults
 
 
 def main() -> int:
@@ -75,11 +89,12 @@ def main() -> int:
     parser.add_argument("--markdown", action="store_true", help="the table of docs/versions.md alone")
     options = parser.parse_args()
     chosen = {name: pair for name, pair in pairs().items() if name in (options.pair or pairs())}
-    rows = [] if not options.only_run else [run("here", sys.executable)]
-    for name, pair in {} if options.only_run else chosen.items():
-        rows.append(run(name, environments.python_of(name, pair)))
+    if options.only_run:
+        rows, faults = [run("here", sys.executable)], []
+    else:
+        rows, faults = run_all(chosen)
     print(markdown(rows))
-    faults = [f"{row.name}: {text}" for row in rows for text in row.failures()]
+    faults += [f"{row.name}: {text}" for row in rows for text in row.failures()]
     if not options.markdown:
         faults += disagreements((ROOT / "pyproject.toml").read_text(), PAGE.read_text())
     print(*faults, sep="\n", end="\n" * bool(faults), file=sys.stderr)

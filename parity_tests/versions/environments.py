@@ -49,10 +49,14 @@ def _pyenv() -> Path:
 
 
 def python_of(name: str, pair: Pair) -> str:
-    """The interpreter of the environment of a pair, which is made if it is not there yet."""
+    """The interpreter of the environment of a pair, which is made if it is not there yet.
+
+    One with the newest versions is made anew: there may be newer ones.
+    """
     folder, made = FOLDER / name, FOLDER / f"{name}.json"
-    python, asked = str(folder / "bin" / "python"), json.dumps(pair)
-    if not made.exists() or made.read_text() != asked:
+    python, asked = str(folder / "bin" / "python"), json.dumps([pair, OF_THE_TESTS])
+    is_fixed = all(pair.requirements.values())
+    if not is_fixed or not made.exists() or made.read_text() != asked:
         made.unlink(missing_ok=True)
         shutil.rmtree(folder, ignore_errors=True)
         _run(interpreter(pair.pythons), "-m", "venv", str(folder))
@@ -80,5 +84,5 @@ def _pip(python: str, *arguments: str) -> None:
 def _run(*command: str) -> str:
     done = subprocess.run(command, capture_output=True, text=True, timeout=1800)
     if done.returncode:
-        raise MissingError(f"{' '.join(command)}: {done.stderr.strip().splitlines()[-1:]}")
+        raise MissingError(f"{' '.join(command)}\n{done.stderr.strip()}")
     return done.stdout

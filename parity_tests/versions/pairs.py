@@ -51,7 +51,8 @@ def pairs() -> dict[str, Pair]:
         return {name: f"=={version}" for name, version in versions.items()}
 
     def between(torch: str, jax: str, flax: str, numpy: str) -> Pair:
-        return Pair(python, exactly({"numpy": numpy, "jax": jax, "flax": flax, "torch": torch}) | {"optax": ""})
+        versions = {"numpy": numpy, "jax": jax, "flax": flax, "optax": pinned["optax"], "torch": torch}
+        return Pair(python, exactly(versions))
 
     return {
         "oldest": Pair(python, exactly(lower_bounds(pyproject))),

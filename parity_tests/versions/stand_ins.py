@@ -108,4 +108,4 @@ def _compile(path: Path, functions: dict[str, list[str]]) -> None:
         exported.write_text(script)
         options = ["-shared", "-fPIC", "-w", "-fno-builtin", f"-Wl,-soname,{path.name}"]
         options += [f"-Wl,--version-script={exported}"] * bool(versions)
-        _lines("gcc", *options, "-o", str(path), str(source))
+        _lines("cc", *options, "-o", str(path), str(source))
