@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 
 import jax
-import pytest
 import torch
 
 from .suite import PROBLEMS
@@ -45,8 +44,8 @@ def release_compiled_programs() -> None:
         ctypes.CDLL(None).malloc_trim(0)
 
 
-def group(item: pytest.Item) -> str:
+def group(nodeid: str) -> str:
     """Tests of one problem, or else of one file, use the same truths and compiled programs."""
-    callspec = getattr(item, "callspec", None)
-    problem = callspec.params.get("name") if callspec else None
-    return problem if problem in PROBLEMS else item.path.name
+    path, _, test = nodeid.partition("::")
+    problems = [name for name in PROBLEMS if f"[{name}-" in test]
+    return problems[0] if problems else path
