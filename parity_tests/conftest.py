@@ -50,7 +50,7 @@ def pytest_report_header(config: pytest.Config) -> str:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(MemoryLimit())
-    if config.getoption("--tier") == "quick":
+    if config.getoption("--tier") == "quick" and not config.getoption("--hypothesis-profile"):
         hypothesis.settings.load_profile("quick")
 
 

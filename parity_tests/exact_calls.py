@@ -1,24 +1,33 @@
 """Which calls the code that makes inputs may have, and who draws random numbers elsewhere."""
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from importlib import import_module
 
 FOLDERS = ("parity_tests", "examples", "benchmarks")
-# What makes inputs: a whole file, or the functions in it that do.
+# What makes inputs: a whole file, or the functions and module-level assignments in it that do.
 ALLOWED = {
     "parity_tests/exact.py": "",
     "parity_tests/grid.py": "",
+    "parity_tests/halves.py": "GAMMAS worst_errors",
+    "parity_tests/linear_layer.py": "FEATURES KERNEL BIAS IDS SETTINGS layer settings_of",
     "parity_tests/make_vectors.py": "",
     "parity_tests/migration.py": "",
     "parity_tests/recipe_oracle.py": "samples",
+    "parity_tests/split.py": "EPSILON ARRAYS _arrays",
+    "parity_tests/checker/audit_facts.py": "MARGINS _climb _middle",
     "parity_tests/checker/batch.py": "",
     "parity_tests/checker/evidence.py": "",
     "parity_tests/checker/heat.py": "",
     "parity_tests/checker/identities.py": "",
+    "parity_tests/checker/ladders.py": "EASY MISSED FAR _ask _middle_gamma _slopes",
     "parity_tests/checker/questions.py": "",
     "parity_tests/checker/special.py": "",
+    "parity_tests/checker/sweep.py": "GAMMAS exponent first_contact",
+    "parity_tests/checker/sweep_blocks.py": "groups _chunk",
+    "parity_tests/checker/sweep_record.py": "ALPHA",
+    "parity_tests/versions/losses.py": "",
     "examples/calibration/data.py": "",
     "examples/caravan.py": "dataset standardised initial_weights batches",
     "examples/detection/anchors.py": "_anchors targets _assign overlaps _area _product encode",
@@ -34,10 +43,11 @@ LIBRARIES = (
 )
 # Shapes and order, comparisons, and what IEEE 754 rounds to the nearest number.
 SAFE = {
-    "numpy": "abs all append arange argsort array asarray atleast_1d column_stack concatenate diff "
-    "errstate eye finfo flatnonzero float32 float64 floor full inf int8 int64 isfinite isin isnan "
-    "ldexp max maximum meshgrid minimum minimum.accumulate moveaxis ndarray ndenumerate ones "
-    "repeat reshape resize sort sqrt stack tile uint64 union1d unique where zeros zeros_like",
+    "numpy": "abs all append arange argsort array asarray ascontiguousarray atleast_1d "
+    "column_stack concatenate diff errstate eye finfo flatnonzero float32 float64 floor full inf "
+    "int8 int64 isfinite isin isnan ldexp max maximum meshgrid minimum minimum.accumulate moveaxis "
+    "nan ndarray ndenumerate ones repeat reshape resize sort sqrt stack tile uint16 uint32 uint64 "
+    "union1d unique where zeros zeros_like",
     "math": "ceil frexp inf isclose isfinite isnan ldexp nan prod sqrt",
     "mpmath": "__version__ mpf nstr workdps",
     # Shuffled by numpy's RandomState, whose numbers are never to change.
@@ -90,6 +100,9 @@ EXCEPTIONS: dict[str, dict[str, str]] = {
 }
 
 
+Place = ast.FunctionDef | ast.Assign | ast.AnnAssign | ast.AugAssign | ast.Module
+
+
 def extensions() -> list[str]:
     """What numpy uses of this processor beyond what it needs, the highest last."""
     for name in ("numpy._core._multiarray_umath", "numpy.core._multiarray_umath"):
@@ -102,17 +115,39 @@ def extensions() -> list[str]:
 
 
 def not_allowed(source: str, path: str) -> list[str]:
-    """What is not on the list, in a file or in its functions that make inputs."""
+    """What is not on the list, in a file or in what makes inputs there."""
     tree = ast.parse(source)
     safe = {f"{library}.{name}" for library, names in SAFE.items() for name in names.split()}
     safe |= ONCE if path == EXACT else set()
     return [x for place in places(tree, path) for x in _faults(place, imported(tree), safe)]
 
 
-def places(tree: ast.Module, path: str) -> list[ast.FunctionDef | ast.Module]:
-    """The functions of a file that make inputs, or all of it."""
-    functions = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
-    return [functions[name] for name in ALLOWED[path].split()] or [tree]
+def places(tree: ast.Module, path: str) -> Sequence[Place]:
+    """The functions and assignments of a file that make inputs, or all of it."""
+    wanted, known = set(ALLOWED[path].split()), set[str]()
+    found: list[Place] = []
+    for node in tree.body:
+        bound = _bound(node) & wanted
+        known |= bound
+        if bound and isinstance(node, Place):
+            found.append(node)
+    if known != wanted:
+        raise ValueError(
+            f"exact_calls: ALLOWED[{path!r}] expected names of functions and of module-level "
+            f"assignments of that file, got {sorted(wanted - known)}: correct or remove them."
+        )
+    return found or [tree]
+
+
+def _bound(node: ast.stmt) -> set[str]:
+    """The names that a function or an assignment of a module gives."""
+    if isinstance(node, ast.FunctionDef):
+        return {node.name}
+    targets = node.targets if isinstance(node, ast.Assign) else []
+    if isinstance(node, ast.AnnAssign | ast.AugAssign):
+        targets = [node.target]
+    inner = [each for target in targets for each in ast.walk(target)]
+    return {each.id for each in inner if isinstance(each, ast.Name)}
 
 
 def _faults(tree: ast.AST, names: dict[str, str], safe: set[str]) -> Iterator[str]:

@@ -13,7 +13,7 @@ import numpy as np
 
 import focal_jax
 
-from .exact import Draws
+from .exact import Draws, total
 from .tolerances import EPS
 
 ROWS, SIZE, CLASSES = 32, 6, 24
@@ -52,10 +52,11 @@ def _arrays() -> dict[str, np.ndarray]:
     ids = draws.integers(0, CLASSES, ROWS)
     # Most devices of eight have no row that counts.
     ids[: ROWS // 2 + 3] = IGNORED
+    ones = np.eye(CLASSES, dtype=np.int64)
     return {
         "logits": quarters(-12, 13, ROWS, CLASSES),
         "targets": ids,
-        "probabilities": np.eye(CLASSES)[draws.integers(0, CLASSES, (ROWS, 4))].sum(1) / 4,
+        "probabilities": total(ones[draws.integers(0, CLASSES, (ROWS, 4))], 1) / 4,
         "binary": (draws.uniform(shape=(ROWS, CLASSES)) < 0.1) & (np.arange(ROWS) > ROWS // 2)[:, None],
         "features": quarters(-4, 5, ROWS, SIZE),
         "kernel": quarters(-4, 5, SIZE, CLASSES),

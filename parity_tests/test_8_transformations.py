@@ -24,6 +24,7 @@ DRAWS = Draws(0)
 LOGITS, PROBABILITIES = DRAWS.bell((4, 3)) * 3, DRAWS.simplex(4, 3)
 BITS, IDS = DRAWS.integers(0, 2, (4, 3)), DRAWS.integers(0, 3, 4)
 FEATURES = DRAWS.bell((4, 5)).astype(np.float32)
+KERNEL, BIAS = (DRAWS.bell(shape).astype(np.float32) for shape in ((3, 5), (3,)))
 CALLS: dict[str, tuple[str, np.ndarray, dict[str, Any]]] = {
     "sigmoid hard": ("sigmoid_focal_loss", BITS, {"gamma": 1.5}),
     "sigmoid interpolate": ("sigmoid_focal_loss", PROBABILITIES, {}),
@@ -178,6 +179,7 @@ def test_torch_compile_with_only_gamma_learned() -> None:
 def test_torch_autocast(dtype: torch.dtype) -> None:
     """The loss of half-precision logits is computed in float32, inside autocast as outside."""
     layer, x = torch.nn.Linear(5, 3), torch.tensor(FEATURES)
+    layer.load_state_dict({"weight": torch.tensor(KERNEL), "bias": torch.tensor(BIAS)})
     with torch.autocast("cpu", dtype=dtype):
         logits = layer(x)
         loss = focal_torch.softmax_focal_loss(logits, torch.tensor(IDS), reduction="mean")

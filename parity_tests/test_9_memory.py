@@ -36,6 +36,7 @@ CALLS: dict[str, tuple[str, np.ndarray, dict[str, Any]]] = {
     "softmax smooth": ("softmax_focal_loss", DRAWS.integers(0, C, N), {"axis": 1, "label_smoothing": 0.1} | ROWS),
     "softmax soft": ("softmax_focal_loss", DRAWS.simplex(N, C).astype(np.float32), {"axis": 1} | CLASSES),
 }
+LOGITS = DRAWS.bell((N, C))
 each_call = pytest.mark.parametrize("name", CALLS)
 each_reduction = pytest.mark.parametrize("reduction", ["none", "sum", "mean", "mean_positive"])
 
@@ -69,7 +70,7 @@ def test_jax_keeps_one_array(name: str, reduction: str, dtype: str) -> None:
     function, targets, settings = CALLS[name]
     arrays = {k: jnp.asarray(v) if isinstance(v, np.ndarray) else v for k, v in settings.items()}
     loss = getattr(focal_jax, function)
-    logits = jnp.asarray(DRAWS.bell((N, C)), dtype)
+    logits = jnp.asarray(LOGITS, dtype)
     y = jnp.asarray(targets)
     assert kept_by_jax(lambda z: loss(z, y, reduction=reduction, **arrays), logits) <= 1
 
@@ -81,7 +82,7 @@ def test_torch_keeps_at_most_one_tensor(name: str, reduction: str, dtype: torch.
     function, targets, settings = CALLS[name]
     tensors = {k: torch.tensor(v) if isinstance(v, np.ndarray) else v for k, v in settings.items()}
     loss = getattr(focal_torch, function)
-    logits, y = torch.tensor(DRAWS.bell((N, C)), dtype=dtype, requires_grad=True), torch.tensor(targets)
+    logits, y = torch.tensor(LOGITS, dtype=dtype, requires_grad=True), torch.tensor(targets)
     kept = kept_by_torch(lambda z: loss(z, y, reduction=reduction, **tensors), logits, [y, *tensors.values()])
     # Label smoothing keeps the probabilities it makes, integer targets their booleans; all else keeps nothing.
     assert kept <= (name in ("softmax smooth", "sigmoid int"))

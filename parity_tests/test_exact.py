@@ -4,6 +4,7 @@ import ast
 import hashlib
 import json
 import os
+import platform
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -58,14 +59,53 @@ def test_what_makes_inputs_calls_only_what_is_rounded_once(path: str) -> None:
     ],
 )
 def test_a_call_that_differs_between_processors_would_be_found(path: str, fault: str) -> None:
-    lines = SOURCES[path].splitlines()
-    for place in exact_calls.places(ast.parse(SOURCES[path]), path):
-        changed, line = lines.copy(), f"POINTS = {fault}"
-        if isinstance(place, ast.FunctionDef):
-            changed.insert(place.end_lineno or 0, f"    {line}")
-        else:
-            changed.append(line)
-        assert exact_calls.not_allowed("\n".join(["import math", *changed]), path)
+    for number in range(len(exact_calls.places(ast.parse(SOURCES[path]), path))):
+        assert exact_calls.not_allowed(with_fault(path, number, fault), path)
+
+
+def with_fault(path: str, number: int, fault: str) -> str:
+    """The source with a wrong call in one of its places."""
+    tree = ast.parse(f"import math\n{SOURCES[path]}")
+    place = exact_calls.places(tree, path)[number]
+    if isinstance(place, ast.FunctionDef | ast.Module):
+        place.body += ast.parse(f"POINTS = {fault}").body
+    else:
+        assert place.value is not None
+        place.value = ast.Tuple([place.value, ast.parse(fault, mode="eval").body], ast.Load())
+    return ast.unparse(ast.fix_missing_locations(tree))
+
+
+@pytest.mark.parametrize(
+    ("path", "old", "new"),
+    [
+        ("checker/ladders.py", "EASY = np.arange(0, 90.01, 0.125)", "EASY = np.exp(np.arange(9))"),
+        ("checker/ladders.py", "[200.0, 1000.0, 1e4]", "np.exp([5.0, 7.0, 9.0])"),
+        ("checker/audit_facts.py", "arange(0, 90.01, 0.125)", "arange(0, 90.01, 0.1)"),
+        ("checker/sweep_blocks.py", "np.uint32(block << 23)", "np.exp(block)"),
+        ("halves.py", "np.arange(2**16, dtype=np.uint16)", "np.exp(np.arange(2**16))"),
+        ("versions/losses.py", "DRAWS.bell((ROWS, SIZE))", "np.exp(DRAWS.bell((ROWS, SIZE)))"),
+        ("linear_layer.py", "IDS = DRAWS.integers(0, CLASSES, ROWS)", "IDS = np.exp(range(9))"),
+        ("split.py", "np.array(1.75)", "np.exp(0.5)"),
+    ],
+)
+def test_a_wrong_grid_is_found(path: str, old: str, new: str) -> None:
+    path = f"parity_tests/{path}"
+    assert SOURCES[path].count(old) == 1
+    assert len(exact_calls.not_allowed(SOURCES[path].replace(old, new), path)) == 1
+
+
+def test_a_second_assignment_is_held_to_the_list_too() -> None:
+    path = "parity_tests/checker/ladders.py"
+    for line in ("EASY = np.exp(EASY)", "EASY *= np.exp(1)", "EASY: np.ndarray = np.exp(EASY)"):
+        assert len(exact_calls.not_allowed(f"{SOURCES[path]}\n{line}", path)) == 1
+    assert not exact_calls.not_allowed(f"{SOURCES[path]}\nOTHER = np.exp(EASY)", path)
+
+
+def test_a_name_that_the_file_does_not_have_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    path = "parity_tests/checker/ladders.py"
+    monkeypatch.setitem(exact_calls.ALLOWED, path, "EASY GONE _ask")
+    with pytest.raises(ValueError, match=r"ladders\.py.*got \['GONE'\]"):
+        exact_calls.not_allowed(SOURCES[path], path)
 
 
 @pytest.mark.parametrize("path", OTHERS)
@@ -200,9 +240,35 @@ print(json.dumps([sorted(exact_calls.extensions()), test_exact.fingerprint()]))
 
 
 def settings() -> list[list[str]]:
-    """What numpy is told to do without: the highest extension that it has here, and all."""
+    """What numpy is told to do without: nothing, the highest extension it has here, and all."""
     have = exact_calls.extensions()
-    return [without for without in (have[-1:], have) if without]
+    distinct = dict.fromkeys(((), tuple(have[-1:]), tuple(have)))
+    return [list(without) for without in distinct]
+
+
+@pytest.mark.parametrize(
+    ("have", "expected"),
+    [
+        ([], [[]]),
+        (["AVX2"], [[], ["AVX2"]]),
+        (["AVX2", "AVX512F"], [[], ["AVX512F"], ["AVX2", "AVX512F"]]),
+    ],
+)
+def test_settings_are_distinct(
+    have: list[str],
+    expected: list[list[str]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(exact_calls, "extensions", lambda: have)
+    assert settings() == expected
+
+
+X86_64 = platform.machine() in ("x86_64", "AMD64")
+
+
+@pytest.mark.skipif(not X86_64, reason="elsewhere numpy may use nothing beyond what it needs")
+def test_there_is_another_setting() -> None:
+    assert len(settings()) > 1, "NPY_DISABLE_CPU_FEATURES would be tested with nothing to disable"
 
 
 def test_numpy_makes_the_same_inputs_without_the_extensions_of_the_processor() -> None:
@@ -225,7 +291,7 @@ def ended(program: list[str], without: list[str]) -> str:
 
 def test_golden_vectors_are_the_same_without_them() -> None:
     """Byte by byte, with the manifest; test_oracle.py has the same with all of them."""
-    for without in settings():
+    for without in settings()[1:]:
         printed = ended(["-m", "parity_tests.make_vectors", "--check"], without)
         assert "are what the oracle says" in printed
 

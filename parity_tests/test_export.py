@@ -14,7 +14,6 @@ from .exact import Draws
 
 PLATFORMS = ("cpu", "cuda", "rocm", "tpu")
 C = 5
-DRAWS = Draws(0)
 # The targets and the settings; `where` and `weight` have the shape of the unreduced loss.
 CALLS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "sigmoid hard": ("sigmoid_focal_loss", "bits", {"gamma": 1.5, "reduction": "mean"}),
@@ -28,9 +27,10 @@ CALLS: dict[str, tuple[str, str, dict[str, Any]]] = {
 
 
 def targets(kind: str, n: int) -> jax.Array:
+    draws = Draws(0)
     if kind == "ids":
-        return jnp.asarray(DRAWS.integers(0, C, n), jnp.int32)
-    soft = DRAWS.simplex(n, C)
+        return jnp.asarray(draws.integers(0, C, n), jnp.int32)
+    soft = draws.simplex(n, C)
     return jnp.asarray(soft > 0.2 if kind == "bits" else soft.astype(np.float32))
 
 
@@ -48,7 +48,7 @@ def test_an_exported_loss_is_the_loss(name: str, dtype: str) -> None:
     assert set(exported.platforms) == set(PLATFORMS)
     called = export.deserialize(exported.serialize()).call
     for n in (1, 7):
-        z, y = jnp.asarray(DRAWS.bell((n, C)) * 4, dtype), targets(kind, n)
+        z, y = jnp.asarray(Draws(1).bell((n, C)) * 4, dtype), targets(kind, n)
         for got, expected in zip(called(z, y), step(name)(z, y), strict=True):
             assert got.dtype == expected.dtype
             np.testing.assert_array_equal(got, expected)

@@ -1,0 +1,135 @@
+"""Each test has its tier, the small grid is part of the grid, and a worker lets go of memory."""
+
+from collections.abc import Iterator
+from itertools import product
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from . import conftest, tiers, worker
+from .ports import JAX, PORTS, TORCH
+from .suite import PROBLEMS
+
+FOLDER = Path(__file__).parent
+FILES = sorted(FOLDER.glob("test_*.py"))
+SMALL, LARGE = min(tiers.SMALL_GRID), min(PROBLEMS.keys() - tiers.SMALL_GRID)
+MARKS = ((), ("slow",), ("not_quick",), ("slow", "not_quick"))
+PARAMS: tuple[dict[str, Any] | None, ...] = (
+    *(None, {}, {"name": SMALL}, {"name": LARGE}, {"name": "no problem"}),
+    *({"port": port} for port in PORTS),
+    *({"gamma": gamma} for gamma in (0.5, 2.0, 2.7)),
+    {"name": SMALL, "port": JAX, "gamma": 0.5},
+)
+
+
+def item(path: Path, marks: tuple[str, ...] = (), params: dict[str, Any] | None = None) -> Any:
+    """What tiers and workers ask of a test."""
+    found = SimpleNamespace(path=path, get_closest_marker=lambda name: name in marks or None)
+    if params is not None:
+        found.callspec = SimpleNamespace(params=params)
+    return found
+
+
+def items() -> Iterator[Any]:
+    for path, marks, params in product(FILES, MARKS, PARAMS):
+        yield item(path, marks, params)
+
+
+def is_run(test: Any, tier: str) -> bool:
+    return not tiers.is_ignored(test.path, tier) and tiers.belongs(test, tier)
+
+
+def test_slow_files_exist() -> None:
+    assert tiers.SLOW_FILES.keys() <= {path.name for path in FILES}
+
+
+def test_the_small_grid_is_part_of_the_grid() -> None:
+    assert len(tiers.SMALL_GRID) == 2 * len(tiers.QUICK_PROBLEMS)
+    assert set(PROBLEMS) >= tiers.SMALL_GRID
+
+
+def test_every_test_is_in_one_of_test_and_slow() -> None:
+    assert all(is_run(test, "test") != is_run(test, "slow") for test in items())
+
+
+def test_quick_is_part_of_test() -> None:
+    quick = [test for test in items() if is_run(test, "quick")]
+    assert quick
+    assert all(is_run(test, "test") for test in quick)
+    assert {test.path for test in quick} == {path for path in FILES if tiers.is_layer(path)}
+
+
+def test_without_a_tier_every_test_is_run() -> None:
+    assert not any(tiers.is_ignored(path, None) for path in FILES)
+    assert all(tiers.belongs(test, None) for test in items())
+
+
+@pytest.mark.parametrize(
+    ("marks", "params", "expected"),
+    [
+        ((), None, True),
+        (("slow",), None, False),
+        (("not_quick",), None, False),
+        ((), {"name": SMALL}, True),
+        ((), {"name": LARGE}, False),
+        ((), {"gamma": 2.7}, False),
+        *(((), {"port": port}, port in (JAX, TORCH)) for port in PORTS),
+    ],
+)
+def test_what_is_quick(
+    marks: tuple[str, ...],
+    params: dict[str, Any] | None,
+    expected: bool,
+) -> None:
+    assert is_run(item(FOLDER / "test_2_values.py", marks, params), "quick") == expected
+
+
+def test_a_file_that_no_tier_imports_would_be_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tiers, "is_ignored", lambda path, tier: path.name == "test_exact.py")
+    assert not all(is_run(test, "test") != is_run(test, "slow") for test in items())
+
+
+@pytest.mark.parametrize(("over", "released"), [(-1, 0), (0, 0), (1, 1)])
+def test_memory_is_released_beyond_the_growth(
+    over: int,
+    released: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    resident, calls = [1000], []
+    monkeypatch.setattr(worker, "resident_bytes", lambda: resident[0])
+    monkeypatch.setattr(worker, "release_compiled_programs", lambda: calls.append(resident[0]))
+    limit = worker.MemoryLimit()
+    resident[0] += worker.GROWTH + over
+    limit.pytest_runtest_teardown()
+    assert len(calls) == released
+    # What is left after a release is where the next growth starts.
+    limit.pytest_runtest_teardown()
+    assert len(calls) == released
+
+
+def test_a_group_is_a_problem_or_a_file() -> None:
+    path = FOLDER / "test_2_values.py"
+    assert worker.group(item(path, params={"name": LARGE})) == LARGE
+    assert worker.group(item(path, params={"name": "no problem"})) == path.name
+    assert worker.group(item(path, params={})) == path.name
+    assert worker.group(item(path)) == path.name
+
+
+@pytest.mark.parametrize(
+    ("tier", "given", "loaded"),
+    [("quick", None, ["quick"]), ("quick", "explore", []), ("test", None, []), (None, None, [])],
+)
+def test_quick_leaves_the_profile_that_is_given(
+    tier: str | None, given: str | None, loaded: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found: list[str] = []
+    settings = SimpleNamespace(load_profile=found.append)
+    monkeypatch.setattr(conftest, "hypothesis", SimpleNamespace(settings=settings))
+    config: Any = SimpleNamespace(
+        getoption={"--tier": tier, "--hypothesis-profile": given}.__getitem__,
+        pluginmanager=SimpleNamespace(register=lambda plugin: None),
+    )
+    conftest.pytest_configure(config)
+    assert found == loaded
