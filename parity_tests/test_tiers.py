@@ -110,11 +110,12 @@ def test_memory_is_released_beyond_the_growth(
 
 
 def test_a_group_is_a_problem_or_a_file() -> None:
-    path = FOLDER / "test_2_values.py"
-    assert worker.group(item(path, params={"name": LARGE})) == LARGE
-    assert worker.group(item(path, params={"name": "no problem"})) == path.name
-    assert worker.group(item(path, params={})) == path.name
-    assert worker.group(item(path)) == path.name
+    values, derivatives = "parity_tests/test_2_values.py", "parity_tests/test_3_derivatives.py"
+    for path, port in ((values, "jax"), (derivatives, "eager-jax")):
+        assert worker.group(f"{path}::test_a[{LARGE}-{port}]") == LARGE
+    assert worker.group(f"{values}::test_a[{LARGE}0-jax]") == values
+    assert worker.group(f"{values}::test_a[jax]") == values
+    assert worker.group(f"{values}::test_a") == values
 
 
 @pytest.mark.parametrize(
