@@ -2,10 +2,16 @@
 
 import contextlib
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 from selenium.webdriver import Chrome, ChromeOptions, ChromeService
+from selenium.webdriver.support.wait import WebDriverWait
+
+T = TypeVar("T")
+# Seconds that a page may take to show what a reader did, on a machine that may be busy.
+PATIENT = 120.0
 
 QUIET = ("gpu", "quic", "sync", "background-networking", "component-update")
 OPTIONS = ("--headless=new", "--no-sandbox", "--no-first-run", *(f"--disable-{name}" for name in QUIET))
@@ -32,3 +38,8 @@ def show(browser: Chrome, address: str, width: int = 1280, media: str = "", sche
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", settings)
     browser.get_log("browser")
     browser.get(address)
+
+
+def until(browser: Chrome, condition: Callable[[], T]) -> T:
+    """What a condition returns as soon as that is true. A page may show later what a reader did."""
+    return WebDriverWait(browser, PATIENT).until(lambda _: condition())

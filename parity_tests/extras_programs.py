@@ -26,6 +26,8 @@ def focal(logits, targets, gamma):
 }
 # It needs no more than Python, so that any will do.
 PORT = shlex.join([sys.executable, "port.py"])
+# More time for an answer than by default, for a machine that may be busy.
+COMMAND = ("--command", PORT, "--time-limit", "120")
 IMPORT_ALL = """
 import pkgutil
 from importlib import import_module
@@ -103,7 +105,7 @@ EXTRAS = {
             focal_parity("explain", "softmax_focal_loss", prints="gamma"),
             focal_parity("vectors", "--out", "vectors"),
             right("losses:focal", "--set", "alpha=none"),
-            focal_parity("check", "--command", PORT, *SIGMOID, *DOUBLE, prints=f"FAIL {PORT}", code=1),
+            focal_parity("check", *COMMAND, *SIGMOID, *DOUBLE, prints=f"FAIL {PORT}", code=1),
         ),
     ),
     "parity,jax": Extra("`focal-parity`, for losses in JAX", (right("focal_jax:sigmoid_focal_loss"),)),

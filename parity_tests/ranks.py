@@ -30,24 +30,31 @@ class Error(NamedTuple):
     eps: float
 
 
-def port() -> int:
-    """One that nobody listens to."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
+@contextmanager
+def reserved() -> Iterator[int]:
+    """A port that nobody listens to, and that no other test is given until the end."""
+    with socket.socket() as held:
+        # Those who ask for this port by its number, with these options, may listen to it meanwhile.
+        for option in (socket.SO_REUSEADDR, socket.SO_REUSEPORT):
+            held.setsockopt(socket.SOL_SOCKET, option, 1)
+        held.bind(("127.0.0.1", 0))
+        yield held.getsockname()[1]
 
 
 def jax_processes(program: Sequence[str], processes: int = 1, seconds: float = 300) -> list[Ended]:
     """A program of JAX, or so many that find each other."""
-    others = ["--of", str(processes), "--port", str(port())]
-    each = [["--process", str(i), *others] if processes > 1 else [] for i in range(processes)]
-    return together([[*program, *more] for more in each], [{}] * processes, seconds)
+    with reserved() as port:
+        others = ["--of", str(processes), "--port", str(port)]
+        each = [["--process", str(i), *others] if processes > 1 else [] for i in range(processes)]
+        return together([[*program, *more] for more in each], [{}] * processes, seconds)
 
 
 def torch_ranks(program: Sequence[str], ranks: int, seconds: float = 300) -> list[Ended]:
     """Ranks that find each other as those of torchrun do, whose workers would outlive it."""
-    shared = {"WORLD_SIZE": str(ranks), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port())}
-    return together([program] * ranks, [shared | {"RANK": str(i)} for i in range(ranks)], seconds)
+    with reserved() as port:
+        shared = {"WORLD_SIZE": str(ranks), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+        settings = [shared | {"RANK": str(i)} for i in range(ranks)]
+        return together([program] * ranks, settings, seconds)
 
 
 def together(programs: Sequence[Sequence[str]], settings: Sequence[Mapping[str, str]], seconds: float) -> list[Ended]:

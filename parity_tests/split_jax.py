@@ -37,7 +37,7 @@ def main(argv: list[str] | None = None) -> None:
     jax.config.update("jax_enable_x64", True)
     if options.process is not None:
         address = f"127.0.0.1:{options.port}"
-        jax.distributed.initialize(address, options.of, options.process, initialization_timeout=60)
+        jax.distributed.initialize(address, options.of, options.process, initialization_timeout=180)
     for number in options.case:
         for way in options.way:
             for what, error in judged(CASES[number], tuple(options.mesh), way, options.local).items():

@@ -69,17 +69,22 @@ def test_what_is_wrong_is_red(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert "green" in capsys.readouterr().out
 
 
-SILENT = ("import time\ntime.sleep(60)\n", "def no_test(): pass\n", "not Python\n")
+# What a test file holds, the seconds that it is given, and what is said of it.
+SILENT = {
+    "hangs": ("import time\ntime.sleep(600)\n", 5, "no end within 5 s"),
+    "empty": ("def no_test(): pass\n", 300, "pytest ended with 5"),
+    "broken": ("not Python\n", 300, "pytest ended with 2"),
+}
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("text", SILENT, ids=["hangs", "empty", "broken"])
-def test_what_has_no_answer_is_red(text: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("text", "seconds", "words"), SILENT.values(), ids=SILENT)
+def test_what_has_no_answer_is_red(text: str, seconds: float, words: str, tmp_path: Path) -> None:
     test = tmp_path / "test_nothing.py"
     test.write_text(text)
-    verdict = judge("", "", (str(test),), 5)
+    verdict = judge("", "", (str(test),), seconds)
     assert not verdict.green
-    assert verdict.words
+    assert verdict.words == words
 
 
 def test_flags_that_somebody_has_set_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,10 +12,9 @@ from pathlib import Path
 import pytest
 from selenium.webdriver import Chrome, Keys
 from selenium.webdriver.common.by import By
-from selenium.webdriver.support.wait import WebDriverWait
 
 from . import site as pages
-from .browser import show
+from .browser import show, until
 from .make_readme import ROOT
 
 WIDTHS = (1280, 390)
@@ -64,16 +63,19 @@ def test_every_page_of_a_file_opens(browser: Chrome, site: Path) -> None:
     assert {name: faults for name, faults in found.items() if faults} == {}
 
 
+def hits(browser: Chrome) -> list[str]:
+    """The links that a search shows, read at once, as those of an earlier letter are replaced."""
+    links = "document.querySelectorAll('.md-search-result__link')"
+    return browser.execute_script(f"return [...{links}].map((link) => link.href)")
+
+
 def test_search_finds_a_page(browser: Chrome, address: str) -> None:
     show(browser, f"{address}/index.html")
     box = browser.find_element(By.CSS_SELECTOR, ".md-search__input")
     box.click()
     box.send_keys("posterior_from_focal")
-    hits = ".md-search-result__link"
-    WebDriverWait(browser, 20).until(lambda chrome: chrome.find_elements(By.CSS_SELECTOR, hits))
-    links = [hit.get_attribute("href") or "" for hit in browser.find_elements(By.CSS_SELECTOR, hits)]
-    assert any("api_jax.html" in link for link in links)
-    assert not any("/source/" in link for link in links)
+    until(browser, lambda: any("api_jax.html" in link for link in hits(browser)))
+    assert not any("/source/" in link for link in hits(browser))
     assert pages.faults(browser) == []
 
 
@@ -83,18 +85,18 @@ def test_the_mode_is_that_of_the_system_and_can_be_changed(browser: Chrome, site
 
     browser.execute_cdp_cmd("Storage.clearDataForOrigin", {"origin": "*", "storageTypes": "all"})
     show(browser, (site / "choosing.html").as_uri(), scheme="dark")
+    until(browser, lambda: browser.find_element(By.CSS_SELECTOR, "[data-md-color-scheme=slate]"))
     dark = background()
     show(browser, (site / "choosing.html").as_uri(), scheme="light")
-    light = background()
-    assert dark != light
-    for _ in range(3):
-        toggles = browser.find_elements(By.CSS_SELECTOR, "label[for^=__palette]")
-        next(toggle for toggle in toggles if toggle.is_displayed()).click()
-        if background() == dark:
-            break
-    assert background() == dark
+    until(browser, lambda: background() != dark)
+    for name in ("Switch to light mode", "Switch to dark mode"):
+        toggle = browser.find_element(By.CSS_SELECTOR, f"label[title='{name}']")
+        until(browser, toggle.is_displayed)
+        toggle.click()
+    until(browser, lambda: background() == dark)
+    # The choice is kept on the next page.
     show(browser, (site / "numerics.html").as_uri(), scheme="light")
-    assert background() == dark, "the choice is forgotten on the next page"
+    until(browser, lambda: background() == dark)
     browser.execute_script("localStorage.clear()")
 
 
@@ -103,15 +105,19 @@ def test_the_menu_of_a_phone(browser: Chrome, site: Path) -> None:
     link = browser.find_element(By.CSS_SELECTOR, ".md-nav--primary a[href='api_torch.html']")
     assert not link.is_displayed() or link.rect["x"] < 0
     browser.find_element(By.CSS_SELECTOR, "label.md-header__button[for=__drawer]").click()
-    WebDriverWait(browser, 20).until(lambda _: link.rect["x"] >= 0)
+    until(browser, lambda: link.rect["x"] >= 0)
 
 
 def test_tabs_are_changed_by_the_keyboard(browser: Chrome, site: Path) -> None:
     show(browser, (site / "index.html").as_uri())
-    first, second = browser.find_elements(By.CSS_SELECTOR, ".tabbed-block")
-    assert (first.is_displayed(), second.is_displayed()) == (True, False)
+    blocks = browser.find_elements(By.CSS_SELECTOR, ".tabbed-block")
+
+    def shown() -> list[bool]:
+        return [block.is_displayed() for block in blocks]
+
+    until(browser, lambda: shown() == [True, False])
     browser.find_element(By.CSS_SELECTOR, ".tabbed-set > input").send_keys(Keys.ARROW_RIGHT)
-    assert (first.is_displayed(), second.is_displayed()) == (False, True)
+    until(browser, lambda: shown() == [False, True])
 
 
 @pytest.mark.parametrize(
@@ -127,7 +133,7 @@ def test_tabs_are_changed_by_the_keyboard(browser: Chrome, site: Path) -> None:
 def test_faults_of_a_page_are_noticed(browser: Chrome, tmp_path: Path, body: str, says: str) -> None:
     (tmp_path / "page.html").write_text(f"<!doctype html><meta name='viewport' content='width=device-width'>{body}")
     show(browser, (tmp_path / "page.html").as_uri(), 390)
-    assert any(says in fault for fault in pages.faults(browser))
+    until(browser, lambda: any(says in fault for fault in pages.faults(browser)))
 
 
 def test_dead_links_are_noticed(tmp_path: Path) -> None:

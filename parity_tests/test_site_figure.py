@@ -10,7 +10,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.support.select import Select
 
 from . import oracle
-from .browser import show
+from .browser import show, until
 from .make_readme import ROOT
 from .site import faults
 from .tolerances import EPS, allowed
@@ -70,8 +70,8 @@ def test_the_keyboard_moves_the_sliders(figure: Chrome) -> None:
     before = numbers(figure)
     gamma = figure.find_element(By.ID, "focal-gamma")
     gamma.send_keys(Keys.HOME, Keys.ARROW_RIGHT, Keys.ARROW_RIGHT)
-    assert gamma.get_attribute("value") == "0.2"
-    assert figure.find_element(By.CSS_SELECTOR, "output[for=focal-gamma]").text == "0.2"
+    shown = figure.find_element(By.CSS_SELECTOR, "output[for=focal-gamma]")
+    until(figure, lambda: (gamma.get_attribute("value"), shown.text) == ("0.2", "0.2"))
     assert numbers(figure) != before
     jet = oracle.certified(oracle.sigmoid_focal_loss, 1.0, 1, 0.25, 0.2)
     assert numbers(figure)[1, "loss"] == pytest.approx(float(jet[()].value), rel=1e-12)

@@ -17,11 +17,12 @@ import focal_torch
 
 from . import ranks
 
-# Seconds that ranks wait for each other, those that a process may take before, and all that it is given.
-WAIT, START = 10, 60
-LIMIT = START + 3 * WAIT
+# Seconds that ranks wait for one that is gone or does not come, and for those that are only slow on
+# a busy machine; a process is given more.
+WAIT, PATIENT = 10, 120
+LIMIT = 3 * PATIENT
 
-TORCH = f"""
+TORCH = """
 import os, sys
 from datetime import timedelta
 import torch
@@ -29,9 +30,9 @@ import torch.distributed as dist
 import focal_torch
 
 rank = int(os.environ["RANK"])
-dist.init_process_group("gloo", timeout=timedelta(seconds={START}))
-# Ranks may start far apart on a busy machine; once all are there, they wait less for each other.
-world = dist.new_group(timeout=timedelta(seconds={WAIT}))
+dist.init_process_group("gloo", timeout=timedelta(seconds=PATIENT))
+# Ranks may start far apart on a busy machine; once all are there, they may wait less.
+world = dist.new_group(timeout=timedelta(seconds=WAIT))
 logits = torch.zeros(4, 3, requires_grad=True)
 targets = torch.zeros(4, dtype=torch.int64)
 try:
@@ -42,7 +43,7 @@ except Exception as error:
 os._exit(0)
 """
 
-JAX = f"""
+JAX = """
 import argparse, os
 
 parser = argparse.ArgumentParser()
@@ -56,7 +57,8 @@ from jax.experimental.multihost_utils import assert_equal
 from jax.sharding import NamedSharding, PartitionSpec as P
 import focal_jax
 
-address, limits = f"127.0.0.1:{{options.port}}", dict(heartbeat_timeout_seconds={WAIT}, initialization_timeout={START})
+address = f"127.0.0.1:{options.port}"
+limits = dict(heartbeat_timeout_seconds=WAIT, initialization_timeout=PATIENT)
 jax.distributed.initialize(address, options.of, options.process, **limits)
 mesh = jax.make_mesh((8,), ("devices",))
 
@@ -72,12 +74,18 @@ FAULT
 """
 
 
-def of_ranks(fault: str) -> list[ranks.Ended]:
-    return ranks.torch_ranks(["-c", TORCH.replace("FAULT", fault.replace("\n", "\n    "))], 2, LIMIT)
+def program(text: str, fault: str, wait: int) -> list[str]:
+    for name, value in (("FAULT", fault), ("WAIT", str(wait)), ("PATIENT", str(PATIENT))):
+        text = text.replace(name, value)
+    return ["-c", text]
 
 
-def of_processes(fault: str) -> list[ranks.Ended]:
-    return ranks.jax_processes(["-c", JAX.replace("FAULT", fault)], 2, LIMIT)
+def of_ranks(fault: str, wait: int = PATIENT) -> list[ranks.Ended]:
+    return ranks.torch_ranks(program(TORCH, fault.replace("\n", "\n    "), wait), 2, LIMIT)
+
+
+def of_processes(fault: str, wait: int = PATIENT) -> list[ranks.Ended]:
+    return ranks.jax_processes(program(JAX, fault, wait), 2, LIMIT)
 
 
 GONE = (
@@ -91,6 +99,7 @@ GONE = (
 )
 def test_a_rank_that_dies(devices: str, operation: str) -> None:
     call = f'focal_torch.softmax_focal_loss(logits, targets, reduction="mean", {devices})'
+    # Gloo sees a closed connection at once.
     there, gone = of_ranks(f"{call}\nif rank: os._exit(3)\n{call}")
     assert gone.code == 3
     assert there.code == 0, there.err
@@ -99,11 +108,17 @@ def test_a_rank_that_dies(devices: str, operation: str) -> None:
 
 
 def test_a_rank_that_does_not_come() -> None:
-    there, _ = of_ranks(
-        "if rank:\n    import time; time.sleep(2 * WAIT)\nelse:\n"
-        '    focal_torch.softmax_focal_loss(logits, targets, reduction="mean", group=world)'.replace("WAIT", str(WAIT))
+    """It lives until the other has given up, so that nothing but the limit ends the wait."""
+    there, other = of_ranks(
+        "try:\n"
+        "    if rank == 0:\n"
+        '        focal_torch.softmax_focal_loss(logits, targets, reduction="mean", group=world)\n'
+        "finally:\n"
+        "    dist.barrier()",
+        WAIT,
     )
-    assert re.match(GONE.format("sum"), there.out), there.out
+    assert re.match(GONE.format("sum"), there.out), there
+    assert (other.code, other.out) == (0, ""), other
 
 
 @pytest.mark.parametrize(
@@ -122,7 +137,8 @@ def test_ranks_that_disagree_on_shapes(rows: int, classes: int, says: str) -> No
 
 
 def test_a_process_of_jax_that_dies() -> None:
-    there, gone = of_processes('step(32, "rows")\nif options.process: os._exit(3)\nstep(32, "rows")')
+    step = 'step(32, "rows")'
+    there, gone = of_processes(f"{step}\nif options.process: os._exit(3)\n{step}", WAIT)
     assert gone.code == 3
     assert there.code == -signal.SIGABRT, there
     assert re.search("task.* (died|unhealthy|heartbeat)|[Cc]onnection (closed|reset)", there.err), there.err
