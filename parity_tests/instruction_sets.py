@@ -32,6 +32,7 @@ SECONDS = 1800.0
 # words, for want of `__extendhfsf2`. All that XLA calls AVX and more has it.
 WITHOUT_FLOAT16 = ("SSE4_2",)
 REFUSAL = "Failed to materialize symbols"
+MAX_ISA = "--xla_cpu_max_isa="
 # XLA's name of a set, and ATen's; nothing leaves both what they are.
 SETS = {"SSE4_2": "default", "AVX": "default", "AVX2": "avx2", "": ""}
 
@@ -52,11 +53,14 @@ class Verdict(NamedTuple):
 
 def environment(xla: str, aten: str) -> Mapping[str, str]:
     """That of a process which has this set alone. The smallest one is that of numpy, too."""
-    chosen = ("XLA_FLAGS", "ATEN_CPU_CAPABILITY", "NPY_DISABLE_CPU_FEATURES")
+    chosen = ("ATEN_CPU_CAPABILITY", "NPY_DISABLE_CPU_FEATURES")
     env = {name: value for name, value in os.environ.items() if name not in chosen}
     env |= {"JAX_PLATFORMS": "cpu", "PYTHONPATH": str(ROOT)}
+    flags = [flag for flag in os.environ.get("XLA_FLAGS", "").split() if not flag.startswith(MAX_ISA)]
     if xla:
-        env |= {"XLA_FLAGS": f"--xla_cpu_max_isa={xla}", "ATEN_CPU_CAPABILITY": aten}
+        flags.append(f"{MAX_ISA}{xla}")
+        env["ATEN_CPU_CAPABILITY"] = aten
+    env["XLA_FLAGS"] = " ".join(flags)
     if aten == "default":
         env["NPY_DISABLE_CPU_FEATURES"] = " ".join(extensions())
     return env
