@@ -2,6 +2,7 @@
 
 import importlib
 from collections.abc import Iterator
+from itertools import product
 from types import ModuleType
 from typing import Any
 
@@ -42,6 +43,15 @@ MISTAKES = {
 FUNCTIONS = ("sigmoid_focal_loss", "softmax_focal_loss", "SigmoidFocalLoss", "SoftmaxFocalLoss", "WeightedFocalLoss")
 
 
+PACKAGES = (focal_jax, focal_torch)
+
+
+def passes(package: ModuleType, name: str) -> Any:
+    """A parameter of a whole check. Those of the classes in JAX take long, and call the functions."""
+    marks = [pytest.mark.slow] * (package is focal_jax and name.endswith("Loss"))
+    return pytest.param(package, name, marks=marks, id=f"{package.__name__}-{name}")
+
+
 @pytest.fixture(autouse=True)
 def as_users_have_it() -> Iterator[None]:
     """Nothing but the port itself may refuse a shape or a dtype."""
@@ -70,8 +80,7 @@ def test_every_mistake_is_in_the_table() -> None:
     assert MISTAKES.keys() == set(NAMES)
 
 
-@pytest.mark.parametrize("name", FUNCTIONS)
-@pytest.mark.parametrize("package", [focal_jax, focal_torch], ids=("jax", "torch"))
+@pytest.mark.parametrize(("package", "name"), [passes(*pair) for pair in product(PACKAGES, FUNCTIONS)])
 def test_the_packages_pass(package: ModuleType, name: str) -> None:
     port = build(Options(f"{package.__name__}:{name}", framework=package.__name__.removeprefix("focal_")))
     report = check(port, port.plan)
