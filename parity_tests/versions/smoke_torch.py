@@ -122,7 +122,9 @@ def autocast(name: str) -> None:
     low, _ = loss_of(name, torch.bfloat16)
     with torch.autocast("cpu", torch.bfloat16):
         found, in_float32 = slope_of(loss, x), loss(x).dtype == torch.float32
-    same(found, slope_of(low if "linear" in name else loss, x), 2**-7)
+    # In `low` α, γ and weight are rounded to bfloat16 as well, and each rounding is one of up to 2⁻⁹. That of γ counts
+    # γ·|log q| times: sixteen in all.
+    same(found, slope_of(low if "linear" in name else loss, x), 16 * 2**-9)
     assert in_float32 or "rows" in name
 
 
