@@ -32,7 +32,7 @@ detection: $(EXAMPLES)
 docs: $(DOCS)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
-# The layers on a small grid, in a minute; then all that the claims of the README rest on; then the rest, which needs
+# The layers on a small grid; then all that the claims of the README rest on; then the rest, which needs
 # browsers, compilers for accelerators, other implementations and time.
 test-quick: $(TEST)
 	$(PYTEST) --tier=quick

@@ -115,6 +115,7 @@ def test_checkpoints_of_pytorch(reduction: str, reentrant: bool) -> None:
     loss, leaves = torch_loss(reduction)
     expected = torch.autograd.grad(loss(*leaves).sum(), leaves)
     checkpoint(loss, *leaves, use_reentrant=reentrant).sum().backward()
+    # A checkpoint runs the same operations once more, so the bits are the same.
     for leaf, slope in zip(leaves, expected, strict=True):
         torch.testing.assert_close(leaf.grad, slope, rtol=0, atol=0)
 
@@ -191,6 +192,7 @@ def test_jax_exports_an_open_number_of_rows(reduction: str, masked: bool) -> Non
     for size in (1, len(IDS)):
         args = [x if x is kernel else x[:size] for x in given]
         for got, expected in zip(*(jax.tree.leaves(f(*args)) for f in (exported.call, slopes)), strict=True):
+            # Exported rows are one chunk, so that sums are in another order, and terms of a slope may cancel.
             np.testing.assert_allclose(got, expected, rtol=1e-12, atol=0)
 
 

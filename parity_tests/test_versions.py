@@ -160,6 +160,7 @@ def test_without_each_private_name_numbers_are_the_same(name: str) -> None:
         with without(module, private):
             found = results(LOSSES[name])
         worst = {key: float(((found[key] - x).abs() / x.abs().max()).max()) for key, x in expected.items()}
+        # Another way to the same float64 numbers may add up in another order: 45 eps for at most a dozen terms.
         assert {key: error for key, error in worst.items() if error > 1e-14} == {}, private
 
 
@@ -170,6 +171,7 @@ def test_without_a_level_forward_mode_is_seen(monkeypatch: pytest.MonkeyPatch) -
     assert focal_torch.versions.is_forward()
     loss = focal_torch.linear_softmax_focal_loss(LOGITS, KERNEL, IDS, chunk_size=3)
     monkeypatch.undo()
+    # The sum over rows may be in another order, as above.
     torch.testing.assert_close(loss, LOSSES["linear"](LOGITS), rtol=1e-14, atol=0)
 
 
@@ -211,8 +213,10 @@ def test_what_takes_dtensors_before_pytorch_2_11(monkeypatch: pytest.MonkeyPatch
     x = torch.cat([torch.tensor(spaced(-60, 60, 41)), torch.tensor([-torch.inf, torch.inf])])
     softplus, is_infinite = focal_torch.versions.softplus(x, 40), focal_torch.versions.is_infinite(x)
     monkeypatch.setattr(focal_torch.versions, "FEW_TAKE_DTENSORS", True)
+    # A tensor that is no DTensor goes the same way as before, and so has the same bits.
     torch.testing.assert_close(focal_torch.versions.softplus(x, 40), softplus, rtol=0, atol=0)
     monkeypatch.setattr(focal_torch.versions, "is_distributed", lambda _: True)
+    # Two functions of PyTorch for one number: each may be off in its last bit.
     torch.testing.assert_close(focal_torch.versions.softplus(x, 40), softplus, rtol=4e-16, atol=0)
     assert torch.equal(focal_torch.versions.is_infinite(x), is_infinite)
 
