@@ -41,6 +41,19 @@ def loss_of(name: str, **more: Any) -> tuple[Loss, Array]:
     return lambda x: loss(x, t, **given).sum(), jnp.asarray(losses.LOGITS)
 
 
+def call_of(name: str, **more: Any) -> tuple[Callable[..., Array], Array, Array]:
+    """A loss as a function of logits or features and targets, and those. Rows have no masks and weights."""
+    function, targets, settings = losses.CALLS[name]
+    shared = {key: x for key, x in settings.items() if key not in losses.ALL} | more
+    given = {key: jnp.asarray(x) if isinstance(x, np.ndarray) else x for key, x in shared.items()}
+    kernel = [jnp.asarray(losses.KERNEL.T)] * ("linear" in name)
+
+    def loss(x: Array, t: Array, **axes: str) -> Array:
+        return getattr(focal_jax, function)(x, *kernel, t, **given, **axes)
+
+    return loss, jnp.asarray(losses.FEATURES if kernel else losses.LOGITS), jnp.asarray(targets)
+
+
 def functions(name: str) -> None:
     loss, x = loss_of(name)
     value, slope = jax.value_and_grad(loss)(x)
@@ -79,16 +92,7 @@ def exported(name: str) -> None:
 
 def exported_with_open_rows(name: str) -> None:
     (rows,) = jax.export.symbolic_shape("rows")
-    function, targets, settings = losses.CALLS[name]
-    more = {"chunk_size": None} if "linear" in name else {}
-    given = {key: x for key, x in settings.items() if key not in losses.ALL} | more
-    given = {key: jnp.asarray(x) if isinstance(x, np.ndarray) else x for key, x in given.items()}
-    kernel = [jnp.asarray(losses.KERNEL.T)] * ("linear" in name)
-    x, t = jnp.asarray(losses.FEATURES if kernel else losses.LOGITS), jnp.asarray(targets)
-
-    def loss(x: Array, t: Array) -> Array:
-        return getattr(focal_jax, function)(x, *kernel, t, **given)
-
+    loss, x, t = call_of(name, **({"chunk_size": None} if "linear" in name else {}))
     structs = [jax.ShapeDtypeStruct((rows, *y.shape[1:]), y.dtype) for y in (x, t)]
     same(jax.export.export(jax.jit(loss))(*structs).call(x, t), loss(x, t))
 
@@ -98,6 +102,7 @@ def float32(name: str) -> None:
         loss, x = loss_of(name)
         value, slope = jax.jit(jax.value_and_grad(loss))(x)
     assert value.dtype == slope.dtype == jnp.float32
+    # Logits of up to ten are rounded to float32, and the slope moves with them.
     same(slope, jax.grad(loss_of(name)[0])(jnp.asarray(losses.FEATURES if "linear" in name else losses.LOGITS)), 1e-5)
 
 
@@ -111,15 +116,11 @@ def shard_map(function: Any, specs: tuple[PartitionSpec, ...]) -> Any:
 
 def by_rows(name: str) -> None:
     """Rows split over devices, each with its own part of the loss."""
-    function, targets, settings = losses.CALLS[name]
-    given = {key: x for key, x in settings.items() if key not in losses.ALL}
-    given = {key: jnp.asarray(x) if isinstance(x, np.ndarray) else x for key, x in given.items()}
-    loss, kernel = getattr(focal_jax, function), [jnp.asarray(losses.KERNEL.T)] * ("linear" in name)
-    x, t = jnp.asarray(losses.FEATURES if kernel else losses.LOGITS), jnp.asarray(targets)
+    loss, x, t = call_of(name)
     rows = PartitionSpec("data")
-    split = shard_map(lambda x, t: loss(x, *kernel, t, **given, axis_name="data"), (rows, rows))
+    split = shard_map(partial(loss, axis_name="data"), (rows, rows))
     for way in (lambda f: f, jax.grad):
-        same(jax.jit(way(split))(x, t), way(lambda x, t: loss(x, *kernel, t, **given))(x, t))
+        same(jax.jit(way(split))(x, t), way(loss)(x, t))
 
 
 def by_classes() -> None:
@@ -138,12 +139,8 @@ def by_classes() -> None:
 
 def on_a_mesh(name: str, kind: AxisType) -> None:
     """Rows that the compiler splits, on a mesh with automatic or explicit axes."""
-    function, targets, settings = losses.CALLS[name]
-    given = {key: x for key, x in settings.items() if key not in losses.ALL}
-    given = {key: jnp.asarray(x) if isinstance(x, np.ndarray) else x for key, x in given.items()}
-    loss, kernel = getattr(focal_jax, function), [jnp.asarray(losses.KERNEL.T)] * ("linear" in name)
-    x, t = jnp.asarray(losses.FEATURES if kernel else losses.LOGITS), jnp.asarray(targets)
-    expected = jax.grad(lambda x: loss(x, *kernel, t, **given).sum())(x)
+    loss, x, t = call_of(name)
+    expected = jax.grad(lambda x: loss(x, t).sum())(x)
     here = mesh(kind)
     # Before JAX 0.7 this is use_mesh in jax.sharding.
     use = getattr(jax, "set_mesh", None) or getattr(jax.sharding, "use_mesh", None)
@@ -151,7 +148,7 @@ def on_a_mesh(name: str, kind: AxisType) -> None:
     with use(here):
         place = NamedSharding(here, PartitionSpec("data"))
         x, t = jax.device_put(x, place), jax.device_put(t, place)
-        same(jax.jit(jax.grad(lambda x, t: loss(x, *kernel, t, **given).sum()))(x, t), expected)
+        same(jax.jit(jax.grad(lambda x, t: loss(x, t).sum()))(x, t), expected)
 
 
 def flax_modules() -> None:
