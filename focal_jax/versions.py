@@ -2,6 +2,7 @@
 
 No other file reaches for it. Where a name is missing, an error says which version has it.
 """
+# What is found by its name has no type.
 # pyright: reportUnknownMemberType=false
 
 from collections.abc import Callable

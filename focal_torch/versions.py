@@ -3,6 +3,7 @@
 No other file reaches for such a name. Where one is missing, the answer is the careful one: numbers stay
 right, and cost time or memory, or an error says which version is needed.
 """
+# What is found by its name has no type.
 # pyright: reportUnknownMemberType=false
 
 from collections.abc import Callable

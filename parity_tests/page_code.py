@@ -43,9 +43,11 @@ def run(code: str, output: str, name: str) -> None:
 
 def same(printed: str, said: str) -> bool:
     """Whether two texts are the same, but for the last digit of decimal fractions."""
-    pairs = zip(DECIMAL.findall(printed), DECIMAL.findall(said), strict=False)
-    words = DECIMAL.sub("", printed) == DECIMAL.sub("", said)
-    return words and all(a == b or _adjacent(Decimal(a), Decimal(b)) for a, b in pairs)
+    # What is between the fractions, so that none is missing and none is elsewhere.
+    if DECIMAL.split(printed) != DECIMAL.split(said):
+        return False
+    pairs = zip(DECIMAL.findall(printed), DECIMAL.findall(said), strict=True)
+    return all(a == b or _adjacent(Decimal(a), Decimal(b)) for a, b in pairs)
 
 
 def _adjacent(a: Decimal, b: Decimal) -> bool:

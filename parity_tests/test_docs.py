@@ -107,6 +107,13 @@ def test_the_last_digit_of_a_decimal_fraction_may_differ_by_one(printed: str, al
     assert not page_code.same("0.1", "0.0"), "few digits are exact"
 
 
+@pytest.mark.parametrize(
+    "printed", ["loss , 1.00e-27", "loss 0.123, ", "0.123 loss, 1.00e-27", "loss , ", "loss 0.123, #"]
+)
+def test_a_fraction_that_is_missing_or_elsewhere_is_noticed(printed: str) -> None:
+    assert not page_code.same(printed, "loss 0.123, 1.00e-27")
+
+
 def test_pages_whose_code_is_run_elsewhere() -> None:
     for page, test in ELSEWHERE.items():
         code = [code for code, _ in page_code.blocks(README.parent / "docs" / page)]
