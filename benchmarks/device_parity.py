@@ -17,6 +17,7 @@ import numpy as np
 import torch
 
 from parity_tests import suite
+from parity_tests.examine import examine
 from parity_tests.ports import JaxPort, Loss, Port, TorchPort
 
 from .accelerator import NOTHING, devices
@@ -51,7 +52,7 @@ def worst(ports: list[Port], seconds: float) -> dict[tuple[str, str], list[float
             break
         for port in ports:
             errors = found.setdefault((port.name, " ".join(name.split()[:3])), [0.0] * 3)
-            errors[:] = np.maximum(errors, [suite.examine(*suite.solved(name), port, order) for order in range(3)])
+            errors[:] = np.maximum(errors, [examine(suite.solved(name), port, order) for order in range(3)])
     return found
 
 

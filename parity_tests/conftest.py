@@ -78,6 +78,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
         def _split_scope(self, nodeid: str) -> str:
             return group(nodeid)
 
+    # In the order of the files. By the number of its tests, a file with few and long ones would be the last.
+    config.option.loadscopereorder = False
     return ByGroup(config, log)
 
 

@@ -5,7 +5,6 @@ entries are 0. Next to each entry it carries the scale: the same sum with the ma
 the rounding errors of any floating-point evaluation are proportional to.
 """
 
-from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
@@ -45,6 +44,12 @@ class Jet(dict[Key, Term]):
     def constant(cls, value: Real) -> "Jet":
         return cls({(): Term.of(value)})
 
+    def only(self, variables: frozenset[str] | None) -> "Jet":
+        """The value and the derivatives in these variables, or in all."""
+        if variables is None:
+            return self
+        return Jet({key: term for key, term in self.items() if variables.issuperset(key)})
+
     def __missing__(self, key: Key) -> Term:
         return ZERO
 
@@ -52,14 +57,18 @@ class Jet(dict[Key, Term]):
         return Jet({key: self[key] + other[key] for key in self.keys() | other.keys()})
 
     def __mul__(self, other: "Jet") -> "Jet":
-        total: dict[Key, Term] = defaultdict(lambda: ZERO)
+        total = Jet()
         for left, x in self.items():
             for right, y in other.items():
-                if len(left) + len(right) <= 2:
-                    term = x * y
+                if len(left) + len(right) > 2:
+                    continue
+                term = x * y
+                if left == right != ():
                     # ∂²(fg)/∂a² has the term f_a·g_a twice; for a ≠ b the two terms come from two pairs of keys.
-                    total[tuple(sorted(left + right))] += term + term if left == right != () else term
-        return Jet(total)
+                    term = term + term
+                key = tuple(sorted(left + right))
+                total[key] = total[key] + term if key in total else term
+        return total
 
 
 def chain(inner: Jet, first: Term, second: Term, value: Term) -> Jet:

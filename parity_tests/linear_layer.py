@@ -1,5 +1,6 @@
 """A linear layer, its loss by `linear_softmax_focal_loss`, and the truth from all of its logits at once."""
 
+from functools import cache
 from typing import Any
 
 import jax
@@ -69,6 +70,11 @@ def fused(port: Port, settings: dict[str, Any], dtype: str, **more: Any) -> tupl
     return port.numpy(value).astype(float), slopes
 
 
+@cache
+def truth_of(name: str, reduction: str) -> tuple[np.ndarray, list[np.ndarray], list[np.ndarray]]:
+    return unfused(SETTINGS[name], reduction)
+
+
 def unfused(settings: dict[str, Any], reduction: str) -> tuple[np.ndarray, list[np.ndarray], list[np.ndarray]]:
     """The same in float64 from all logits at once, and for each gradient the magnitude of the terms of its sum."""
     given = settings_of(JAX, settings, "float64")
@@ -93,7 +99,7 @@ def require(got: np.ndarray, truth: np.ndarray, scale: np.ndarray, allowed: floa
 
 
 def compare(port: Port, name: str, reduction: str, dtype: str, **more: Any) -> None:
-    truth, slopes, scales = unfused(SETTINGS[name], reduction)
+    truth, slopes, scales = truth_of(name, reduction)
     value, found = fused(port, SETTINGS[name], dtype, reduction=reduction, **more)
     half = dtype in ("float16", "bfloat16")
     allowed = EPS[dtype] * (HALF if half else SOFTMAX)

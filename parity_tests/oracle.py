@@ -5,6 +5,7 @@ is tiny. `certified` evaluates at d and at 2d digits and returns only what both 
 """
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any
 
 import mpmath
@@ -13,6 +14,7 @@ from mpmath import mpf
 from .jets import Jet, Real, Term, chain, total
 
 AGREEMENT = 40
+ARGUMENTS = frozenset({"logits", "targets", "alpha", "gamma", "weight"})
 
 
 def certified(function: Callable[..., Jet], *args: Any, digits: int = 50) -> Jet:
@@ -50,24 +52,33 @@ def sigmoid_focal_loss(
     gamma: float = 2.0,
     weight: float = 1.0,
     soft_targets: str = "interpolate",
+    variables: frozenset[str] = ARGUMENTS,
 ) -> Jet:
-    """w·α_t·(1 − p_t)^γ·BCE, or the mixture of the losses of both classes, as a jet in its five arguments."""
+    """w·α_t·(1 − p_t)^γ·BCE, or the mixture of the losses of both classes, as a jet in its five arguments.
+
+    `variables` are those whose derivatives are wanted.
+    """
     z, y, g, w = (mpf(x) for x in (logits, targets, gamma, weight))
     a = None if alpha is None else mpf(alpha)
-    factor = Jet.variable("weight", w)
+    factor = Jet.variable("weight", w).only(variables)
     if soft_targets == "interpolate":
-        return factor * _alpha_t(y, a) * _modulator(z, y, g) * _cross_entropy(z, y)
+        alpha_t = _alpha_t(y, a).only(variables)
+        return factor * alpha_t * _modulated(z, y, g, variables, mpmath.mp.prec)
     one, zero = mpf(1), mpf(0)
     share = [Jet.variable("targets", y), Jet({(): Term.of(one, -y), ("targets",): Term.of(-one)})]
     sides = []
+    # The loss of each class alone has its target fixed.
+    others = variables - {"targets"}
     for hard, part in zip((one, zero), share, strict=True):
-        alone = _without("targets", _alpha_t(hard, a) * _modulator(z, hard, g) * _cross_entropy(z, hard))
-        sides.append(part * alone)
+        alone = _alpha_t(hard, a).only(others) * _modulated(z, hard, g, others, mpmath.mp.prec)
+        sides.append(part.only(variables) * alone)
     return factor * total(sides)
 
 
-def _without(name: str, jet: Jet) -> Jet:
-    return Jet({key: term for key, term in jet.items() if name not in key})
+@lru_cache(maxsize=4096)
+def _modulated(z: Real, y: Real, gamma: Real, variables: frozenset[str], precision: int) -> Jet:
+    """(1 − p_t)^γ·BCE at the working precision, which every α and weight of a sample shares."""
+    return _modulator(z, y, gamma).only(variables) * _cross_entropy(z, y).only(variables)
 
 
 def _alpha_t(y: Real, alpha: Real | None) -> Jet:
@@ -128,23 +139,26 @@ def softmax_focal_loss(
     alpha: Sequence[float] | None = None,
     gamma: float = 2.0,
     weight: float = 1.0,
+    variables: frozenset[str] | None = None,
 ) -> Jet:
-    """w·Σ_c y_c·α_c·f(u_c; γ) for class probabilities y, as a jet in z0…, y0…, alpha0…, gamma and weight.
+    """w·Σ_c y_c·α_c·f(u_c; γ) for class probabilities y, as a jet in logits0…, targets0…, alpha0…, gamma and weight.
 
-    A hard class id is a one-hot y; label smoothing is in y, too.
+    A hard class id is a one-hot y; label smoothing is in y, too. `variables` are those whose
+    derivatives are wanted, or None for all.
     """
-    z = [mpf(x) for x in logits]
+    z = tuple(mpf(x) for x in logits)
     terms = []
     for c, y in enumerate(targets):
         share = Jet.variable(f"targets{c}", mpf(y))
         if alpha is not None:
             share = share * Jet.variable(f"alpha{c}", mpf(alpha[c]))
-        terms.append(share * _focal_of_class(z, c, mpf(gamma)))
-    return Jet.variable("weight", mpf(weight)) * total(terms)
+        terms.append(share.only(variables) * _focal_of_class(z, c, mpf(gamma), mpmath.mp.prec).only(variables))
+    return Jet.variable("weight", mpf(weight)).only(variables) * total(terms)
 
 
-def _focal_of_class(z: list[Real], c: int, gamma: Real) -> Jet:
-    """f(u_c; γ) with u_c = z_c − log Σ_{k≠c} exp(z_k).
+@lru_cache(maxsize=4096)
+def _focal_of_class(z: tuple[Real, ...], c: int, gamma: Real, precision: int) -> Jet:
+    """f(u_c; γ) with u_c = z_c − log Σ_{k≠c} exp(z_k), at the working precision, which all targets of a row share.
 
     Floating-point logits are rounded before anybody computes with them, and u_c moves with them by up to
     `blur` = Σ_k |∂u_c/∂z_k|·|z_k| rounding units. The scales therefore hold |f′|·blur beside |f|, and so on.

@@ -90,5 +90,5 @@ class TorchPort:
         return derivative(*map(self.array, args)).numpy()
 
 
-JAX, TORCH = JaxPort(), TorchPort()
-PORTS: tuple[Port, ...] = (JAX, JaxPort(eager=True), TORCH, TorchPort(reverse=True))
+JAX, EAGER_JAX, TORCH = JaxPort(), JaxPort(eager=True), TorchPort()
+PORTS: tuple[Port, ...] = (JAX, EAGER_JAX, TORCH, TorchPort(reverse=True))

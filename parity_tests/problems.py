@@ -1,15 +1,14 @@
-"""Points at which a loss and its derivatives are asked for, the truth there, and a port's answer."""
+"""Points at which a loss and its derivatives are asked for, the truth there, and a port's answers."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from . import oracle, recipe_oracle
-from .compare import Entry
-from .jets import Jet
-from .tolerances import DTYPES, FLOOR, allowed
+from .jets import Jet, Key
+from .tolerances import DTYPES, allowed
 
 if TYPE_CHECKING:
     from .ports import Port
@@ -50,7 +49,7 @@ class Problem:
         return scalar
 
     def truth(self, row: int) -> Jet:
-        """The oracle's jet at one sample."""
+        """The oracle's jet at one sample, in the variables of the problem."""
         arguments: dict[str, Any] = dict(self.constants)
         for name, x in zip(self.names, self.points[row].tolist(), strict=True):
             stem = name.rstrip("0123456789")
@@ -62,24 +61,23 @@ class Problem:
             target = int(self.ids[row])
             classes = len(arguments["logits"]) if self.function == "softmax_focal_loss" else 0
             arguments["targets"] = [float(c == target) for c in range(classes)] if classes else target
-        home = oracle if hasattr(oracle, self.function) else recipe_oracle
-        function = getattr(home, self.function)
-        return oracle.certified(lambda: function(**arguments))
+        if not hasattr(oracle, self.function):
+            return oracle.certified(lambda: getattr(recipe_oracle, self.function)(**arguments))
+        function, variables = getattr(oracle, self.function), frozenset(self.names)
+        return oracle.certified(lambda: function(**arguments, variables=variables))
 
-    def entries(self, port: "Port", order: int, truths: list[Jet]) -> Iterator[Entry]:
-        """The port's derivatives of one order beside the truth."""
-        dtype = DTYPES[self.dtype]
-        got = port.per_sample(self.loss(port), order, self.points.astype(dtype), self.ids)
-        gammas = self.points[:, self.names.index("gamma")] if "gamma" in self.names else None
-        for row, truth in enumerate(truths):
-            gamma = float(self.constants.get("gamma", 2.0) if gammas is None else gammas[row])
-            for index in np.ndindex(got[row].shape):
-                key = tuple(sorted(self.names[i] for i in index))
-                limit = allowed(self.function, key, gamma, self.dtype, float(self.points[row, 0]))
-                floor = FLOOR[self.dtype][order]
-                yield Entry(float(got[row][index]), truth[key], limit, floor, self.describe(port, row, key))
+    def answers(self, port: "Port", order: int) -> np.ndarray:
+        """The port's derivatives of one order: an axis of samples, then `order` axes of variables."""
+        return port.per_sample(self.loss(port), order, self.points.astype(DTYPES[self.dtype]), self.ids)
 
-    def describe(self, port: "Port", row: int, key: tuple[str, ...]) -> str:
+    def limit(self, row: int, key: Key) -> float:
+        """How much the derivative in the variables of `key` may be wrong at one sample, in eps."""
+        gamma = self.constants.get("gamma", 2.0)
+        if "gamma" in self.names:
+            gamma = self.points[row, self.names.index("gamma")]
+        return allowed(self.function, key, float(gamma), self.dtype, float(self.points[row, 0]))
+
+    def describe(self, port: "Port", row: int, key: Key) -> str:
         """A line that says which derivative it is and reproduces the point."""
         values = dict(zip(self.names, self.points[row].tolist(), strict=True))
         target = {} if self.ids is None else {"targets": int(self.ids[row])}

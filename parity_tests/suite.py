@@ -5,9 +5,7 @@ from functools import cache
 
 from . import golden
 from .checker.contract import RECORDS
-from .compare import require
-from .jets import Jet
-from .ports import Port
+from .examine import Solved
 from .problems import Problem
 
 FULL = ("float32", "float64")
@@ -27,16 +25,10 @@ PROBLEMS = _problems()
 
 
 @cache
-def solved(name: str) -> tuple[Problem, list[Jet]]:
-    problem = PROBLEMS[name]()
-    return problem, [problem.truth(row) for row in range(len(problem.points))]
+def solved(name: str) -> Solved:
+    return Solved.of(PROBLEMS[name]())
 
 
 @cache
-def golden_vectors(function: str, dtype: str) -> list[tuple[Problem, list[Jet]]]:
-    return golden.read(function, dtype)
-
-
-def examine(problem: Problem, truths: list[Jet], port: Port, order: int) -> float:
-    """Raise unless all derivatives of this order are within their tolerance; return the worst error in eps."""
-    return require(problem.entries(port, order, truths), problem.dtype)
+def golden_vectors(function: str, dtype: str) -> list[Solved]:
+    return [Solved(*pair) for pair in golden.read(function, dtype)]

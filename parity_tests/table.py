@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from . import halves, suite
 from .checker.contract import RECORDS
+from .examine import examine
 from .ports import JAX, TORCH, Port
 from .tolerances import GRADIENT, HALF, HESSIAN, PER_GAMMA, SIGMOID, SOFTMAX, VALUE
 
@@ -45,7 +46,7 @@ def _row(label: str, name: str, order: int) -> Row:
 
 def _worst(port: Port, prefix: str, order: int) -> float:
     names = [name for name in suite.PROBLEMS if name.startswith(prefix)]
-    return max(suite.examine(*suite.solved(name), port, order) for name in names)
+    return max(examine(suite.solved(name), port, order) for name in names)
 
 
 def _halves(dtype: str) -> Row:

@@ -2,10 +2,12 @@
 
 import math
 
+import numpy as np
 import pytest
 from mpmath import mpf
 
-from .compare import Entry, require
+from .compare import Entry, Table, error_in_eps, errors_in_eps, require
+from .exact import Draws
 from .jets import Term
 from .tolerances import EPS, SMALLEST_NORMAL
 
@@ -58,3 +60,28 @@ def test_a_sum_is_measured_by_its_terms() -> None:
 def test_nothing_compared_is_an_error() -> None:
     with pytest.raises(AssertionError, match="nothing was compared"):
         require([], "float32")
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_arrays_have_the_errors_of_their_numbers(dtype: str) -> None:
+    """At every exponent of the dtype, beside truths that no float64 holds and scales above them."""
+    draws, floor = Draws(0), SMALLEST_NORMAL[dtype]
+    exponents = range(int(np.log2(floor)) - 20, 120)
+    got = np.array([math.ldexp(1 + x, e) for x, e in zip(draws.uniform(shape=len(exponents)), exponents, strict=True)])
+    units = draws.integers(-8, 9, len(got)) / 2
+    truths = [
+        mpf(x) * (1 - mpf(u * EPS[dtype]) + mpf(2) ** -70) for x, u in zip(got.tolist(), units.tolist(), strict=True)
+    ]
+    terms = [Term(truth, abs(truth) * (1 + i % 3)) for i, truth in enumerate(truths)]
+    errors = errors_in_eps(got[:, None], Table.of([[term] for term in terms]), dtype, floor)
+    for x, term, error in zip(got.tolist(), terms, errors[:, 0].tolist(), strict=True):
+        expected = error_in_eps(x, term, dtype, floor)
+        unknown = math.isnan(error) and EPS[dtype] * term.scale <= SMALLEST_NORMAL["float64"]
+        assert unknown or math.isclose(error, expected, rel_tol=1e-6), (x, term, error)
+
+
+@pytest.mark.parametrize("got", [math.nan, math.inf, -math.inf])
+def test_what_is_not_finite_is_not_known_to_arrays(got: float) -> None:
+    for truth in (1.0, math.inf):
+        term = Term(mpf(truth), mpf(truth))
+        assert math.isnan(errors_in_eps(np.array([[got]]), Table.of([[term]]), "float32", TINY)[0, 0])

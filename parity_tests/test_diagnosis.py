@@ -47,8 +47,8 @@ PACKAGES = (focal_jax, focal_torch)
 
 
 def passes(package: ModuleType, name: str) -> Any:
-    """A parameter of a whole check. Those of the classes in JAX take long, and call the functions."""
-    marks = [pytest.mark.slow] * (package is focal_jax and name.endswith("Loss"))
+    """A parameter of a whole check. JAX without jit compiles each operation for each shape, which takes long."""
+    marks = [pytest.mark.slow] * (package is focal_jax and name != "sigmoid_focal_loss")
     return pytest.param(package, name, marks=marks, id=f"{package.__name__}-{name}")
 
 

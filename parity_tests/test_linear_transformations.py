@@ -35,7 +35,7 @@ def test_second_derivatives(port: Port, reduction: str) -> None:
         return port.module.softmax_focal_loss(logits, ids, axis=-1, reduction=reduction).sum()
 
     if port is JAX:
-        ways: list[Any] = [jax.hessian, lambda f: jax.jacrev(jax.grad(f))]
+        ways: list[Any] = [lambda f: jax.jit(jax.hessian(f)), lambda f: jax.jit(jax.jacrev(jax.grad(f)))]
     else:
         ways = [torch.func.hessian, lambda f: lambda x: torch.autograd.functional.hessian(f, x)]
     for way in ways:

@@ -15,9 +15,10 @@ import focal_jax.rows
 import focal_torch
 
 from .exact import Draws
+from .examine import examine
 from .parametrize import both_packages
 from .ports import JAX, Port
-from .suite import PROBLEMS, examine, solved
+from .suite import PROBLEMS, solved
 from .tolerances import EPS, SOFTMAX
 
 IDS = [name for name in PROBLEMS if name.startswith("softmax, ids")]
@@ -47,7 +48,7 @@ def as_on_an_accelerator(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("name", IDS)
 def test_the_reading_of_accelerators(name: str, order: int) -> None:
     """One reduction of two numbers, which no CPU takes by itself."""
-    examine(*solved(name), JAX, order)
+    examine(solved(name), JAX, order)
 
 
 @pytest.mark.parametrize("reading", [focal_jax.rows._in_one_pass, focal_jax.rows._in_two_passes])

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from . import conftest, tiers, worker
-from .ports import JAX, PORTS, TORCH
+from .ports import EAGER_JAX, JAX, PORTS, TORCH
 from .suite import PROBLEMS
 
 FOLDER = Path(__file__).parent
@@ -52,6 +52,14 @@ def test_the_small_grid_is_part_of_the_grid() -> None:
 
 def test_every_test_is_in_one_of_test_and_slow() -> None:
     assert all(is_run(test, "test") != is_run(test, "slow") for test in items())
+
+
+def test_eager_jax_is_slow_beyond_the_small_grid() -> None:
+    path = FOLDER / "test_2_values.py"
+    for name, port in product(PROBLEMS, PORTS):
+        test = item(path, params={"name": name, "port": port})
+        is_small = name in tiers.SMALL_GRID and "float32" in name
+        assert is_run(test, "slow") == (port == EAGER_JAX and not is_small)
 
 
 def test_quick_is_part_of_test() -> None:
@@ -109,11 +117,14 @@ def test_memory_is_released_beyond_the_growth(
     assert len(calls) == released
 
 
-def test_a_group_is_a_problem_or_a_file() -> None:
+def test_a_group_is_a_kind_of_problem_or_a_file() -> None:
     values, derivatives = "parity_tests/test_2_values.py", "parity_tests/test_3_derivatives.py"
     for path, port in ((values, "jax"), (derivatives, "eager-jax")):
-        assert worker.group(f"{path}::test_a[{LARGE}-{port}]") == LARGE
-    assert worker.group(f"{values}::test_a[{LARGE}0-jax]") == values
+        for problem in PROBLEMS:
+            kind = worker.group(f"{path}::test_a[{problem}-{port}]")
+            assert problem.startswith(f"{kind} ")
+            assert kind.endswith(("float32", "float64"))
+    assert worker.group(f"{values}::test_a[softmax float32-jax]") == values
     assert worker.group(f"{values}::test_a[jax]") == values
     assert worker.group(f"{values}::test_a") == values
 

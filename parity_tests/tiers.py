@@ -5,7 +5,8 @@
     slow    the rest: compilers for accelerators, browsers, peers, long trainings, many processes
 
 A file is slow as a whole, so that what it imports need not be installed for the others, or it marks some of its tests
-with `pytest.mark.slow`.
+with `pytest.mark.slow`. JAX without jit compiles every operation by itself, which takes longer than the whole loss:
+beyond the small grid in float32 that is slow, too.
 """
 
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from .ports import JAX, PORTS, TORCH
+from .ports import EAGER_JAX, JAX, PORTS, TORCH
 from .suite import PROBLEMS
 
 TIERS = ("quick", "test", "slow")
@@ -72,7 +73,8 @@ def is_layer(path: Path) -> bool:
 
 def belongs(item: pytest.Item, tier: str | None) -> bool:
     """Whether a test is one of a tier."""
-    slow = item.path.name in SLOW_FILES or item.get_closest_marker("slow") is not None
+    marked = item.path.name in SLOW_FILES or item.get_closest_marker("slow") is not None
+    slow = marked or is_eager_jax_beyond_the_small_grid(item)
     if tier is None:
         return True
     if tier == "quick":
@@ -80,9 +82,21 @@ def belongs(item: pytest.Item, tier: str | None) -> bool:
     return slow == (tier == "slow")
 
 
-def is_on_small_grid(item: pytest.Item) -> bool:
+def is_eager_jax_beyond_the_small_grid(item: pytest.Item) -> bool:
+    """In float64 that takes as long as in float32, and is left to the slow tier, too."""
+    params = parameters(item)
+    name = params.get("name")
+    is_small = name in SMALL_GRID and "float32" in name
+    return params.get("port") == EAGER_JAX and name in PROBLEMS and not is_small
+
+
+def parameters(item: pytest.Item) -> dict[str, Any]:
     callspec = getattr(item, "callspec", None)
-    params: dict[str, Any] = callspec.params if callspec else {}
+    return callspec.params if callspec else {}
+
+
+def is_on_small_grid(item: pytest.Item) -> bool:
+    params = parameters(item)
     problem, port, gamma = params.get("name"), params.get("port"), params.get("gamma", 2.0)
     if problem in PROBLEMS and problem not in SMALL_GRID:
         return False

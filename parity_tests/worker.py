@@ -8,8 +8,11 @@ from pathlib import Path
 import jax
 import torch
 
-from .suite import PROBLEMS
+from .checker.contract import RECORDS
+from .suite import FULL
 
+# The loss, its targets and the dtype, as in "softmax, ids float32".
+KINDS = sorted({f"{label} {dtype}" for record in RECORDS.values() for label in record.grids for dtype in FULL})
 # What a worker may grow by, in bytes, before it lets go of compiled programs.
 GROWTH = 700 * 2**20
 
@@ -45,7 +48,7 @@ def release_compiled_programs() -> None:
 
 
 def group(nodeid: str) -> str:
-    """Tests of one problem, or else of one file, use the same truths and compiled programs."""
+    """Tests of one kind of problem, or else of one file, use the same truths and compiled programs."""
     path, _, test = nodeid.partition("::")
-    problems = [name for name in PROBLEMS if f"[{name}-" in test]
-    return problems[0] if problems else path
+    kinds = [kind for kind in KINDS if f"[{kind} " in test]
+    return kinds[0] if kinds else path

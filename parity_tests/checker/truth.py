@@ -15,6 +15,7 @@ from . import readings
 from .subject import GRADIENT, SECOND, Plan, along, logit_names
 
 DIGITS = 60
+LOGITS = frozenset({"logits"})
 _known: dict[tuple[Problem, Any], list[Jet]] = {}
 
 
@@ -50,7 +51,8 @@ def _jet(problem: Problem, plan: Plan, row: int) -> Jet:
     if chosen["alpha"] != "positive" and rule == "interpolate" and chosen["form"] == "FL" and alpha is not None:
         # Another α is another factor of the same loss.
         weight, alpha, chosen["alpha"] = readings.ALPHA[chosen["alpha"]](mpf(y), mpf(alpha)), None, "positive"
-    jet = oracle.certified(lambda: oracle.sigmoid_focal_loss(z, y, alpha, gamma, weight, _of_oracle(rule)))
+    settings = (alpha, gamma, weight, _of_oracle(rule), LOGITS)
+    jet = oracle.certified(lambda: oracle.sigmoid_focal_loss(z, y, *settings))
     if chosen["alpha"] != "positive" or rule != _of_oracle(rule) or chosen["form"] != "FL":
         loss = readings.declared(**chosen, beta=plan.fixed.get("beta", 0.0))
         jet = _read(loss, z, y, alpha, gamma, jet)

@@ -12,7 +12,7 @@ import jax
 import numpy as np
 
 from .. import oracle
-from ..compare import require
+from ..examine import Solved, examine
 from ..ports import Port
 from ..problems import Problem
 from ..tolerances import EPS, VALUE
@@ -35,7 +35,7 @@ class Probe:
         if set(self.targets) <= {0.0, 1.0}:
             names, points, ids = ("logits",), points[:, :1], points[:, 1].astype(int)
         problem = Problem("sigmoid_focal_loss", "float32", names, points, ids, constants)
-        require(problem.entries(port, self.order, [problem.truth(row) for row in range(len(points))]), "float32")
+        examine(Solved.of(problem), port, self.order)
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class SoftmaxProbe:
             tuple(f"logits{i}" for i in range(len(self.rows[0]))),
         )
         problem = Problem("softmax_focal_loss", "float32", names, points, np.array(self.ids), {"gamma": self.gamma})
-        require(problem.entries(port, self.order, [problem.truth(row) for row in range(len(points))]), "float32")
+        examine(Solved.of(problem), port, self.order)
 
 
 @dataclass(frozen=True)
