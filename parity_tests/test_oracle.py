@@ -63,8 +63,21 @@ def agree(ours: Real, theirs: Real) -> None:
 @pytest.mark.parametrize("point", POINTS)
 @pytest.mark.parametrize("rule", ["interpolate", "mixture"])
 def test_sigmoid_closed_forms(point: dict[str, float], rule: str) -> None:
-    jet = oracle.certified(lambda: oracle.sigmoid_focal_loss(**point, soft_targets=rule))
+    jet = oracle.certified(lambda: oracle.sigmoid_focal_loss(**point, soft_targets=rule, variables=oracle.ARGUMENTS))
     check_by_differentiation(jet, lambda values: naive_sigmoid(values, rule), point)
+
+
+@pytest.mark.parametrize("wanted", [{"logits"}, {"logits", "targets"}, {"gamma", "weight"}, set()])
+@pytest.mark.parametrize("rule", ["interpolate", "mixture"])
+def test_fewer_derivatives_are_the_same_derivatives(wanted: set[str], rule: str) -> None:
+    point, variables = POINTS[0], frozenset(wanted)
+    every = oracle.sigmoid_focal_loss(**point, soft_targets=rule, variables=oracle.ARGUMENTS)
+    some = oracle.sigmoid_focal_loss(**point, soft_targets=rule, variables=variables)
+    kept = {key for key in every if variables.issuperset(key)}
+    assert some.keys() == kept
+    for key in kept:
+        agree(some[key].value, every[key].value)
+        agree(some[key].scale, every[key].scale)
 
 
 def test_softmax_closed_forms() -> None:
