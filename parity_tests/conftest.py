@@ -36,7 +36,7 @@ torch.set_num_threads(1)
 
 shared = hypothesis.settings(deadline=None, print_blob=True, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.register_profile("parity", shared, max_examples=60, derandomize=True)
-hypothesis.settings.register_profile("quick", shared, max_examples=10, derandomize=True)
+hypothesis.settings.register_profile("quick", shared, max_examples=5, derandomize=True)
 hypothesis.settings.register_profile("explore", shared, max_examples=1000)
 hypothesis.settings.load_profile("parity")
 

@@ -21,6 +21,7 @@ def test_second_derivatives_are_the_oracles(name: str, port: Port) -> None:
     examine(solved(name), port, HESSIAN)
 
 
+@pytest.mark.not_quick
 @both_packages
 @each_vector_file
 @pytest.mark.parametrize("order", [GRADIENT, HESSIAN])

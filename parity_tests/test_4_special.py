@@ -245,6 +245,7 @@ def test_jax_and_torch_defaults_of_axis() -> None:
     assert TORCH.module.softmax_focal_loss(TORCH.array(logits), TORCH.array(labels)).shape == (2, 4)
 
 
+@pytest.mark.not_quick
 @both_packages
 @pytest.mark.parametrize("soft", [False, True])
 @pytest.mark.parametrize("row", [[INF, INF, 0.0], [-INF, -INF, -INF]])

@@ -34,7 +34,8 @@ CALLS: dict[str, tuple[str, np.ndarray, dict[str, Any]]] = {
     "softmax soft": ("softmax_focal_loss", PROBABILITIES, {"axis": 1, "gamma": 2.7}),
 }
 MOST_USED = ("sigmoid hard", "softmax ids")
-each_call = pytest.mark.parametrize("name", CALLS)
+OTHERS = [pytest.param(name, marks=pytest.mark.not_quick) for name in CALLS if name not in MOST_USED]
+each_call = pytest.mark.parametrize("name", [*MOST_USED, *OTHERS])
 
 
 def jax_loss(name: str) -> Callable[[jax.Array], jax.Array]:
@@ -92,6 +93,7 @@ def debug_nans() -> Iterator[None]:
     jax.config.update("jax_debug_nans", False)
 
 
+@pytest.mark.not_quick
 @pytest.mark.usefixtures("debug_nans")
 @pytest.mark.parametrize("gamma", [0.0, 0.5, 2.0])
 @pytest.mark.parametrize("targets", [BITS, BITS.astype(float), PROBABILITIES], ids=["hard", "float", "soft"])
@@ -230,6 +232,7 @@ def test_in_an_nnx_training_loop(alpha: Any) -> None:
     assert losses[-1] < losses[0]
 
 
+@pytest.mark.not_quick
 @pytest.mark.parametrize("alpha", ALPHAS, ids=["constant", "array"])
 def test_in_a_linen_training_loop(alpha: Any) -> None:
     class Classifier(flax.linen.Module):
