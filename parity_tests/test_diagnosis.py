@@ -47,8 +47,12 @@ PACKAGES = (focal_jax, focal_torch)
 
 
 def passes(package: ModuleType, name: str) -> Any:
-    """A parameter of a whole check. JAX without jit compiles each operation for each shape, which takes long."""
-    marks = [pytest.mark.slow] * (package is focal_jax and name != "sigmoid_focal_loss")
+    """A parameter of a whole check.
+
+    The classes call the functions, and JAX without jit compiles each operation of the softmax for each shape.
+    """
+    takes_long = name.endswith("Loss") or (package is focal_jax and name == "softmax_focal_loss")
+    marks = [pytest.mark.slow] * takes_long
     return pytest.param(package, name, marks=marks, id=f"{package.__name__}-{name}")
 
 

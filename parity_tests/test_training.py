@@ -10,9 +10,13 @@ import pytest
 
 from examples import caravan, plot_focal_loss, plot_training, train_jax, train_linen, train_torch
 
+from .parametrize import slow
+
 DATA, WEIGHTS = caravan.dataset(), caravan.initial_weights()
 SHORT = replace(caravan.RECIPE, epochs=4)
+USUAL = ("cross entropy", "focal, γ = 2, α = 0.25")
 each_loss = pytest.mark.parametrize("name", caravan.LOSSES)
+each_loss_slowly = pytest.mark.parametrize("name", [name if name in USUAL else slow(name) for name in caravan.LOSSES])
 
 
 @pytest.fixture(autouse=True)
@@ -36,7 +40,7 @@ def test_float64_curves_agree_over_the_whole_run(name: str) -> None:
     assert theirs[-50:].mean() < theirs[:10].mean(), "it learns"
 
 
-@each_loss
+@each_loss_slowly
 def test_float32_curves_agree_over_a_hundred_steps(name: str) -> None:
     loss = caravan.LOSSES[name]
     with jax.enable_x64(False):
