@@ -9,7 +9,7 @@ TEST := $(firstword $(wildcard $(READY)) .venv/ready-test-$(INPUTS))
 EXAMPLES := $(firstword $(wildcard $(READY) .venv/ready-test-$(INPUTS)) .venv/ready-examples-$(INPUTS))
 DOCS := $(firstword $(wildcard $(READY)) .venv/ready-docs-$(INPUTS))
 WORKERS ?= 2
-PYTEST := $(BIN)/python -m pytest parity_tests -n $(WORKERS)
+PYTEST := $(BIN)/python -m pytest parity_tests/tests -n $(WORKERS)
 
 # pip compiles nothing here, so that the first import of a module has to, and to keep it.
 unexport PYTHONDONTWRITEBYTECODE
@@ -53,15 +53,15 @@ format: $(READY)
 	$(BIN)/ruff check --fix .
 
 vectors: $(READY)
-	$(BIN)/python -m parity_tests.make_vectors
+	$(BIN)/python -m parity_tests.contract.make_vectors
 
 readme: $(READY)
 	$(BIN)/python -m examples.plot_focal_loss --out docs/focal_loss.png
-	$(BIN)/python -m parity_tests.make_readme
+	$(BIN)/python -m parity_tests.pages.make_readme
 
 # The public implementations, in an environment of their own: PyTorch first, since some ask for any build of it.
 audit: .venv-audit/bin/focal-parity
-	.venv-audit/bin/python -m parity_tests.make_readme audit
+	.venv-audit/bin/python -m parity_tests.pages.make_readme audit
 
 .venv-audit/bin/focal-parity: pyproject.toml constraints.txt
 	rm -rf .venv-audit
@@ -71,11 +71,11 @@ audit: .venv-audit/bin/focal-parity
 
 # All 2^32 float32 logits: half an hour for each package on two cores.
 sweep: $(READY)
-	$(BIN)/python -m parity_tests.make_readme sweep
+	$(BIN)/python -m parity_tests.pages.make_readme sweep
 
 # The layers from values to parity with the instruction sets of other processors; 1 is the exit code where one is red.
 instruction-sets: $(TEST)
-	$(BIN)/python -m parity_tests.instruction_sets --workers $(WORKERS)
+	$(BIN)/python -m parity_tests.tests.contract.instruction_sets --workers $(WORKERS)
 
 # Times beside those of others, in half an hour; 1 is the exit code where one is not what is required.
 bench: $(READY)
@@ -88,8 +88,8 @@ bench-gpu: $(READY)
 
 # The losses compiled for GPUs and TPUs that are not there, one and many, in half an hour.
 accelerators: $(READY)
-	$(BIN)/python -m parity_tests.make_readme aot
-	$(BIN)/python -m parity_tests.make_readme pods
+	$(BIN)/python -m parity_tests.pages.make_readme aot
+	$(BIN)/python -m parity_tests.pages.make_readme pods
 
 # The oldest versions, the newest and some between, each in an environment of its own; PAIRS="oldest newest" are fewer.
 # 1 is the exit code where one fails, or where a bound in pyproject.toml is not the oldest that docs/versions.md says.
@@ -98,14 +98,14 @@ versions: $(TEST)
 
 # Each extra as it is for a user, in an empty environment of its own: a quarter of an hour.
 extras: $(TEST)
-	$(BIN)/python -m parity_tests.extras
+	$(BIN)/python -m parity_tests.tests.project.extras
 
 # Wheel and sdist in out/dist, with what belongs into them. TAG, where there is one, has to be that of the version.
 dist: $(TEST)
 	test -z "$(TAG)" || test "$(TAG)" = "v$$($(BIN)/python -m hatchling version)"
 	rm -rf out/dist
 	$(BIN)/python -m hatchling build --directory out/dist
-	$(BIN)/python -m pytest -q parity_tests/test_distributions.py parity_tests/test_project.py
+	$(BIN)/python -m pytest -q parity_tests/tests/project/test_distributions.py parity_tests/tests/project/test_project.py
 
 .venv/ready-%-$(INPUTS): | $(MADE)
 	$(BIN)/python -m pip install --quiet --quiet --no-compile --constraint constraints.txt --editable '.[$*]'

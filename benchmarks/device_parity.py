@@ -16,9 +16,10 @@ import jax
 import numpy as np
 import torch
 
-from parity_tests import suite
-from parity_tests.examine import examine
-from parity_tests.ports import JaxPort, Loss, Port, TorchPort
+from parity_tests.contract import suite
+from parity_tests.contract.examine import examine
+from parity_tests.contract.port import Loss, Port
+from parity_tests.ports.packages import JaxPort, TorchPort
 
 from .accelerator import NOTHING, devices
 

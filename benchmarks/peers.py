@@ -12,7 +12,7 @@ import torch.nn.functional as F  # noqa: N812
 
 import focal_jax
 import focal_torch
-from examples.coming_from import torchvision_formula
+from parity_tests.checker.audit.formulas import torchvision
 
 from .cases import SIGMOID, SOFTMAX
 
@@ -50,7 +50,7 @@ def _optax_focal(z: Any, y: Any) -> Any:
 
 
 def _torchvision(z: Any, y: Any) -> Any:
-    return torchvision_formula(z, y, ALPHA, GAMMA).sum()
+    return torchvision(z, y, ALPHA, GAMMA).sum()
 
 
 def _kornia_sigmoid(z: Any, y: Any) -> Any:

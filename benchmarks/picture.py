@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from examples.style import save_figure
+from benchmarks.figure import save_figure
 
 from .cases import BACKWARD, DETECTOR, FLOAT32, LANGUAGE_MODEL, SIGMOID, Case
 from .peers import CONTENDERS, EAGER, FLOOR, LIMIT, OURS, PEER, Contender

@@ -8,7 +8,17 @@ from rich.console import Console
 from rich.measure import Measurement
 from rich.table import Table
 
-from .cases import BACKWARD, BFLOAT16, FIRST_CALL, FLOAT32, FORWARD, LANGUAGE_MODEL, SIGMOID, SOFTMAX, Case
+from .cases import (
+    BACKWARD,
+    BFLOAT16,
+    FIRST_CALL,
+    FLOAT32,
+    FORWARD,
+    LANGUAGE_MODEL,
+    SIGMOID,
+    SOFTMAX,
+    Case,
+)
 from .peers import CONTENDERS
 from .requirements import Verdict
 from .timing import quartiles

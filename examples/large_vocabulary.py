@@ -22,10 +22,10 @@ from rich.console import Console
 from rich.table import Table
 from tqdm import tqdm
 
+from benchmarks.process import MIB, fresh, limited, peak
 from focal_jax import linear_softmax_focal_loss, softmax_focal_loss
 
 from .caravan import save
-from .process import MIB, fresh, limited, peak
 from .weights import Arrays, dense, draws, kernel
 from .words import Words, dataset, sample
 

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from parity_tests.exact import Draws
+from parity_tests.contract.exact import Draws
 
 Arrays = dict[str, np.ndarray]
 # Beside the seed, so that weights have other bits than what else is drawn with it.

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from parity_tests.exact import Draws
+from parity_tests.contract.exact import Draws
 
 KINDS = {".py", ".txt", ".rst", ".md"}
 # A sign that is not part of a word is one by itself.

@@ -10,7 +10,8 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from ..style import save_figure
+from benchmarks.figure import save_figure
+
 from . import picture
 from .metrics import scores
 from .rows import Found, Row

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from parity_tests.exact import each, log
+from parity_tests.contract.exact import each, log
 
 from .scenes import SIDE, Scenes
 

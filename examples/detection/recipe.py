@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from parity_tests.exact import Draws
+from parity_tests.contract.exact import Draws
 
 from ..weights import Arrays, draws, kernel
 from .anchors import SCALES, Targets, targets

@@ -11,7 +11,7 @@ import numpy as np
 from skimage import data
 from sklearn.datasets import load_digits
 
-from parity_tests.exact import Draws, product, total
+from parity_tests.contract.exact import Draws, product, total
 
 SIDE = 96
 CLASSES = 10

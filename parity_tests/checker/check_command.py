@@ -12,15 +12,16 @@ from typing import Any
 from rich.console import Console
 from tqdm import tqdm
 
-from . import report as reports
-from .build import Options, build, pairs, plan_of, value
-from .check import LAYERS, Report
-from .check import check as judge
-from .diagnose import diagnose
-from .judge import FAIL
-from .process_port import ProcessPort
-from .subject import BadPortError
-from .xfails import apply, read
+from parity_tests.checker.diagnosis.diagnose import diagnose
+from parity_tests.checker.layers.build import Options, build, pairs, plan_of, value
+from parity_tests.checker.layers.check import LAYERS, Report
+from parity_tests.checker.layers.check import check as judge
+from parity_tests.checker.layers.judge import FAIL
+from parity_tests.checker.report.xfails import apply, read
+from parity_tests.ports.program import ProcessPort
+from parity_tests.ports.subject import BadPortError
+
+from .report import report as reports
 
 
 def check(arguments: argparse.Namespace) -> int:
@@ -30,7 +31,7 @@ def check(arguments: argparse.Namespace) -> int:
     for dtype in arguments.dtype or ["float32"]:
         with subject_of(arguments, dtype) as subject:
             if arguments.at is not None:
-                from .at import show_point
+                from parity_tests.checker.report.at import show_point
 
                 found.append(show_point(subject, arguments.at, console))
                 continue
@@ -111,7 +112,7 @@ def _maps(subject: Any, arguments: argparse.Namespace) -> Any:
     """Heat maps are for the page alone."""
     if not arguments.html:
         return None
-    from .heat import maps
+    from parity_tests.checker.report.heat import maps
 
     return maps(subject, subject.plan)
 
@@ -123,8 +124,8 @@ def _keep(arguments: argparse.Namespace, report: Report, maps: Any) -> None:
 
 
 def _framework_name(arguments: argparse.Namespace) -> str:
-    from .build import guess
-    from .python_port import locate
+    from parity_tests.checker.layers.build import guess
+    from parity_tests.ports.python import locate
 
     return guess(locate(arguments.port)) or "numpy"
 
@@ -139,7 +140,7 @@ def _write(arguments: argparse.Namespace) -> None:
     if arguments.badge:
         reports.write(arguments.badge, json.dumps(reports.badge([report for report, _ in kept])))
     if arguments.html:
-        from .page import render
+        from parity_tests.checker.report.page import render
 
         for number, (_, found) in enumerate(kept):
             path = Path(arguments.html)

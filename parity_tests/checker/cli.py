@@ -9,10 +9,10 @@ EPILOG = """exit code: 0 everything passes, 1 something fails, 2 it could not be
 
 COMMANDS = {
     "check": ("check_command", "check"),
-    "vectors": ("files", "vectors"),
-    "score": ("files", "score"),
-    "list": ("explain", "list_functions"),
-    "explain": ("explain", "explain"),
+    "vectors": ("report.files", "vectors"),
+    "score": ("report.files", "score"),
+    "list": ("report.explain", "list_functions"),
+    "explain": ("report.explain", "explain"),
 }
 
 
@@ -27,7 +27,7 @@ class Version(argparse.Action):
     """Reads the versions when they are asked for."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
-        contract = import_module("parity_tests.checker.contract").VERSION
+        contract = import_module("parity_tests.contract.records").VERSION
         parser.exit(0, f"focal-parity {metadata.version('focal-parity')}, contract {contract}\n")
 
 
@@ -91,7 +91,7 @@ def _check(check: argparse.ArgumentParser) -> None:
 def main(argv: list[str] | None = None) -> int:
     argv = sys.argv[1:] if argv is None else argv
     if argv[:1] in (["audit"], ["sweep"]):
-        return _run(f"parity_tests.checker.{argv[0]}", "main", argv[1:])
+        return _run(f"parity_tests.checker.{argv[0]}.command", "main", argv[1:])
     arguments = parser().parse_args(argv)
     module, function = COMMANDS[arguments.name]
     return _run(f"parity_tests.checker.{module}", function, arguments)
@@ -99,7 +99,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def _run(module: str, function: str, arguments: object) -> int:
     try:
-        from .subject import BadPortError
+        from parity_tests.ports.subject import BadPortError
 
         command = getattr(import_module(module), function)
     except ModuleNotFoundError as error:

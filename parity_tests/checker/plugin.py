@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from .judge import Row
+    from parity_tests.checker.layers.judge import Row
 
 LISTS = {
     "--focal-dtype": "a dtype to check in; may be repeated (default: float32)",
@@ -57,7 +57,7 @@ class Verdict:
 
     def require(self) -> None:
         """Raise unless the layer passes, or the port does not offer it."""
-        from .report import one_line
+        from parity_tests.checker.report.report import one_line
 
         if self.row.status == "FAIL":
             point = ", ".join(f"{name} = {x}" for name, x in (self.row.point or {}).items())
@@ -74,9 +74,9 @@ class Judge:
         self.diagnoses: dict[tuple[int, str], list[str]] = {}
 
     def verdict(self, port: Any, dtype: str, layer: str) -> Verdict:
-        from .build import build
-        from .check import layer as judge
-        from .diagnose import diagnose
+        from parity_tests.checker.diagnosis.diagnose import diagnose
+        from parity_tests.checker.layers.build import build
+        from parity_tests.checker.layers.check import layer as judge
 
         key = (id(port), dtype)
         if key not in self.built:
@@ -88,7 +88,7 @@ class Judge:
         return Verdict(row, dtype, self.diagnoses.get(key, []) if row.status == "FAIL" else [])
 
     def _options(self, port: Any) -> Any:
-        from .build import Options, pairs, value
+        from parity_tests.checker.layers.build import Options, pairs, value
 
         def named(option: str) -> dict[str, str]:
             return pairs(list(self.config.getoption(option) or ()), option)
@@ -116,7 +116,7 @@ class LayerItem(pytest.Item):
         judge.verdict(self.config.getoption("--focal-port"), self.dtype, self.layer).require()
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
-        from .subject import BadPortError
+        from parity_tests.ports.subject import BadPortError
 
         own = isinstance(excinfo.value, LayerError | BadPortError)
         return str(excinfo.value) if own else super().repr_failure(excinfo, style)
@@ -133,7 +133,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def _pairs(config: pytest.Config) -> Iterator[tuple[str, str]]:
-    from .check import LAYERS
+    from parity_tests.checker.layers.check import LAYERS
 
     for dtype in config.getoption("--focal-dtype") or ["float32"]:
         for layer in LAYERS:
@@ -141,8 +141,8 @@ def _pairs(config: pytest.Config) -> Iterator[tuple[str, str]]:
 
 
 def _expected(config: pytest.Config) -> list[tuple[str, str]]:
-    from .subject import BadPortError
-    from .xfails import read
+    from parity_tests.checker.report.xfails import read
+    from parity_tests.ports.subject import BadPortError
 
     path: str | None = config.getoption("--focal-xfails")
     try:

@@ -43,7 +43,7 @@ def tests(python: str) -> str:
     """The last line of pytest for the quick tier, without the time."""
     # Warnings are those of other versions.
     options = ["-q", "-p", "no:cacheprovider", "-o", "filterwarnings=default", "--disable-warnings"]
-    found = done(python, "-m", "pytest", "parity_tests", "--tier=quick", *options)
+    found = done(python, "-m", "pytest", "parity_tests/tests", "--tier=quick", *options)
     return re.sub(r"(, \d+ (deselected|warnings?))* in .*", "", last_line(found.stdout or found.stderr))
 
 

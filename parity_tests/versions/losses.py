@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from ..exact import Draws
+from parity_tests.contract.exact import Draws
 
 DRAWS = Draws(0)
 ROWS, CLASSES, SIZE = 8, 4, 3

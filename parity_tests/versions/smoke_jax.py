@@ -19,8 +19,8 @@ from jax import Array
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 import focal_jax
+from parity_tests.contract.exact import Draws
 
-from ..exact import Draws
 from . import losses
 from .checks import Check, report, same
 from .older import without_float64

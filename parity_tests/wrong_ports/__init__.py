@@ -11,11 +11,11 @@ from typing import Any
 import jax
 import numpy as np
 
-from .. import oracle
-from ..examine import Solved, examine
-from ..ports import Port
-from ..problems import Problem
-from ..tolerances import EPS, VALUE
+from parity_tests.contract.examine import Solved, examine
+from parity_tests.contract.port import Port
+from parity_tests.contract.problems import Problem
+from parity_tests.contract.tolerances import EPS, VALUE
+from parity_tests.truth import oracle
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,8 @@
 import jax
 import jax.numpy as jnp
 
-from ..tolerances import GRADIENT
+from parity_tests.contract.tolerances import GRADIENT
+
 from . import Probe
 
 CONTROL = Probe((-1.0, 0.5), targets=(1.0,))

@@ -3,7 +3,8 @@
 import jax
 import jax.numpy as jnp
 
-from ..tolerances import GRADIENT
+from parity_tests.contract.tolerances import GRADIENT
+
 from . import EASY, Probe
 
 CONTROL = Probe(EASY)

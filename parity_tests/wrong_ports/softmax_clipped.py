@@ -3,7 +3,8 @@
 import jax
 import jax.numpy as jnp
 
-from ..tolerances import GRADIENT
+from parity_tests.contract.tolerances import GRADIENT
+
 from . import SoftmaxProbe
 
 CONTROL = SoftmaxProbe(((0.0, 1.0, 0.5),), (1,))

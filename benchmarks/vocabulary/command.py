@@ -1,0 +1,124 @@
+"""What a loss that makes its logits in chunks saves where there are a hundred thousand classes, and what it costs.
+
+    python -m benchmarks.vocabulary              tables for people; it needs Linux and 8 GiB
+    python -m benchmarks.vocabulary --markdown   the same for a page
+    python -m benchmarks.vocabulary --quick      all of the code with small shapes, in a minute
+
+Value and gradient of `linear_softmax_focal_loss` beside those of `softmax_focal_loss` of all logits, float32 on the
+CPU. The exit code is 1 where something that is required is not met; but 0 with --markdown, which makes a page, and with
+--quick, since nothing is required of small shapes.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+
+import pandas as pd
+from tqdm import tqdm
+
+from benchmarks import machine, options, report
+from benchmarks.process import MIB, fresh
+from benchmarks.timing import quartiles
+
+from .layers import (
+    FULL,
+    FUSED,
+    JAX,
+    QUICK,
+    TORCH,
+    UNFUSED,
+    Pair,
+    Shape,
+    memory,
+    temporaries,
+    times,
+)
+
+# No measurement may take longer, repetitions aside.
+SECONDS = 600
+MEMORY, TIME = 1 / 8, 1.35
+CHUNKS, TOKENS = (64, 256, 1024), (1024, 4096, 16384)
+
+
+@dataclass(frozen=True)
+class Row:
+    """A cost of both losses, and what one may be in units of the other. Not required: reported beside it."""
+
+    pair: Pair
+    cost: str
+    fused: str
+    unfused: str
+    ratio: float
+    quartiles: str
+    bound: float
+    required: bool = True
+
+    @property
+    def met(self) -> bool:
+        return self.ratio <= self.bound
+
+    @property
+    def broken(self) -> bool:
+        return self.required and not self.met
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        ratio, required, verdict = (
+            f"{self.ratio:.3f}",
+            "yes" if self.required else "no",
+            "met" if self.met else "not met",
+        )
+        costs = (self.pair.name, self.cost, self.fused, self.unfused)
+        return *costs, ratio, self.quartiles, f"{self.bound:g}", required, verdict
+
+
+def rows(pair: Pair, shape: Shape, budget: float, least: int) -> Iterator[Row]:
+    if pair is JAX:
+        fused, unfused = (temporaries(loss, shape) for loss in (pair.fused, pair.unfused))
+        yield of_memory(pair, "temporaries of the compiler", fused, unfused)
+    fused, unfused = (fresh(SECONDS, memory, loss, pair, shape) for loss in (pair.fused, pair.unfused))
+    gradients = shape.gradients
+    yield of_memory(pair, "process, gradients aside", fused - gradients, unfused - gradients)
+    yield of_memory(pair, "process, gradients included", fused, unfused, required=False)
+    yield of_time(pair, shape, budget, least)
+
+
+def of_memory(pair: Pair, cost: str, fused: int, unfused: int, required: bool = True) -> Row:
+    return Row(pair, cost, mebibytes(fused), mebibytes(unfused), fused / unfused, "", MEMORY, required)
+
+
+def of_time(pair: Pair, shape: Shape, budget: float, least: int) -> Row:
+    """The ratio is formed within a round."""
+    seconds = fresh(SECONDS + budget, times, pair, shape, budget, least)
+    columns = [pd.Series(seconds[name].to_numpy()) for name in (FUSED, UNFUSED)]
+    low, ratio, high = quartiles(columns[0] / columns[1])
+    fused, unfused = (report.duration(quartiles(column)[1]) for column in columns)
+    return Row(pair, "time", fused, unfused, ratio, f"{low:.2f} to {high:.2f}", TIME)
+
+
+def mebibytes(size: int) -> str:
+    return f"{size / MIB:,.4g} MiB"
+
+
+def growth(shape: Shape) -> Iterator[tuple[str, ...]]:
+    """The temporaries of focal_jax for growing chunks, then for more and more tokens."""
+    for tokens, chunk in [*((shape.tokens, x) for x in CHUNKS), *((x, None) for x in TOKENS)]:
+        size = temporaries(partial(JAX.fused, chunk_size=chunk), shape._replace(tokens=tokens))
+        yield f"{tokens:,}", str(chunk or "default"), mebibytes(size), mebibytes(4 * tokens * shape.classes)
+
+
+def main(argv: list[str] | None = None) -> int:
+    asked = options.parser("benchmarks.vocabulary", __doc__, budget=60).parse_args(argv)
+    machine.use_all_cores()
+    shape, repetitions = QUICK if asked.quick else FULL, options.repetitions(asked)
+    bar = tqdm((JAX, TORCH), "vocabulary", disable=None)
+    found = [row for pair in bar for row in rows(pair, shape, *repetitions)]
+    head = [*machine.description(), f"{shape.tokens:,} tokens × {shape.size} → {shape.classes:,} classes, float32"]
+    costs = ("loss", "cost", FUSED, UNFUSED, "ratio", "quartiles", "at most", "required", "verdict")
+    sizes = ("tokens", "chunk size", "temporaries", "all logits")
+    sheets = [
+        report.Sheet("In chunks beside all logits", costs, [row.cells for row in found], words=2),
+        report.Sheet("What the memory grows with", sizes, list(growth(shape)), words=0),
+    ]
+    report.show(head, sheets, asked.markdown)
+    return int(any(row.broken for row in found) and not (asked.quick or asked.markdown))

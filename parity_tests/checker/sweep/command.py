@@ -1,0 +1,172 @@
+"""The exhaustive sweep: every float32 logit, both targets, several γ, value and gradient of a sigmoid focal loss.
+
+    focal-parity sweep focal_jax:sigmoid_focal_loss --framework jax
+    focal-parity sweep focal_torch:sigmoid_focal_loss --framework torch --gamma 2 --jobs 4
+    focal-parity sweep mypkg.losses:focal --framework torch --targets float32 --sample
+
+The port is called as loss(logits, targets, alpha=0.25, gamma=γ) and returns one loss per logit. All 2^32 logits are
+compared with a float64 twin, which the tests hold against the oracle. Blocks of logits that are done are kept in a
+results file; the same command goes on from there. `--sample` takes 2^16 mantissas of every sign and exponent, and
+seconds: every γ is asked for all of them where |logit| is from 2^-8 to 2^8, infinite or NaN; elsewhere the γ take
+turns, two of seven for most mantissas.
+
+Errors are |result − truth| in units of eps·|truth|. Below the smallest normal number the unit stays what it is there,
+and a result may be 0. The exit code is 1 where a tolerance is broken or NaN or infinity is wrong, else 0. Rises of
+the loss between neighbouring logits are reported: within the tolerance rounding may cause them.
+"""
+
+import argparse
+import math
+import multiprocessing
+import os
+import signal
+import sys
+from collections.abc import Generator
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+from typing import NoReturn
+
+import numpy as np
+from tqdm import tqdm
+
+from parity_tests.ports.python import first_line, locate
+from parity_tests.ports.subject import BadPortError
+
+from . import blocks, record, table
+from .record import VERSIONS, Cell, Settings, empty
+
+GAMMAS = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 5.0)
+# A block takes seconds. A pool never says that a worker is gone.
+PATIENCE = 900
+
+
+def main(argv: list[str] | None = None) -> int:
+    options = _parser().parse_args(argv)
+    settings = Settings(
+        options.target, options.framework, tuple(dict.fromkeys(options.gamma)), options.targets, options.sample
+    )
+    try:
+        first_contact(settings)
+        cells = sweep(settings, _results(options), options.jobs)
+    except (BadPortError, OSError) as error:
+        print(f"focal-parity sweep: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("focal-parity sweep: interrupted; with a results file the same command goes on", file=sys.stderr)
+        return 130
+    if options.markdown:
+        print(table.markdown(cells))
+    else:
+        table.show(cells, settings)
+    broken = list(table.failures(cells))
+    for line in broken:
+        print(line)
+    return 1 if broken else 0
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """One line, without the usage before it."""
+        self.exit(2, f"{self.prog}: {message}\n")
+
+
+def _parser() -> argparse.ArgumentParser:
+    about, _, details = (__doc__ or "").partition("\n")
+    parser = _Parser("focal-parity sweep", None, about, details, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("target", metavar="TARGET", help="the port, as MODULE:ATTRIBUTE")
+    parser.add_argument("--framework", choices=tuple(VERSIONS), required=True)
+    gammas = " ".join(f"{gamma:g}" for gamma in GAMMAS)
+    parser.add_argument("--gamma", type=exponent, nargs="+", default=GAMMAS, metavar="G", help=f"default: {gammas}")
+    parser.add_argument("--targets", choices=("int32", "float32", "bool"), default="int32", help="their dtype")
+    parser.add_argument("--sample", action="store_true", help="a stratified sample instead of every logit")
+    parser.add_argument(
+        "--jobs", type=count, default=os.cpu_count(), metavar="N", help="processes, default %(default)s"
+    )
+    parser.add_argument("--results", type=Path, metavar="FILE", help="default: sweep-TARGET.jsonl, none for a sample")
+    parser.add_argument("--markdown", action="store_true", help="print a Markdown table")
+    return parser
+
+
+def exponent(text: str) -> float:
+    """γ as float32 has it: the rounding of γ is not the port's, and at |logit| 60 it costs several eps of the loss."""
+    gamma = float(np.float32(text))
+    if not 0 <= gamma < math.inf:
+        raise argparse.ArgumentTypeError(f"γ is finite and at least 0, not {text}")
+    return gamma
+
+
+def count(text: str) -> int:
+    if int(text) < 1:
+        raise argparse.ArgumentTypeError(f"at least 1 process, not {text}")
+    return int(text)
+
+
+def _results(options: argparse.Namespace) -> Path | None:
+    if options.results or options.sample:
+        return options.results
+    return Path(f"sweep-{options.target.replace(':', '.')}.jsonl")
+
+
+def first_contact(settings: Settings) -> None:
+    """Refuse a port that cannot be called, before it is called for 2^32 logits."""
+    logits, labels = np.array([0.5, -20, np.inf, np.nan], np.float32), np.array([1, 0, 1, 0], settings.labels)
+    locate(settings.target)
+    try:
+        got = blocks.evaluate(settings, settings.gammas[0])(logits, labels)
+    except (Exception, SystemExit) as error:
+        raise BadPortError(
+            f"{settings.target} raised {first_line(error)}; it was called as loss(logits, targets, alpha=0.25, "
+            f"gamma={settings.gammas[0]:g}) with {settings.framework} arrays of float32 and {settings.labels}"
+        ) from None
+    for result in got:
+        if (result.shape, result.dtype) != (logits.shape, logits.dtype):
+            raise BadPortError(
+                f"{settings.target} returned {result.dtype} of shape {result.shape} for float32 of shape "
+                f"{logits.shape}: one float32 loss per logit is expected"
+            )
+
+
+def sweep(settings: Settings, path: Path | None, jobs: int) -> list[Cell]:
+    """Every block that the results file does not have yet, then the sum of all."""
+    done = record.recall(path, record.header(settings)) if path else {}
+    todo = [block for block in range(settings.blocks) if block not in done]
+    bar = tqdm(desc="sweep", total=settings.blocks, initial=len(done), unit="block", disable=None)
+    with bar, closing(_measured(settings, todo, jobs)) as results:
+        for block, cells in results:
+            done[block] = cells
+            if path:
+                record.append(path, block, cells)
+            bar.update()
+    # In the order of the blocks, so that of equal errors the same one is reported in every run.
+    found = empty(settings)
+    for block in sorted(done):
+        for cell in done[block]:
+            found[cell.gamma, cell.target] += cell
+    return list(found.values())
+
+
+def _measured(settings: Settings, todo: list[int], jobs: int) -> Generator[tuple[int, list[Cell]]]:
+    if jobs == 1:
+        yield from (_measure(settings, block) for block in todo)
+        return
+    # A pool that is left by an exception ends its workers at once.
+    with multiprocessing.get_context("spawn").Pool(jobs, _start) as pool:
+        results = pool.imap_unordered(partial(_measure, settings), todo)
+        try:
+            yield from (results.next(PATIENCE) for _ in todo)
+        except multiprocessing.TimeoutError:
+            raise BadPortError(
+                f"no block was done in {PATIENCE} seconds: has a worker died for lack of memory?"
+            ) from None
+
+
+def _measure(settings: Settings, block: int) -> tuple[int, list[Cell]]:
+    return block, blocks.measure(settings, block)
+
+
+def _start() -> None:
+    """Set a worker up: one thread, and an interrupt is its parent's business."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # The number of threads that XLA takes. Its flags --xla_cpu_multi_thread_eigen and the like leave it at two.
+    os.environ["NPROC"] = "1"

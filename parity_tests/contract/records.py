@@ -1,0 +1,177 @@
+"""The contract as data: one record per function, from which tests, vectors, report rows and explanations are made.
+
+A record names the arguments with their domains, the conventions in which honest implementations differ, the closed
+forms, and the grids on which the truth is known. `suite`, `make_vectors`, `table` and the checker go through
+`RECORDS`, so a new record is tested, written, checked and explained without another line.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from . import grid
+from .problems import Problem
+
+VERSION = "2026.11"
+DTYPES = ("float32", "float64", "bfloat16", "float16")
+REQUIRED = object()
+
+
+@dataclass(frozen=True)
+class Argument:
+    """One argument. A port that lacks an `essential` one must say which value it has fixed."""
+
+    name: str
+    domain: str
+    default: Any = REQUIRED
+    essential: bool = False
+
+
+@dataclass(frozen=True)
+class Convention:
+    """A choice that implementations make differently; the first one is the contract's."""
+
+    question: str
+    choices: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Record:
+    name: str
+    summary: str
+    formulas: tuple[str, ...]
+    arguments: tuple[Argument, ...]
+    conventions: Mapping[str, Convention]
+    # Label of a row in the tables -> the problems of a dtype, by name: full derivatives in all arguments.
+    grids: Mapping[str, Callable[[str], dict[str, Callable[[], Problem]]]]
+    vectors: Callable[[str], list[Problem]]
+    identities: tuple[str, ...]
+    special: tuple[str, ...]
+    errors: tuple[str, ...]
+    source: str
+    dtypes: tuple[str, ...] = DTYPES
+    classes: bool = field(default=False)
+
+    def argument(self, name: str) -> Argument | None:
+        return next((argument for argument in self.arguments if argument.name == name), None)
+
+    @property
+    def settings(self) -> tuple[str, ...]:
+        return tuple(argument.name for argument in self.arguments if argument.default is not REQUIRED)
+
+
+LIN = "T.-Y. Lin et al., Focal Loss for Dense Object Detection, arXiv:1708.02002"
+MEAN = Convention(
+    "What does mean divide by?",
+    {
+        "kept": "the elements that where and ignore_index keep",
+        "all": "all elements, the ignored ones included",
+        "weights": "the sum of the weights",
+    },
+)
+OPTIONS = (
+    Argument("weight", "real, shape of the unreduced loss", None),
+    Argument("where", "bool, shape of the unreduced loss", None),
+    Argument("reduction", "none, sum, mean or mean_positive", "none"),
+)
+
+SIGMOID = Record(
+    name="sigmoid_focal_loss",
+    summary="The binary focal loss of logits, element by element.",
+    formulas=(
+        "loss      = α_t·(1 − p_t)^γ·BCE,  p_t = y·p + (1 − y)·q,  p = σ(z),  q = σ(−z)     [eq. 5]",
+        "α_t       = y·α + (1 − y)·(1 − α);  α = None: 1",
+        "hard      = α_t·f(u),  u = ±z,  f(u) = σ(−u)^γ·softplus(−u)",
+        "∂f/∂u     = −q^γ·(γ·p·s + q),  p = σ(u), q = σ(−u), s = softplus(−u)",
+        "∂²f/∂u²   = q^γ·p·(γ²·p·s − γ·q·s + (2γ + 1)·q)",
+        "∂f/∂γ     = −softplus(u)·f",
+        "mixture   = y·α·f(z) + (1 − y)·(1 − α)·f(−z)",
+    ),
+    arguments=(
+        Argument("logits", "floating, any shape"),
+        Argument("targets", "in [0, 1], shape of logits"),
+        Argument("alpha", "None or in [0, 1]", 0.25, essential=True),
+        Argument("gamma", "at least 0", 2.0, essential=True),
+        Argument("soft_targets", "interpolate or mixture", "interpolate"),
+        *OPTIONS,
+    ),
+    conventions={
+        "alpha": Convention(
+            "Which class does α weight?",
+            {
+                "positive": "class 1 gets α, class 0 gets 1 − α (paper)",
+                "negative": "class 1 gets 1 − α, class 0 gets α (tutorial)",
+                "positive_only": "class 1 gets α, class 0 gets 1 (pos_weight)",
+                "both": "both classes get α",
+            },
+        ),
+        "soft_targets": Convention(
+            "What is the loss of a target between 0 and 1?",
+            {
+                "interpolate": "(1 − p_t)^γ·BCE with p_t = y·p + (1 − y)·q (optax, torchvision, Keras)",
+                "mixture": "y·f(z) + (1 − y)·f(−z) (kornia)",
+                "margin": "σ(−z·(2y − 1))^γ·BCE (MONAI)",
+                "exp_bce": "(1 − exp(−BCE))^γ·BCE (segmentation-models-pytorch, catalyst)",
+                "quality": "|y − p|^γ·BCE (quality focal loss)",
+                "legacy": "exp(−γ·y·z − γ·softplus(−z))·BCE (effdet)",
+                "hard": "only targets of 0 and 1 are defined",
+            },
+        ),
+        "mean": MEAN,
+        "form": Convention(
+            "Which of the paper's two forms?",
+            {"FL": "(1 − p_t)^γ·BCE [eq. 5]", "FL*": "softplus(−(γ·u + β))/γ [eq. 9, 10]; give β by --set beta=1"},
+        ),
+    },
+    grids={
+        "sigmoid, hard": grid.named_sigmoid_hard,
+        "sigmoid, soft": lambda dtype: grid.named_sigmoid_soft(dtype, "interpolate"),
+        "sigmoid, mixture": lambda dtype: grid.named_sigmoid_soft(dtype, "mixture"),
+    },
+    vectors=lambda dtype: [
+        grid.sigmoid_soft(dtype, rule, alpha) for rule in ("interpolate", "mixture") for alpha in (None, 0.25)
+    ],
+    identities=("gamma_zero", "swapped_classes", "below_cross_entropy", "falls_with_gamma", "falls_with_margin"),
+    special=("infinite_right", "infinite_wrong", "nan_stays", "empty", "scalar", "label_types"),
+    errors=("column_targets", "longer_targets"),
+    source=f"{LIN}, equations (4), (5), (9), (10)",
+)
+
+SOFTMAX = Record(
+    name="softmax_focal_loss",
+    summary="The multi-class focal loss of class ids or class probabilities.",
+    formulas=(
+        "loss      = α_t·f(u_t),  u_t = z_t − log Σ_{j≠t} exp(z_j),  1 − p_t = σ(−u_t)",
+        "f(u)      = σ(−u)^γ·softplus(−u)",
+        "soft      = Σ_c y_c·α_c·f(u_c) for class probabilities y",
+        "smoothing = the same for (1 − ε)·onehot(t) + ε/C",
+        "∂f/∂u     = −q^γ·(γ·p·s + q);  ∂u_t/∂z_t = 1,  ∂u_t/∂z_j = −softmax of z without class t",
+    ),
+    arguments=(
+        Argument("logits", "floating, at least one axis, the classes on `axis`"),
+        Argument("targets", "class ids without the class axis, or probabilities in the shape of logits"),
+        Argument("alpha", "None or one weight of at least 0 per class", None),
+        Argument("gamma", "at least 0", 2.0, essential=True),
+        Argument("axis", "the class axis", -1),
+        Argument("label_smoothing", "in [0, 1]", 0.0),
+        Argument("ignore_index", "None or an integer", None),
+        *OPTIONS,
+    ),
+    conventions={"mean": MEAN},
+    grids={"softmax, ids": grid.named_softmax_hard, "softmax, soft": grid.named_softmax_soft},
+    vectors=lambda dtype: [grid.softmax_soft(dtype, classes) for classes in (1, 2, 3)],
+    identities=("shifted_logits", "permuted_classes", "two_classes", "falls_with_gamma"),
+    special=("infinite_right", "infinite_wrong", "wrong_by_60", "one_class", "nan_stays", "empty"),
+    errors=("column_targets", "longer_targets"),
+    source=f"{LIN}, section 3 and appendix B, for a softmax",
+    classes=True,
+)
+
+RECORDS: dict[str, Record] = {record.name: record for record in (SIGMOID, SOFTMAX)}
+
+# The classes of the packages are their functions with settings as fields; one has other conventions.
+ALIASES: dict[str, tuple[str, dict[str, str]]] = {
+    "SigmoidFocalLoss": ("sigmoid_focal_loss", {}),
+    "SoftmaxFocalLoss": ("softmax_focal_loss", {}),
+    "WeightedFocalLoss": ("sigmoid_focal_loss", {"alpha": "negative", "soft_targets": "hard"}),
+}

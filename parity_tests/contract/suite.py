@@ -1,0 +1,34 @@
+"""The problems that every implementation has to solve, by name, with the truth computed once per process."""
+
+from collections.abc import Callable
+from functools import cache
+
+from . import golden
+from .examine import Solved
+from .problems import Problem
+from .records import RECORDS
+
+FULL = ("float32", "float64")
+
+
+def _problems() -> dict[str, Callable[[], Problem]]:
+    return {
+        f"{label} {dtype} {name}": problem
+        for record in RECORDS.values()
+        for label, grid in record.grids.items()
+        for dtype in FULL
+        for name, problem in grid(dtype).items()
+    }
+
+
+PROBLEMS = _problems()
+
+
+@cache
+def solved(name: str) -> Solved:
+    return Solved.of(PROBLEMS[name]())
+
+
+@cache
+def golden_vectors(function: str, dtype: str) -> list[Solved]:
+    return [Solved(*pair) for pair in golden.read(function, dtype)]

@@ -1,0 +1,68 @@
+"""Run the commands that the tables of the pages come from, and put their output where the pages name them.
+
+    python -m parity_tests.pages.make_readme         the tables of the README that this environment makes
+    python -m parity_tests.pages.make_readme NAME    those of other pages
+
+`audit` and `aot` need the extras of these names; `pods` needs `aot`, too, and ten minutes. `sweep` takes an hour,
+`bench` half an hour on a machine that does nothing else, `gpu` five minutes where there is a GPU or TPU, `sharding` ten
+(several devices and processes), `calibration` two (networks trained with five seeds, and their picture), `detection`
+ten (detectors trained with every loss, and their pictures), and `versions` half an hour (the oldest versions, the
+newest and some between).
+"""
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+README = ROOT / "README.md"
+PAGES = (README, *sorted((ROOT / "docs").glob("*.md")))
+TABLE = re.compile(r"<!-- begin: (?P<command>.*?) -->\n(?P<text>.*?)<!-- end -->", re.S)
+COMMAND = "focal-parity "
+# Tables that are made when they are asked for, by the beginnings of their commands.
+ASKED_FOR = {
+    "audit": (f"{COMMAND}audit",),
+    "sweep": (f"{COMMAND}sweep",),
+    "bench": ("benchmarks ", "benchmarks.scaling ", "benchmarks.vocabulary "),
+    "gpu": ("benchmarks.accelerator ",),
+    "aot": ("benchmarks.aot ",),
+    "pods": ("benchmarks.pods ",),
+    "calibration": ("examples.calibration_jax ",),
+    "detection": ("examples.detection_jax ",),
+    "sharding": ("parity_tests.tests.sharding.split_table ",),
+    "versions": ("parity_tests.versions ",),
+}
+
+
+def tables(text: str) -> dict[str, str]:
+    """Command -> the table that stands below it."""
+    return {match["command"]: match["text"] for match in TABLE.finditer(text)}
+
+
+def run(command: str) -> str:
+    module = command.replace(COMMAND, "parity_tests.checker.cli ", 1) if command.startswith(COMMAND) else command
+    arguments = [sys.executable, "-m", *shlex.split(module)]
+    output = subprocess.run(arguments, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True, timeout=4 * 3600)
+    return output.stdout.strip("\n") + "\n"
+
+
+def wanted(command: str, kind: str) -> bool:
+    if kind:
+        return command.startswith(ASKED_FOR[kind])
+    return not any(command.startswith(beginnings) for beginnings in ASKED_FOR.values())
+
+
+def main(kind: str) -> None:
+    def fresh(match: re.Match[str]) -> str:
+        if not wanted(match["command"], kind):
+            return match[0]
+        return f"<!-- begin: {match['command']} -->\n{run(match['command'])}<!-- end -->"
+
+    for page in PAGES:
+        page.write_text(TABLE.sub(fresh, page.read_text()))
+
+
+if __name__ == "__main__":
+    main("".join(sys.argv[1:2]))

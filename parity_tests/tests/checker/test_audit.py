@@ -1,0 +1,158 @@
+"""The audit finds the known facts of optax and of the formulas, and goes on where an implementation cannot be run."""
+
+import importlib
+import json
+from dataclasses import asdict, fields
+from pathlib import Path
+
+import pytest
+
+from parity_tests.checker.audit import command, formulas, wrappers
+from parity_tests.checker.audit.record import FORMULAS, WRAPPERS, Adapter
+from parity_tests.checker.audit.registry import ADAPTERS
+from parity_tests.checker.audit.tables import FULL, SHORT, Row, cells, markdown
+from parity_tests.contract.records import RECORDS
+from parity_tests.ports.frameworks import FRAMEWORKS
+
+LAYERS = ("values", "gradients")
+BROKEN = Adapter("broken", "audit_breaks:loss")
+SILENT = Adapter("silent", "audit_exits:loss")
+ABSENT = Adapter("absent", "absent:loss", distribution="focal-parity-is-not-this")
+SLOW = Adapter("slow", "audit_sleeps:loss")
+RUN = ("optax", "torchvision (formula)", "tutorial (formula)", "clcarwin (formula)")
+each_adapter = pytest.mark.parametrize("adapter", ADAPTERS, ids=lambda adapter: adapter.label)
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Row]:
+    """The audit of a few, as their processes find it."""
+    folder: Path = tmp_path_factory.mktemp("modules")
+    (folder / "audit_breaks.py").write_text("print('hello')\nraise RuntimeError('no such operator')\n")
+    (folder / "audit_exits.py").write_text("import os\nos._exit(3)\n")
+    chosen = [adapter for adapter in ADAPTERS if adapter.label in RUN]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(folder))
+        rows = command.rows([*chosen, BROKEN, SILENT, ABSENT], LAYERS, jobs=1, limit=300.0)
+    return {row["label"]: row for row in rows}
+
+
+@each_adapter
+def test_every_record_is_one_that_the_checker_takes(adapter: Adapter) -> None:
+    record = RECORDS[adapter.function]
+    names = {argument.name for argument in record.arguments}
+    assert adapter.framework in FRAMEWORKS
+    assert adapter.distribution or adapter.path.startswith(FORMULAS)
+    assert {*adapter.names} <= names
+    assert {*adapter.fixed} <= {*record.settings, "beta"}
+    for name, choice in adapter.conventions.items():
+        assert choice in record.conventions[name].choices
+    assert json.loads(json.dumps(asdict(adapter))) == {
+        field.name: getattr(adapter, field.name) for field in fields(adapter)
+    }
+
+
+def test_labels_are_distinct_and_wrappers_and_formulas_exist() -> None:
+    labels = [adapter.label for adapter in ADAPTERS]
+    assert len(labels) == len(set(labels))
+    for adapter in ADAPTERS:
+        module, _, attribute = adapter.path.partition(":")
+        if module in (WRAPPERS, FORMULAS):
+            assert callable(getattr(importlib.import_module(module), attribute))
+        assert bool(adapter.public) == (module == WRAPPERS)
+
+
+def test_ten_packages_are_called_and_no_wrapper_is_left_over() -> None:
+    assert len({adapter.distribution for adapter in ADAPTERS} - {"", "focal-parity"}) >= 10
+    used = {adapter.path.partition(":")[2] for adapter in ADAPTERS}
+    for module in (wrappers, formulas):
+        own = [name for name, x in vars(module).items() if getattr(x, "__module__", "") == module.__name__]
+        assert {name for name in own if name[0] != "_"} - used <= {"public", "import_torchvision"}
+
+
+def test_optax_is_accurate_in_the_finite_tail_and_nan_at_infinity(found: dict[str, Row]) -> None:
+    row = found["optax"]
+    assert row["version"] == importlib.import_module("optax").__version__
+    assert 0 < row["value"]["eps"] < 100
+    assert 0 < row["gradient"]["eps"] < 100
+    assert row["easy_zero"] == row["easy_off"] == [None, None]
+    assert (row["hard_off"], row["nan_easy"], row["nan_hard"]) == (None, None, None)
+    assert row["infinite"] == [["nan", "nan"], ["inf", "nan"]]
+    assert (row["alpha"], row["soft"]) == ("α, 1 − α", "interpolate")
+    assert row["column"] == "(4, 4)"
+    assert row["dtypes"] == {"float64": "float64", "bfloat16": "bfloat16"}
+
+
+def test_the_formula_of_torchvision_loses_its_tail_and_its_gradient(found: dict[str, Row]) -> None:
+    row = found["torchvision (formula)"]
+    assert row["version"] == "formula"
+    positive, negative = row["easy_zero"]
+    assert 16.5 <= positive <= 17
+    assert 14 <= negative <= 17
+    assert 16.5 <= row["nan_easy"] <= 17
+    assert all(10 <= margin <= 13 for margin in row["easy_off"])
+    assert row["nan_hard"] is None
+    assert row["value"]["eps"] == pytest.approx(2.0**23)
+    assert (row["alpha"], row["soft"], row["column"]) == ("α, 1 − α", "interpolate", "error")
+    assert row["layers"] == {"values": "FAIL", "gradients": "FAIL"}
+
+
+def test_the_alpha_of_the_tutorial_is_that_of_the_negatives(found: dict[str, Row]) -> None:
+    row = found["tutorial (formula)"]
+    assert (row["alpha"], row["soft"]) == ("1 − α, α", "exp_bce")
+    assert 16.5 <= row["easy_zero"][0] <= 18
+
+
+def test_a_detached_modulator_is_a_gradient_that_is_off_at_every_logit(found: dict[str, Row]) -> None:
+    row = found["clcarwin (formula)"]
+    assert row["function"] == "softmax_focal_loss"
+    assert row["focal"]
+    assert row["gradient"]["eps"] > 1e6
+    assert (row["nan_easy"], row["soft"], row["alpha"]) == (None, "error", "none")
+
+
+def test_what_cannot_be_run_has_its_reason(found: dict[str, Row]) -> None:
+    assert "RuntimeError: no such operator" in found["broken"]["reason"]
+    assert found["silent"]["reason"].startswith("ended with 3")
+    assert found["absent"]["reason"] == "not installed"
+    assert found["absent"]["version"] is None
+
+
+def test_an_implementation_that_does_not_answer_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "audit_sleeps.py").write_text("import time\ntime.sleep(60)\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    assert command.audit(SLOW, LAYERS, limit=0.5)["reason"] == "no answer in 0.5 s"
+
+
+def test_tables_have_a_cell_for_every_column_and_versions(found: dict[str, Row]) -> None:
+    rows = list(found.values())
+    for columns in (*FULL.values(), SHORT):
+        lines = markdown(rows, columns).splitlines()
+        assert len(lines) == len(rows) + 2
+        assert {line.count("|") for line in lines} == {len(columns) + 1}
+    short = dict(zip((row["label"] for row in rows), markdown(rows, SHORT).splitlines()[2:], strict=True))
+    assert importlib.import_module("optax").__version__ in short["optax"]
+    assert " 16.75 " in short["torchvision (formula)"]
+    assert cells(found["absent"], SHORT)[:2] == ["absent", "not installed"]
+
+
+def test_the_command_prints_tables_and_writes_json(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], found: dict[str, Row]
+) -> None:
+    monkeypatch.setattr(command, "audit", lambda adapter, layers, limit: found[adapter.label])
+    file = tmp_path / "audit.json"
+    assert command.main(["--only", "optax", "TUTORIAL", "--markdown", "--json", str(file)]) == 0
+    printed = capsys.readouterr().out
+    assert "### Accuracy" in printed
+    assert f"torch {importlib.import_module('torch').__version__}" in printed
+    assert "`optax.sigmoid_focal_loss`" in printed
+    assert [row["label"] for row in json.loads(file.read_text())] == ["optax", "tutorial (formula)"]
+    assert command.main(["--only", "optax", "--markdown", "--short"]) == 0
+    assert capsys.readouterr().out.startswith("| implementation | version |")
+    assert command.main(["--only", "optax"]) == 0
+    assert "optax" in capsys.readouterr().out
+
+
+def test_a_name_that_nobody_has_is_said_to_be_none(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        command.main(["--only", "nobody"])
+    assert "no implementation has a name with nobody" in capsys.readouterr().err

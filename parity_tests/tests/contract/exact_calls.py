@@ -1,0 +1,248 @@
+"""Which calls the code that makes inputs may have, and who draws random numbers elsewhere."""
+
+import ast
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+from importlib import import_module
+
+FOLDERS = ("parity_tests", "examples", "benchmarks")
+# What makes inputs: a whole file, or the functions and module-level assignments in it that do.
+ALLOWED = {
+    "parity_tests/contract/exact.py": "",
+    "parity_tests/contract/grid.py": "",
+    "parity_tests/contract/half_precision.py": "GAMMAS worst_errors",
+    "parity_tests/tests/linear/linear_layer.py": "FEATURES KERNEL BIAS IDS SETTINGS layer settings_of",
+    "parity_tests/contract/make_vectors.py": "",
+    "parity_tests/pages/migration.py": "",
+    "parity_tests/contract/recipe_samples.py": "",
+    "parity_tests/tests/sharding/split.py": "EPSILON ARRAYS _arrays",
+    "parity_tests/checker/audit/facts.py": "MARGINS _climb _middle",
+    "parity_tests/checker/layers/batch.py": "",
+    "parity_tests/checker/diagnosis/evidence.py": "",
+    "parity_tests/checker/report/heat.py": "",
+    "parity_tests/checker/layers/identities.py": "",
+    "parity_tests/checker/diagnosis/tails.py": "EASY MISSED FAR _ask _middle_gamma _slopes",
+    "parity_tests/ports/questions.py": "",
+    "parity_tests/checker/layers/special.py": "",
+    "parity_tests/checker/sweep/command.py": "GAMMAS exponent first_contact",
+    "parity_tests/checker/sweep/blocks.py": "groups _chunk",
+    "parity_tests/checker/sweep/record.py": "ALPHA",
+    "parity_tests/versions/losses.py": "",
+    "examples/calibration/data.py": "",
+    "examples/caravan.py": "dataset standardised initial_weights batches",
+    "examples/detection/anchors.py": "_anchors targets _assign overlaps _area _product encode",
+    "examples/detection/recipe.py": "",
+    "examples/detection/scenes.py": "",
+    "examples/large_vocabulary.py": "initial_weights",
+    "examples/weights.py": "",
+    "examples/words.py": "sample",
+}
+LIBRARIES = (
+    *("numpy", "mpmath", "math", "random", "scipy"),
+    *("jax", "flax", "torch", "sklearn", "skimage"),
+)
+# Shapes and order, comparisons, and what IEEE 754 rounds to the nearest number.
+SAFE = {
+    "numpy": "abs all append arange argsort array asarray ascontiguousarray atleast_1d "
+    "column_stack concatenate diff errstate eye finfo flatnonzero float32 float64 floor full inf "
+    "int8 int64 isfinite isin isnan ldexp max maximum meshgrid minimum minimum.accumulate moveaxis "
+    "nan ndarray ndenumerate ones repeat reshape resize sort sqrt stack tile uint16 uint32 uint64 "
+    "union1d unique where zeros zeros_like",
+    "math": "ceil frexp inf isclose isfinite isnan ldexp nan prod sqrt",
+    "mpmath": "__version__ mpf nstr workdps",
+    # Shuffled by numpy's RandomState, whose numbers are never to change.
+    "sklearn": "datasets.load_digits model_selection.StratifiedShuffleSplit",
+    "skimage": "data",
+}
+# Where functions are rounded once, from fifty digits, and integers are added.
+ONCE = {
+    *("mpmath.exp", "mpmath.fsum", "mpmath.log", "mpmath.power"),
+    *("numpy.random.PCG64", "numpy.matmul", ".sum"),
+}
+EXACT = "parity_tests/contract/exact.py"
+# Sums whose order, and functions whose last bit, are those of a processor.
+SUMS = {"cumprod", "cumsum", "dot", "matmul", "mean", "prod", "std", "sum", "trace", "var"}
+UNSAFE_METHODS = SUMS | {"exp", "log"}
+
+# Steps of arange down to this part of 1 are exact, and so are their multiples.
+FINEST = 1024
+
+DENIED = {
+    *(f"numpy.{name}" for name in ("random", "linspace", "geomspace", "logspace")),
+    *(f"jax.numpy.{name}" for name in ("linspace", "geomspace", "logspace")),
+    *(f"torch.{name}" for name in ("linspace", "logspace", "rand", "randn", "randint", "randperm")),
+    *(f"torch.{name}" for name in ("normal", "Generator", "manual_seed")),
+    *("jax.random", "random", "flax.nnx.Rngs"),
+    *(".normal_", ".uniform_", ".exponential_"),
+}
+REPLACED = "weights that Flax asks for, and that those of examples/weights.py replace"
+PERMUTED = "whole numbers alone, which no processor rounds; tables of the pages are of them"
+STARTED = "where a training starts, whose every step the processor rounds; no test has its numbers"
+TIMED = "what is timed or counted; none of its results is compared with a stored one"
+DRAWN = "a curve in a picture, which nothing is compared with"
+EXCEPTIONS: dict[str, dict[str, str]] = {
+    "parity_tests/contract/exact.py": {"numpy.random": "the bits of PCG64, which numpy promises to keep"},
+    "parity_tests/tests/layers/test_8_transformations.py": {"jax.random": STARTED, "flax.nnx.Rngs": STARTED},
+    "parity_tests/tests/sharding/test_split_models.py": {"torch.manual_seed": STARTED},
+    "parity_tests/tests/contract/test_exact.py": {"torch.rand": "a text in which the test has to find it"},
+    "parity_tests/versions/smoke_jax.py": {"jax.random": STARTED, "flax.nnx.Rngs": STARTED},
+    "examples/calibration_jax.py": {"flax.nnx.Rngs": REPLACED},
+    "examples/detection/pictures.py": {"numpy.linspace": DRAWN},
+    "examples/detection_jax.py": {"flax.nnx.Rngs": REPLACED},
+    "examples/large_vocabulary.py": {"flax.nnx.Rngs": REPLACED},
+    "examples/plot_focal_loss.py": {"jax.numpy.linspace": DRAWN},
+    "examples/train_jax.py": {"flax.nnx.Rngs": REPLACED},
+    "benchmarks/cases.py": {"numpy.random": TIMED},
+    "benchmarks/device_parity.py": {"numpy.random": PERMUTED},
+    "benchmarks/vocabulary/layers.py": {"numpy.random": TIMED},
+    "benchmarks/scaling/command.py": {"numpy.random": TIMED},
+    "benchmarks/timing.py": {"numpy.random": TIMED},
+}
+
+
+Place = ast.FunctionDef | ast.Assign | ast.AnnAssign | ast.AugAssign | ast.Module
+
+
+def extensions() -> list[str]:
+    """What numpy uses of this processor beyond what it needs, the highest last."""
+    for name in ("numpy._core._multiarray_umath", "numpy.core._multiarray_umath"):
+        try:
+            umath = import_module(name)
+        except ModuleNotFoundError:
+            continue
+        return [name for name in umath.__cpu_dispatch__ if umath.__cpu_features__.get(name)]
+    raise ImportError("numpy has neither _core nor core: say in exact_calls where its features are")
+
+
+def not_allowed(source: str, path: str) -> list[str]:
+    """What is not on the list, in a file or in what makes inputs there."""
+    tree = ast.parse(source)
+    safe = {f"{library}.{name}" for library, names in SAFE.items() for name in names.split()}
+    safe |= ONCE if path == EXACT else set()
+    return [x for place in places(tree, path) for x in _faults(place, imported(tree), safe)]
+
+
+def places(tree: ast.Module, path: str) -> Sequence[Place]:
+    """The functions and assignments of a file that make inputs, or all of it."""
+    wanted, known = set(ALLOWED[path].split()), set[str]()
+    found: list[Place] = []
+    for node in tree.body:
+        bound = _bound(node) & wanted
+        known |= bound
+        if bound and isinstance(node, Place):
+            found.append(node)
+    if known != wanted:
+        raise ValueError(
+            f"exact_calls: ALLOWED[{path!r}] expected names of functions and of module-level "
+            f"assignments of that file, got {sorted(wanted - known)}: correct or remove them."
+        )
+    return found or [tree]
+
+
+def _bound(node: ast.stmt) -> set[str]:
+    """The names that a function or an assignment of a module gives."""
+    if isinstance(node, ast.FunctionDef):
+        return {node.name}
+    targets = node.targets if isinstance(node, ast.Assign) else []
+    if isinstance(node, ast.AnnAssign | ast.AugAssign):
+        targets = [node.target]
+    inner = [each for target in targets for each in ast.walk(target)]
+    return {each.id for each in inner if isinstance(each, ast.Name)}
+
+
+def _faults(tree: ast.AST, names: dict[str, str], safe: set[str]) -> Iterator[str]:
+    for node, name in _outermost(tree, names):
+        if name.split(".")[0] in LIBRARIES and name not in safe:
+            yield f"line {node.lineno}: {name}"
+    for node in ast.walk(tree):
+        method = _method(node, names)
+        if isinstance(node, ast.Name) and node.id == "pow":
+            yield f"line {node.lineno}: pow"
+        elif isinstance(node, ast.BinOp) and not _is_exact(node):
+            yield f"line {node.lineno}: {ast.unparse(node)}"
+        elif isinstance(node, ast.Call) and method in UNSAFE_METHODS and f".{method}" not in safe:
+            yield f"line {node.lineno}: .{method}"
+        elif isinstance(node, ast.Call) and _is_uneven(node, names):
+            yield f"line {node.lineno}: a step of arange that is no fraction of a power of two"
+
+
+def _method(node: ast.AST, names: dict[str, str]) -> str:
+    """The name of the method that is called, unless it is a function of a library."""
+    function = node.func if isinstance(node, ast.Call) else None
+    if isinstance(function, ast.Attribute) and not dotted(function, names):
+        return function.attr
+    return ""
+
+
+def _is_exact(node: ast.BinOp) -> bool:
+    """Powers are those of whole numbers, which are written out, and products have no order."""
+    if isinstance(node.op, ast.MatMult):
+        return False
+    sides = (node.left, node.right)
+    whole = all(isinstance(side, ast.Constant) and isinstance(side.value, int) for side in sides)
+    return whole or not isinstance(node.op, ast.Pow)
+
+
+def _is_uneven(node: ast.Call, names: dict[str, str]) -> bool:
+    if dotted(node.func, names) != "numpy.arange" or len(node.args) < 3:
+        return False
+    step = node.args[2]
+    value = Fraction(ast.literal_eval(step)) if isinstance(step, ast.Constant) else Fraction(1)
+    return value.denominator > FINEST
+
+
+def denied(source: str) -> set[str]:
+    """Random numbers and uneven grids of a file, and of the programs that it has as text."""
+    tree = ast.parse(source)
+    names, found = imported(tree), set[str]()
+    written = {name for _, name in _outermost(tree, names)} | set(names.values())
+    for name in written:
+        found |= {bad for bad in DENIED if name == bad or name.startswith(f"{bad}.")}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and f".{node.attr}" in DENIED:
+            found.add(f".{node.attr}")
+        if isinstance(node, ast.Constant) and "\nimport " in str(node.value):
+            found |= _denied_text(str(node.value))
+    return found
+
+
+def _denied_text(text: str) -> set[str]:
+    try:
+        return denied(text)
+    except SyntaxError:
+        return set()
+
+
+def imported(tree: ast.AST) -> dict[str, str]:
+    """Name in the file -> what it stands for, of absolute imports."""
+    found = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for each in node.names:
+                top = each.name.split(".")[0]
+                found |= {each.asname: each.name} if each.asname else {top: top}
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            found |= {each.asname or each.name: f"{node.module}.{each.name}" for each in node.names}
+    return found
+
+
+def dotted(node: ast.AST, names: dict[str, str]) -> str:
+    """numpy.random.default_rng for np.random.default_rng; nothing for what is no imported name."""
+    if isinstance(node, ast.Name):
+        return names.get(node.id, "")
+    if isinstance(node, ast.Attribute):
+        before = dotted(node.value, names)
+        return f"{before}.{node.attr}" if before else ""
+    return ""
+
+
+Reference = ast.Name | ast.Attribute
+
+
+def _outermost(tree: ast.AST, names: dict[str, str]) -> Iterator[tuple[Reference, str]]:
+    """np.random.default_rng, and neither np.random nor np in it."""
+    inner = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    for node in ast.walk(tree):
+        name = dotted(node, names)
+        if isinstance(node, Reference) and id(node) not in inner and name:
+            yield node, name

@@ -1,0 +1,87 @@
+"""The comparator has to raise: for one wrong digit, for NaN, for a wrong infinity, and for nothing compared at all."""
+
+import math
+
+import numpy as np
+import pytest
+from mpmath import mpf
+
+from parity_tests.contract.compare import Entry, Table, error_in_eps, errors_in_eps, require
+from parity_tests.contract.exact import Draws
+from parity_tests.contract.tolerances import EPS, SMALLEST_NORMAL
+from parity_tests.truth.jets import Term
+
+TINY = SMALLEST_NORMAL["float32"]
+
+
+def entry(got: float, truth: float, allowed: float = 4.0, scale: float | None = None) -> Entry:
+    return Entry(got, Term(mpf(truth), mpf(abs(truth) if scale is None else scale)), allowed, TINY, "here")
+
+
+@pytest.mark.parametrize("truth", [1.0, -3.0, 1e-20, 1e30])
+def test_errors_are_counted_in_eps(truth: float) -> None:
+    assert require([entry(truth, truth)], "float32") == 0
+    assert abs(require([entry(truth * (1 + 3 * EPS["float32"]), truth)], "float32") - 3) < 1e-6
+    with pytest.raises(
+        AssertionError, match=r"1 of 2 numbers are wrong; the worst has an error of 5 eps(.|\n)*at here"
+    ):
+        require([entry(truth, truth), entry(truth * (1 + 5 * EPS["float32"]), truth)], "float32")
+
+
+@pytest.mark.parametrize("got", [math.nan, math.inf, -math.inf, 0.0, -1.0])
+def test_nonsense_is_wrong(got: float) -> None:
+    with pytest.raises(AssertionError, match="1 of 1 numbers are wrong"):
+        require([entry(got, 1.0)], "float32")
+
+
+def test_nan_is_wrong_even_where_anything_is_allowed() -> None:
+    require([entry(7.0, 1.0, allowed=math.inf)], "float32")
+    with pytest.raises(AssertionError, match="got nan"):
+        require([entry(math.nan, 1.0, allowed=math.inf)], "float32")
+
+
+def test_infinities_have_a_sign() -> None:
+    require([entry(math.inf, math.inf)], "float32")
+    with pytest.raises(AssertionError, match="got -inf"):
+        require([entry(-math.inf, math.inf)], "float32")
+
+
+def test_small_losses_are_not_swallowed() -> None:
+    """A loss of 10⁻³⁰ that comes back as 0 is wrong; below the smallest normal number it is not."""
+    with pytest.raises(AssertionError, match="got 0"):
+        require([entry(0.0, 1e-30)], "float32")
+    require([entry(0.0, TINY / 2)], "float32")
+
+
+def test_a_sum_is_measured_by_its_terms() -> None:
+    require([entry(1.0 + 50 * EPS["float32"], 1.0, scale=100.0)], "float32")
+
+
+def test_nothing_compared_is_an_error() -> None:
+    with pytest.raises(AssertionError, match="nothing was compared"):
+        require([], "float32")
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_arrays_have_the_errors_of_their_numbers(dtype: str) -> None:
+    """At every exponent of the dtype, beside truths that no float64 holds and scales above them."""
+    draws, floor = Draws(0), SMALLEST_NORMAL[dtype]
+    exponents = range(int(np.log2(floor)) - 20, 120)
+    got = np.array([math.ldexp(1 + x, e) for x, e in zip(draws.uniform(shape=len(exponents)), exponents, strict=True)])
+    units = draws.integers(-8, 9, len(got)) / 2
+    truths = [
+        mpf(x) * (1 - mpf(u * EPS[dtype]) + mpf(2) ** -70) for x, u in zip(got.tolist(), units.tolist(), strict=True)
+    ]
+    terms = [Term(truth, abs(truth) * (1 + i % 3)) for i, truth in enumerate(truths)]
+    errors = errors_in_eps(got[:, None], Table.of([[term] for term in terms]), dtype, floor)
+    for x, term, error in zip(got.tolist(), terms, errors[:, 0].tolist(), strict=True):
+        expected = error_in_eps(x, term, dtype, floor)
+        unknown = math.isnan(error) and EPS[dtype] * term.scale <= SMALLEST_NORMAL["float64"]
+        assert unknown or math.isclose(error, expected, rel_tol=1e-6), (x, term, error)
+
+
+@pytest.mark.parametrize("got", [math.nan, math.inf, -math.inf])
+def test_what_is_not_finite_is_not_known_to_arrays(got: float) -> None:
+    for truth in (1.0, math.inf):
+        term = Term(mpf(truth), mpf(truth))
+        assert math.isnan(errors_in_eps(np.array([[got]]), Table.of([[term]]), "float32", TINY)[0, 0])

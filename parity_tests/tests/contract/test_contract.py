@@ -1,0 +1,85 @@
+"""The contract is one for everybody: the packages, the suites, the vectors and the explanations all follow it."""
+
+import inspect
+from types import ModuleType
+
+import pytest
+
+import focal_jax
+import focal_torch
+from parity_tests.checker.layers.check import LAYERS
+from parity_tests.checker.layers.identities import IDENTITIES
+from parity_tests.checker.layers.options import ERRORS
+from parity_tests.checker.layers.special import SPECIAL
+from parity_tests.contract import golden, make_vectors, suite
+from parity_tests.contract.records import ALIASES, RECORDS, REQUIRED, VERSION, Record
+from parity_tests.pages import parity_table
+from parity_tests.truth.readings import ALPHA, SOFT
+
+# Each framework has its own names for devices; a port need not have any.
+DEVICES = {"axis_name", "class_axis_name", "group", "class_group"}
+
+each_record = pytest.mark.parametrize("record", RECORDS.values(), ids=lambda record: record.name)
+
+
+@each_record
+@pytest.mark.parametrize("package", [focal_jax, focal_torch])
+def test_the_packages_have_these_arguments(record: Record, package: ModuleType) -> None:
+    parameters = inspect.signature(getattr(package, record.name)).parameters
+    assert set(parameters) - DEVICES == {argument.name for argument in record.arguments}
+    assert all(parameters[name].default is None for name in DEVICES & set(parameters))
+    for argument in record.arguments:
+        default = parameters[argument.name].default
+        if argument.name == "axis":
+            assert default == (-1 if package is focal_jax else 1)
+        else:
+            assert default == (inspect.Parameter.empty if argument.default is REQUIRED else argument.default)
+
+
+@each_record
+def test_every_check_that_a_record_names_exists(record: Record) -> None:
+    assert set(record.identities) <= IDENTITIES.keys()
+    assert set(record.special) <= SPECIAL.keys()
+    assert set(record.errors) <= ERRORS.keys()
+    assert record.formulas
+    assert record.source
+
+
+def test_no_check_is_without_a_record() -> None:
+    for checks, field in ((IDENTITIES, "identities"), (SPECIAL, "special"), (ERRORS, "errors")):
+        assert checks.keys() == {name for record in RECORDS.values() for name in getattr(record, field)}
+
+
+def test_every_declared_convention_has_a_reading() -> None:
+    conventions = RECORDS["sigmoid_focal_loss"].conventions
+    assert set(conventions["alpha"].choices) <= ALPHA.keys()
+    assert set(conventions["soft_targets"].choices) - {"hard"} <= SOFT.keys()
+
+
+def test_aliases_are_classes_of_both_packages() -> None:
+    for name, (function, conventions) in ALIASES.items():
+        assert hasattr(focal_jax, name)
+        assert hasattr(focal_torch, name)
+        known = RECORDS[function].conventions
+        assert all(choice in known[convention].choices for convention, choice in conventions.items())
+
+
+def test_a_record_makes_tests_vectors_and_rows_everywhere() -> None:
+    """Each grid of each record, in both dtypes, is in the suite; each label is a row; each dtype a file."""
+    for record in RECORDS.values():
+        for label, grid in record.grids.items():
+            assert label in parity_table.ROWS
+            for dtype in suite.FULL:
+                assert {f"{label} {dtype} {name}" for name in grid(dtype)} <= suite.PROBLEMS.keys()
+        files = {f"{record.name}_{dtype}.jsonl" for dtype in record.dtypes}
+        assert files <= make_vectors.problems().keys()
+        assert all((golden.FOLDER / name).exists() for name in files)
+
+
+def test_the_vectors_are_those_of_this_contract() -> None:
+    assert f'"contract": "{VERSION}"' in (golden.FOLDER / "MANIFEST.json").read_text()
+
+
+def test_layers_are_in_the_order_of_reading() -> None:
+    first, *_, last = LAYERS
+    assert (first, last) == ("values", "dtypes")

@@ -1,0 +1,78 @@
+"""Building the site of the documentation, and what may be wrong with it: in its files, and in a browser."""
+
+import os
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from selenium.webdriver import Chrome
+
+from parity_tests.pages.make_readme import ROOT
+
+# What a page loads by itself, and so must have with it.
+LOADED = {"script": "src", "img": "src", "link": "href", "iframe": "src"}
+
+
+def build(site: Path, root: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    """Build the site strictly: a broken link, a page that no menu has, a formula that is none are failures."""
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(site)]
+    environment = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}
+    return subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, timeout=300)
+
+
+class Page(HTMLParser):
+    """The anchors of a page, its links, and what it loads."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.path, self.anchors, self.links, self.loaded = path, set[str](), list[str](), list[str]()
+        self.feed(path.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = {name: value or "" for name, value in attrs}
+        self.anchors |= {given[name] for name in ("id", "name") if name in given}
+        if tag == "a" and "href" in given:
+            self.links.append(given["href"])
+        if LOADED.get(tag) in given and given.get("rel") != "canonical":
+            self.loaded.append(given[LOADED[tag]])
+
+
+def dead_links(site: Path) -> list[str]:
+    """Links and files of all pages that lead nowhere, and what pages load from other hosts."""
+    # The page for addresses that do not exist has its links from the root of a server.
+    pages = {path: Page(path) for path in site.rglob("*.html") if path.name != "404.html"}
+    found = []
+    for path, page in pages.items():
+        found += [f"{path.name}: {link}" for link in page.links if not _leads(link, page, pages)]
+        found += [f"{path.name} loads {x}" for x in page.loaded if urlsplit(x).netloc or not _leads(x, page, pages)]
+    return found
+
+
+def _leads(link: str, page: Page, pages: dict[Path, Page]) -> bool:
+    parts = urlsplit(link)
+    if parts.scheme in ("https", "data", "mailto"):
+        return True
+    target = (page.path.parent / unquote(parts.path)).resolve() if parts.path else page.path
+    if target.is_dir():
+        target /= "index.html"
+    known = pages.get(target)
+    return target.exists() and (not parts.fragment or known is None or unquote(parts.fragment) in known.anchors)
+
+
+def faults(browser: Chrome) -> list[str]:
+    """What is wrong with the page that the browser shows."""
+    found = [entry["message"] for entry in browser.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")]
+    found += browser.execute_script("""
+        const here = location.protocol === "file:" ? "file:" : location.origin;
+        const loaded = performance.getEntriesByType("resource").map(({ name }) => name);
+        const elsewhere = loaded.filter((name) => !name.startsWith(here) && !name.startsWith("data:"));
+        const broken = [...document.images].filter((image) => image.complete && !image.naturalWidth);
+        const wide = document.documentElement.scrollWidth - document.documentElement.clientWidth;
+        return [
+          ...elsewhere.map((name) => `asks for ${name}`), ...broken.map(({ src }) => `has no picture ${src}`),
+          ...(wide > 0 ? [`is ${wide} pixels wider than the window`] : []),
+        ];
+    """)
+    return found
