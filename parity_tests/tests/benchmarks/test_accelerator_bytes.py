@@ -17,8 +17,8 @@ SMALL = """
 import json, sys
 import jax, jax.numpy as jnp
 from jax.sharding import SingleDeviceSharding
-from benchmarks.aot_devices import device
-from benchmarks.aot_hlo import Program
+from benchmarks.aot.devices import device
+from benchmarks.aot.traffic import Program
 
 target = SingleDeviceSharding(device(sys.argv[1]))
 x = jax.ShapeDtypeStruct((1 << 21, 128), jnp.float32, sharding=target)

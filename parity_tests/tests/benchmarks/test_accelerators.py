@@ -1,6 +1,6 @@
 """The losses compiled for GPUs and TPUs that are not there: what they may move through memory.
 
-One process per platform, each of which compiles a few dozen programs: see `benchmarks/aot/aot.py`.
+One process per platform, each of which compiles a few dozen programs: see `benchmarks/aot/command.py`.
 """
 
 from dataclasses import fields, replace

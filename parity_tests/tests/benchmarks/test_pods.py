@@ -1,6 +1,6 @@
 """The head compiled for many chips that are not there: what each of them stores, and what they send each other.
 
-One process per platform, each of which compiles two or three programs: see `benchmarks/pods/pods.py`.
+One process per platform, each of which compiles two or three programs: see `benchmarks/pods/command.py`.
 """
 
 from dataclasses import replace

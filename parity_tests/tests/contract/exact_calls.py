@@ -91,6 +91,7 @@ EXCEPTIONS: dict[str, dict[str, str]] = {
     "examples/detection_jax.py": {"flax.nnx.Rngs": REPLACED},
     "examples/large_vocabulary.py": {"flax.nnx.Rngs": REPLACED},
     "examples/plot_focal_loss.py": {"jax.numpy.linspace": DRAWN},
+    "examples/quickstart_jax.py": {"flax.nnx.Rngs": STARTED},
     "examples/train_jax.py": {"flax.nnx.Rngs": REPLACED},
     "benchmarks/cases.py": {"numpy.random": TIMED},
     "benchmarks/device_parity.py": {"numpy.random": PERMUTED},

@@ -23,7 +23,7 @@ SAMPLE = (
 BITS = """
 import hashlib, json
 import jax, numpy as np, torch
-from parity_tests.exact_calls import extensions
+from parity_tests.tests.contract.exact_calls import extensions
 
 x = np.arange(1, 10001, dtype=np.float32) / 997
 y = np.asarray(jax.jit(lambda x: x * 1.1 + 0.3)(x))

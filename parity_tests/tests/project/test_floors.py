@@ -1,6 +1,7 @@
 """A folder for each floor, and imports go down only."""
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -109,3 +110,47 @@ def test_no_floor_stands_on_a_later_one() -> None:
 )
 def test_an_import_that_goes_up_would_be_found(module: str, line: str) -> None:
     assert len(wrong(module, f"def f():\n    {line}\n")) == 1
+
+
+# Not the first part of a name that is put together.
+NAME = re.compile(r"\b(?:parity_tests|benchmarks)(?:\.\w*[^\W_]\b)+(?!{)")
+FILE = re.compile(r"\b(?:parity_tests|benchmarks|examples)/[\w/]+\.py\b")
+# A file that is written.
+OTHERS = {"benchmarks.png"}
+TEXTS = [
+    *(path for folder in (*FOLDERS, "docs") for path in sorted((ROOT / folder).rglob("*.py"))),
+    *sorted(ROOT.glob("*.md")),
+    *sorted((ROOT / "docs").glob("*.md")),
+    *(ROOT / name for name in ("Makefile", "pyproject.toml", ".ci/run")),
+]
+
+
+def is_there(name: str) -> bool:
+    """Whether a dotted name is a module, or something in one."""
+    parts = name.split(".")
+    path = ROOT / parts[0]
+    for part in parts[1:]:
+        if path.joinpath(f"{part}.py").is_file():
+            return True
+        if not path.joinpath(part).is_dir():
+            return re.search(rf"\b{part}\b", (path / "__init__.py").read_text()) is not None
+        path = path / part
+    return True
+
+
+def gone(text: str) -> list[str]:
+    names = [name for name in NAME.findall(text) if name not in OTHERS and not is_there(name)]
+    return names + [file for file in FILE.findall(text) if not (ROOT / file).is_file()]
+
+
+@pytest.mark.parametrize("path", TEXTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_modules_that_texts_name_are_there(path: Path) -> None:
+    """Also in programs that are written as strings, and in comments and pages."""
+    if path.name != "test_floors.py":
+        assert gone(path.read_text()) == []
+
+
+def test_a_module_that_is_gone_would_be_found() -> None:
+    assert gone('"from parity_tests.exact import Draws"') == ["parity_tests.exact"]
+    assert gone("`benchmarks/aot_cases.py`") == ["benchmarks/aot_cases.py"]
+    assert gone("parity_tests.truth.oracle.certified and benchmarks.aot") == []

@@ -25,7 +25,7 @@ from torch.distributed.tensor import DTensor
 from torch.distributed.tensor.parallel import ColwiseParallel, parallelize_module
 from torch.nn.parallel import DistributedDataParallel
 import focal_torch
-from parity_tests.exact import Draws
+from parity_tests.contract.exact import Draws
 
 torch.set_num_threads(1)
 torch.set_default_dtype(torch.float64)
@@ -120,7 +120,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import AxisType, PartitionSpec as P
 import focal_jax
-from parity_tests.exact import Draws
+from parity_tests.contract.exact import Draws
 
 jax.config.update("jax_enable_x64", True)
 draws = Draws(0)
