@@ -154,3 +154,25 @@ def test_a_module_that_is_gone_would_be_found() -> None:
     assert gone('"from parity_tests.exact import Draws"') == ["parity_tests.exact"]
     assert gone("`benchmarks/aot_cases.py`") == ["benchmarks/aot_cases.py"]
     assert gone("parity_tests.truth.oracle.certified and benchmarks.aot") == []
+
+
+# What is changed, the files, and a name in each.
+ROW = re.compile(r"^\| ([^|]+) \| ((?:`[\w/]+\.py`(?:, )?)+) \| `(\w+)` \|$", re.M)
+MAP = [
+    (name, file)
+    for _, files, name in ROW.findall((ROOT / "CONTRIBUTING.md").read_text())
+    for file in re.findall(r"`([^`]+)`", files)
+]
+
+
+def test_the_map_has_many_places() -> None:
+    assert len(MAP) >= 30
+
+
+@pytest.mark.parametrize(("name", "file"), MAP)
+def test_what_the_map_names_is_defined_there(name: str, file: str) -> None:
+    tree = ast.parse((ROOT / file).read_text())
+    defined = {node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef)}
+    targets = [target for node in tree.body if isinstance(node, ast.Assign) for target in node.targets]
+    targets += [node.target for node in tree.body if isinstance(node, ast.AnnAssign)]
+    assert name in defined | {target.id for target in targets if isinstance(target, ast.Name)}
