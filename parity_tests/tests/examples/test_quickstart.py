@@ -10,7 +10,7 @@ import pytest
 from parity_tests.pages import page_code
 from parity_tests.tests import ROOT
 
-FRAMEWORKS = ("jax", "torch")
+FRAMEWORKS = ["jax", "torch"]
 SCREEN = dict(zip(FRAMEWORKS, page_code.blocks(ROOT / "README.md")[:2], strict=True))
 
 
