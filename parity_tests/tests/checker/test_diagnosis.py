@@ -1,6 +1,5 @@
 """The checker passes what is right, fails what is wrong, and says why."""
 
-import importlib
 from collections.abc import Iterator
 from itertools import product
 from types import ModuleType
@@ -16,6 +15,7 @@ from parity_tests.checker.layers.build import Options, build
 from parity_tests.checker.layers.check import LAYERS, check
 from parity_tests.checker.layers.judge import FAIL
 from parity_tests.tests.parametrize import slow
+from parity_tests.wrong_ports import MISTAKES as WRONG
 
 # Each published mistake, the layer that has to fail, and what the report has to say.
 MISTAKES = {
@@ -64,9 +64,8 @@ def as_users_have_it() -> Iterator[None]:
 
 
 def mistake(name: str) -> Options:
-    module = importlib.import_module(f"parity_tests.wrong_ports.{name}")
-    function = next(x for x in ("sigmoid_focal_loss", "softmax_focal_loss") if hasattr(module, x))
-    return Options(f"parity_tests.wrong_ports.{name}:{function}", framework="jax")
+    wrong = WRONG[name]
+    return Options(wrong.loss, function=wrong.function, framework="jax")
 
 
 @pytest.mark.parametrize("name", MISTAKES)
@@ -79,9 +78,7 @@ def test_a_mistake_fails_and_is_named(name: str) -> None:
 
 
 def test_every_mistake_is_in_the_table() -> None:
-    from parity_tests.tests.contract.test_wrong_ports import NAMES
-
-    assert MISTAKES.keys() == set(NAMES)
+    assert MISTAKES.keys() == WRONG.keys()
 
 
 @pytest.mark.parametrize(("package", "name"), [passes(*pair) for pair in product(PACKAGES, FUNCTIONS)])

@@ -44,6 +44,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
 FOLDERS = (*PACKAGES, "parity_tests", "examples", "benchmarks")
 # The tests may import everything.
 TESTS = "parity_tests.tests"
+MOST_FILES = 20
 
 
 def module_of(path: Path) -> str:
@@ -176,3 +177,9 @@ def test_what_the_map_names_is_defined_there(name: str, file: str) -> None:
     targets = [target for node in tree.body if isinstance(node, ast.Assign) for target in node.targets]
     targets += [node.target for node in tree.body if isinstance(node, ast.AnnAssign)]
     assert name in defined | {target.id for target in targets if isinstance(target, ast.Name)}
+
+
+def test_no_folder_has_too_many_files() -> None:
+    folders = {path.parent for path in MODULES.values()}
+    many = {str(folder.relative_to(ROOT)): len(list(folder.glob("*.py"))) for folder in folders}
+    assert {folder: count for folder, count in many.items() if count > MOST_FILES} == {}

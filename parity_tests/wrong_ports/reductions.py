@@ -1,0 +1,87 @@
+"""Right losses of elements, and a wrong sum or mean of them."""
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from .mistake import Mistake
+from .probes import Reduced
+from .sigmoid import alpha_t, focal, margin
+
+
+def losses(logits: Array, targets: Array, alpha: float, gamma: float) -> Array:
+    y = jnp.asarray(targets, logits.dtype)
+    return alpha_t(y, alpha) * focal(margin(logits, y), gamma)
+
+
+def half_precision_sum(
+    logits: Array, targets: Array, *, alpha: float = 0.25, gamma: float = 2.0, reduction: str = "sum"
+) -> Array:
+    """Losses are summed in the dtype of the logits: a float16 sum of many is not the sum."""
+    loss = losses(logits, targets, alpha, gamma)
+    if reduction == "none":
+        return loss
+    return jax.lax.reduce(loss, jnp.zeros((), loss.dtype), jax.lax.add, (0,))
+
+
+def mean_over_ignored(
+    logits: Array,
+    targets: Array,
+    *,
+    alpha: float = 0.25,
+    gamma: float = 2.0,
+    where: Array | None = None,
+    reduction: str = "mean",
+) -> Array:
+    """The mean divides by all elements, the ignored ones included (kornia, pytorch-toolbelt, catalyst)."""
+    loss = losses(logits, targets, alpha, gamma)
+    if where is not None:
+        loss = jnp.where(where, loss, 0)
+    if reduction == "mean":
+        return loss.mean()
+    return loss.sum() if reduction == "sum" else loss
+
+
+def weight_in_the_divisor(
+    logits: Array,
+    targets: Array,
+    *,
+    alpha: float = 0.25,
+    gamma: float = 2.0,
+    weight: Array | None = None,
+    reduction: str = "mean",
+) -> Array:
+    """The mean divides by the sum of the weights, so that a common weight has no effect."""
+    loss = losses(logits, targets, alpha, gamma)
+    if weight is None:
+        weight = jnp.ones_like(loss)
+    weighted = loss * weight
+    if reduction == "mean":
+        return weighted.sum() / weight.sum()
+    return weighted.sum() if reduction == "sum" else weighted
+
+
+SIGMOID = "sigmoid_focal_loss"
+FOUND = [
+    Mistake(
+        half_precision_sum,
+        SIGMOID,
+        control=Reduced("sum", kept=None),
+        probe=Reduced("sum", kept=None, dtype="float16", repeat=4096),
+        reason="sum of",
+    ),
+    Mistake(
+        mean_over_ignored,
+        SIGMOID,
+        control=Reduced("mean", kept=None),
+        probe=Reduced("mean"),
+        reason="mean of",
+    ),
+    Mistake(
+        weight_in_the_divisor,
+        SIGMOID,
+        control=Reduced("mean", kept=None),
+        probe=Reduced("mean", kept=None, weight=2.0),
+        reason="mean of",
+    ),
+]
