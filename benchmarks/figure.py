@@ -1,4 +1,4 @@
-"""How figures are drawn and written."""
+"""How all figures are drawn and written."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -6,6 +6,9 @@ from typing import Any
 
 from matplotlib import rc_context
 from matplotlib.figure import Figure
+
+# Ordered by lightness for growing γ, so that the order survives greyscale print and every kind of colour vision.
+GAMMA_COLOURS = {0.0: "#111111", 0.5: "#56269a", 1.0: "#b5367a", 2.0: "#f1605d", 5.0: "#f9a13f"}
 
 STYLE: dict[Any, Any] = {
     "font.size": 11,

@@ -10,10 +10,8 @@ from jax import Array
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from benchmarks.figure import save_figure
+from benchmarks.figure import GAMMA_COLOURS, save_figure
 from focal_jax import sigmoid_focal_loss
-
-from .style import GAMMA_COLOURS
 
 
 def loss_and_gradient(p_t: Array, target: int, alpha: float | None, gamma: float) -> tuple[Array, Array]:

@@ -11,11 +11,10 @@ from matplotlib.lines import Line2D
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.figure import save_figure
+from benchmarks.figure import GAMMA_COLOURS, save_figure
 
 from .caravan import LOSSES, Arrays, Loss, load
 from .report import arguments, curves_path
-from .style import GAMMA_COLOURS
 
 COLOURS = {Loss(None, gamma): colour for gamma, colour in GAMMA_COLOURS.items()}
 COLOURS |= {Loss(0.75, 0.0): "#0072b2", Loss(0.25, 2.0): "#56b4e9"}

@@ -6,7 +6,8 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ..style import GAMMA_COLOURS
+from benchmarks.figure import GAMMA_COLOURS
+
 from .metrics import events, reliability
 from .rows import DIVIDED, Found, Row
 

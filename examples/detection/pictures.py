@@ -9,9 +9,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from scipy.special import expit
 
-from benchmarks.figure import save_figure
+from benchmarks.figure import GAMMA_COLOURS, save_figure
 
-from ..style import GAMMA_COLOURS
 from .anchors import OBJECT_FROM, overlaps
 from .evaluate import Found
 from .recipe import LOSSES, Data, Run

@@ -17,12 +17,13 @@ FOUND: list[Mistake] = []
 
 # Logits z, targets y, α and γ.
 Formula = Callable[[Array, Array, float | None, float], Array]
+Loss = Callable[..., Array]
 
 
-def mistake(control: Probe, probe: Probe | Refuses, reason: str) -> Callable[[Formula], Formula]:
+def mistake(control: Probe, probe: Probe | Refuses, reason: str) -> Callable[[Formula], Loss]:
     """Make a formula a port, with the arguments that ports have, and put it down as a mistake."""
 
-    def noted(formula: Formula) -> Formula:
+    def noted(formula: Formula) -> Loss:
         @wraps(formula, assigned=("__module__", "__name__", "__qualname__", "__doc__"))
         def loss(logits: Array, targets: Array, *, alpha: float | None = 0.25, gamma: float = 2.0) -> Array:
             return formula(logits, jnp.asarray(targets, logits.dtype), alpha, gamma)
