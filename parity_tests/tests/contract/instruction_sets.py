@@ -25,7 +25,8 @@ from parity_tests.tests import ROOT
 from .exact_calls import extensions
 
 NAMES = ("2_values", "3_derivatives", "4_special", "5_identities", "6_parity")
-LAYERS = tuple(f"parity_tests/tests/layers/test_{name}.py" for name in NAMES)
+# As `make test` has them.
+LAYERS = ("--tier=test", *(f"parity_tests/tests/layers/test_{name}.py" for name in NAMES))
 # A set takes a quarter of this on two cores that do nothing else.
 SECONDS = 1800.0
 # XLA has no float16 where a processor has no F16C: x.astype(float16) alone is refused with these
@@ -49,6 +50,10 @@ class Verdict(NamedTuple):
     @property
     def green(self) -> bool:
         return self.passed > 0 and not self.words
+
+    def line(self) -> str:
+        counts = f"{self.passed} passed, {self.refused} refused, {len(self.failed)} failed"
+        return f"XLA {self.xla or 'its own'}, ATen {self.aten or 'its own'}: {counts} in {self.seconds:.0f} s"
 
 
 def environment(xla: str, aten: str) -> Mapping[str, str]:
@@ -113,7 +118,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("tests", nargs="*", default=LAYERS, help="other tests than the layers")
     given = parser.parse_args(arguments)
     chosen = ["" if name == "own" else name for name in given.set or SETS]
-    verdicts = [judge(xla, SETS[xla], given.tests, workers=given.workers) for xla in chosen]
+    verdicts = []
+    for xla in chosen:
+        verdicts.append(judge(xla, SETS[xla], given.tests, workers=given.workers))
+        print(verdicts[-1].line(), file=sys.stderr, flush=True)
     Console().print(table(verdicts))
     for verdict in (verdict for verdict in verdicts if not verdict.green):
         print("\n".join([f"{verdict.xla or 'its own'}: {verdict.words}", *verdict.failed]))
