@@ -52,7 +52,7 @@ def worst(ports: list[Port], seconds: float) -> dict[tuple[str, str], list[float
         if count and time.monotonic() > end:
             break
         for port in ports:
-            errors = found.setdefault((port.name, " ".join(name.split()[:3])), [0.0] * 3)
+            errors = found.setdefault((port.name, suite.kind(name)), [0.0] * 3)
             errors[:] = np.maximum(errors, [examine(suite.solved(name), port, order) for order in range(3)])
     return found
 

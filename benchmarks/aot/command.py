@@ -10,34 +10,19 @@ every bound is in `benchmarks/aot/cases.py`. The exit code is 1 where a requirem
 
 import argparse
 import json
-import os
-import subprocess
 import sys
-import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import asdict
-from pathlib import Path
-from threading import Timer
-from typing import IO, Any
+from typing import Any
 
 from tqdm import tqdm
 
 from . import table
 from .cases import OURS, selection
 from .devices import DEVICES, MissingCompilerError, require
+from .process import CompilerError, printed
 from .verdict import Measurement, failures, read
-
-ROOT = Path(__file__).parents[2]
-# Seconds for the compilers to start, and for each program. One takes a few, on a machine that does nothing else.
-START, PROGRAM = 120, 60
-# TPU: not to ask the cloud where it is, and not to mind another process with the compiler.
-SETTINGS = {"JAX_PLATFORMS": "cpu", "TPU_SKIP_MDS_QUERY": "1", "ALLOW_MULTIPLE_LIBTPU_LOAD": "1"}
-
-
-class CompilerError(Exception):
-    """A compiling process that did not end well."""
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -94,33 +79,9 @@ def compiled(devices: Mapping[str, Sequence[str]], quick: bool) -> list[Measurem
 
 
 def _compile(platform: str, names: Sequence[str], quick: bool, bar: Any) -> list[Measurement]:
-    command = [sys.executable, "-m", "benchmarks.aot.compile", platform, *names, *["--quick"] * quick]
-    limit = START + PROGRAM * len(list(selection(names, quick)))
-    found: list[Measurement] = []
-    with tempfile.TemporaryFile("w+") as words, started(command, words, limit) as process:
-        for line in process.stdout or ():
-            found.append(read(json.loads(line)))
-            bar.update()
-        if code := process.wait():
-            words.seek(0)
-            ended = f"after {len(found)} programs with exit code {code}; it is given {limit} seconds"
-            raise CompilerError(f"the {platform.upper()} process ended {ended}. It said:\n{words.read()}")
-    return found
-
-
-@contextmanager
-def started(command: Sequence[str], words: IO[str], limit: float) -> Iterator[subprocess.Popen[str]]:
-    """A process that is ended after `limit` seconds."""
-    environment = os.environ | SETTINGS
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=words, text=True, cwd=ROOT, env=environment)
-    clock = Timer(limit, process.kill)
-    clock.start()
-    try:
-        yield process
-    finally:
-        clock.cancel()
-        process.kill()
-        process.communicate()
+    arguments = ["benchmarks.aot.compile", platform, *names, *["--quick"] * quick]
+    programs = len(list(selection(names, quick)))
+    return [read(line) for line in printed(platform, arguments, programs, bar)]
 
 
 def _print(options: argparse.Namespace, found: Sequence[Measurement], names: Sequence[str]) -> None:

@@ -12,7 +12,6 @@ exit code is 1 where a requirement is broken, with a line for each.
 import argparse
 import json
 import sys
-import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import redirect_stdout
@@ -22,9 +21,8 @@ from typing import Any
 
 from tqdm import tqdm
 
-from benchmarks.aot import command as aot
-from benchmarks.aot.command import CompilerError
 from benchmarks.aot.devices import MissingCompilerError, require
+from benchmarks.aot.process import CompilerError, printed
 
 from . import table
 from .cases import SLICES, pods
@@ -77,18 +75,9 @@ def compiled(platforms: Sequence[str], quick: bool) -> list[Measurement]:
 
 
 def _compile(platform: str, quick: bool, bar: Any) -> list[Measurement]:
-    command = [sys.executable, "-m", "benchmarks.pods.compile", platform, *["--quick"] * quick]
-    limit = aot.START + aot.PROGRAM * len(list(pods(platform, quick)))
-    found: list[Measurement] = []
-    with tempfile.TemporaryFile("w+") as words, aot.started(command, words, limit) as process:
-        for line in process.stdout or ():
-            found.append(read(json.loads(line)))
-            bar.update()
-        if code := process.wait():
-            words.seek(0)
-            ended = f"after {len(found)} programs with exit code {code}; it is given {limit} seconds"
-            raise CompilerError(f"the {platform.upper()} process ended {ended}. It said:\n{words.read()}")
-    return found
+    arguments = ["benchmarks.pods.compile", platform, *["--quick"] * quick]
+    programs = len(list(pods(platform, quick)))
+    return [read(line) for line in printed(platform, arguments, programs, bar)]
 
 
 def _print(options: argparse.Namespace, found: Sequence[Measurement]) -> None:

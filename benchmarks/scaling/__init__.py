@@ -1,0 +1,1 @@
+"""How memory, time and program size grow."""

@@ -1,0 +1,1 @@
+"""The fused linear loss beside the unfused one."""

@@ -5,10 +5,10 @@ from itertools import product
 
 import numpy as np
 
-from parity_tests.contract.port import Port
 from parity_tests.truth.jets import Jet, Key
 
 from .compare import Entry, Table, errors_in_eps, require
+from .port import Port
 from .problems import Problem
 from .tolerances import FLOOR
 
@@ -56,7 +56,9 @@ class Solved:
 def examine(solved: Solved, port: Port, order: int) -> float:
     """Raise unless all derivatives of this order are within their tolerance; return the worst error in eps."""
     problem, expected = solved.problem, solved.expected(order)
-    got = problem.answers(port, order).astype(float).reshape(expected.allowed.shape)
+    got = problem.answers(port, order).astype(float)
+    assert got.shape == (len(problem.points), *[len(problem.names)] * order), f"an answer of shape {got.shape}"
+    got = got.reshape(expected.allowed.shape)
     floor = FLOOR[problem.dtype][order]
     errors = errors_in_eps(got, expected.table, problem.dtype, floor)
     sure = errors <= SURE * expected.allowed

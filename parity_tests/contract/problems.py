@@ -2,17 +2,15 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from parity_tests.truth import oracle, recipe_oracle
 from parity_tests.truth.jets import Jet, Key
 
+from .port import Port
 from .tolerances import DTYPES, allowed
-
-if TYPE_CHECKING:
-    from parity_tests.contract.port import Port
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +28,7 @@ class Problem:
     ids: np.ndarray | None = None
     constants: dict[str, Any] = field(default_factory=dict)
 
-    def loss(self, port: "Port") -> Callable[..., Any]:
+    def loss(self, port: Port) -> Callable[..., Any]:
         """The port's function of one sample's variables, and of its id if there are ids."""
         function = getattr(port.module, self.function)
 
@@ -67,7 +65,7 @@ class Problem:
         function, variables = getattr(oracle, self.function), frozenset(self.names)
         return oracle.certified(lambda: function(**arguments, variables=variables))
 
-    def answers(self, port: "Port", order: int) -> np.ndarray:
+    def answers(self, port: Port, order: int) -> np.ndarray:
         """The port's derivatives of one order: an axis of samples, then `order` axes of variables."""
         return port.per_sample(self.loss(port), order, self.points.astype(DTYPES[self.dtype]), self.ids)
 
@@ -78,7 +76,7 @@ class Problem:
             gamma = self.points[row, self.names.index("gamma")]
         return allowed(self.function, key, float(gamma), self.dtype, float(self.points[row, 0]))
 
-    def describe(self, port: "Port", row: int, key: Key) -> str:
+    def describe(self, port: Port, row: int, key: Key) -> str:
         """A line that says which derivative it is and reproduces the point."""
         values = dict(zip(self.names, self.points[row].tolist(), strict=True))
         target = {} if self.ids is None else {"targets": int(self.ids[row])}

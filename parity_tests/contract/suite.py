@@ -24,6 +24,11 @@ def _problems() -> dict[str, Callable[[], Problem]]:
 PROBLEMS = _problems()
 
 
+def kind(name: str) -> str:
+    """The loss, its targets and the dtype of a problem, as in "softmax, ids float32"."""
+    return " ".join(name.split()[:3])
+
+
 @cache
 def solved(name: str) -> Solved:
     return Solved.of(PROBLEMS[name]())

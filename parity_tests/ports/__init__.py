@@ -1,0 +1,1 @@
+"""How losses of any kind are called."""

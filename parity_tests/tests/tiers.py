@@ -74,10 +74,10 @@ def is_layer(path: Path) -> bool:
 
 def belongs(item: pytest.Item, tier: str | None) -> bool:
     """Whether a test is one of a tier."""
-    marked = item.path.name in SLOW_FILES or item.get_closest_marker("slow") is not None
-    slow = marked or is_eager_jax_beyond_the_small_grid(item)
     if tier is None:
         return True
+    marked = item.path.name in SLOW_FILES or item.get_closest_marker("slow") is not None
+    slow = marked or is_eager_jax_beyond_the_small_grid(item)
     if tier == "quick":
         return not slow and item.get_closest_marker("not_quick") is None and is_on_small_grid(item)
     return slow == (tier == "slow")

@@ -8,11 +8,9 @@ from pathlib import Path
 import jax
 import torch
 
-from parity_tests.contract.records import RECORDS
-from parity_tests.contract.suite import FULL
+from parity_tests.contract.suite import PROBLEMS, kind
 
-# The loss, its targets and the dtype, as in "softmax, ids float32".
-KINDS = sorted({f"{label} {dtype}" for record in RECORDS.values() for label in record.grids for dtype in FULL})
+KINDS = sorted(set(map(kind, PROBLEMS)))
 # What a worker may grow by, in bytes, before it lets go of compiled programs.
 GROWTH = 700 * 2**20
 
@@ -50,5 +48,5 @@ def release_compiled_programs() -> None:
 def group(nodeid: str) -> str:
     """Tests of one kind of problem, or else of one file, use the same truths and compiled programs."""
     path, _, test = nodeid.partition("::")
-    kinds = [kind for kind in KINDS if f"[{kind} " in test]
-    return kinds[0] if kinds else path
+    fitting = [name for name in KINDS if f"[{name} " in test]
+    return fitting[0] if fitting else path

@@ -52,12 +52,14 @@ def sigmoid_focal_loss(
     gamma: float = 2.0,
     weight: float = 1.0,
     soft_targets: str = "interpolate",
-    variables: frozenset[str] = ARGUMENTS,
+    variables: frozenset[str] | None = None,
 ) -> Jet:
     """w·α_t·(1 − p_t)^γ·BCE, or the mixture of the losses of both classes, as a jet in its five arguments.
 
-    `variables` are those whose derivatives are wanted.
+    `variables` are those whose derivatives are wanted, or None for all.
     """
+    if variables is None:
+        variables = ARGUMENTS
     z, y, g, w = (mpf(x) for x in (logits, targets, gamma, weight))
     a = None if alpha is None else mpf(alpha)
     factor = Jet.variable("weight", w).only(variables)
@@ -143,8 +145,8 @@ def softmax_focal_loss(
 ) -> Jet:
     """w·Σ_c y_c·α_c·f(u_c; γ) for class probabilities y, as a jet in logits0…, targets0…, alpha0…, gamma and weight.
 
-    A hard class id is a one-hot y; label smoothing is in y, too. `variables` are those whose
-    derivatives are wanted, or None for all.
+    A hard class id is a one-hot y; label smoothing is in y, too. `variables` are those whose derivatives are wanted, or
+    None for all.
     """
     z = tuple(mpf(x) for x in logits)
     terms = []

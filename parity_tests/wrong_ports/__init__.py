@@ -8,5 +8,5 @@ from . import reductions, sigmoid, softmax
 from .mistake import Mistake
 
 MISTAKES: dict[str, Mistake] = {
-    mistake.name: mistake for module in (sigmoid, softmax, reductions) for mistake in module.FOUND
+    mistake.name: mistake for module in (sigmoid, softmax, reductions) for mistake in module.MISTAKES
 }

@@ -62,7 +62,7 @@ def weight_in_the_divisor(
 
 
 SIGMOID = "sigmoid_focal_loss"
-FOUND = [
+MISTAKES = [
     Mistake(
         half_precision_sum,
         SIGMOID,

@@ -1,7 +1,6 @@
 """Sigmoid losses that differ from the paper's in one line."""
 
 from collections.abc import Callable
-from functools import wraps
 
 import jax
 import jax.numpy as jnp
@@ -13,7 +12,7 @@ from parity_tests.contract.tolerances import GRADIENT
 from .mistake import Mistake
 from .probes import EASY, Probe, Refuses
 
-FOUND: list[Mistake] = []
+MISTAKES: list[Mistake] = []
 
 # Logits z, targets y, α and γ.
 Formula = Callable[[Array, Array, float | None, float], Array]
@@ -21,19 +20,18 @@ Loss = Callable[..., Array]
 
 
 def mistake(control: Probe, probe: Probe | Refuses, reason: str) -> Callable[[Formula], Loss]:
-    """Make a formula a port, with the arguments that ports have, and put it down as a mistake."""
+    """Make a formula a port, with the arguments that ports have, and add it to the mistakes."""
 
-    def noted(formula: Formula) -> Loss:
-        @wraps(formula, assigned=("__module__", "__name__", "__qualname__", "__doc__"))
+    def add(formula: Formula) -> Loss:
         def loss(logits: Array, targets: Array, *, alpha: float | None = 0.25, gamma: float = 2.0) -> Array:
             return formula(logits, jnp.asarray(targets, logits.dtype), alpha, gamma)
 
-        # The signature is that of the port.
-        del loss.__wrapped__
-        FOUND.append(Mistake(loss, "sigmoid_focal_loss", control, probe, reason))
+        # Not by functools.wraps, which would show the signature of the formula.
+        loss.__name__, loss.__qualname__, loss.__doc__ = formula.__name__, formula.__qualname__, formula.__doc__
+        MISTAKES.append(Mistake(loss, "sigmoid_focal_loss", control, probe, reason))
         return loss
 
-    return noted
+    return add
 
 
 def alpha_t(y: Array, alpha: float | None) -> Array | float:

@@ -33,7 +33,7 @@ def softmax_through_log_p(logits: Array, targets: Array, *, gamma: float = 2.0, 
 
 
 SOFTMAX = "softmax_focal_loss"
-FOUND = [
+MISTAKES = [
     Mistake(
         sigmoid_for_softmax,
         SOFTMAX,

@@ -1,0 +1,1 @@
+"""Every float32 logit."""

@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.aot import command as aot
-from benchmarks.aot import devices
+from benchmarks.aot import devices, process
 from benchmarks.aot.hlo import size
 from benchmarks.aot.traffic import Program
 
@@ -49,7 +48,7 @@ def test_bytes_of_small_programs(name: str) -> None:
     devices.require(["tpu" if name == "v5e" else "gpu"])
     run = subprocess.run(
         [sys.executable, "-c", SMALL, name],
-        capture_output=True, text=True, timeout=300, check=True, env=os.environ | aot.SETTINGS, cwd=aot.ROOT,
+        capture_output=True, text=True, timeout=300, check=True, env=os.environ | process.SETTINGS, cwd=process.ROOT,
     )  # fmt: skip
     found: dict[str, list[Any]] = json.loads(run.stdout)
     assert {program: moved / ARRAY for program, (moved, _, _) in found.items()} == pytest.approx(MOVED, rel=5e-3)

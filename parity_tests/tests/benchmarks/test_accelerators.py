@@ -7,12 +7,14 @@ from dataclasses import fields, replace
 
 import pytest
 
-from benchmarks.aot import cases, devices
+from benchmarks.aot import cases, devices, process
 from benchmarks.aot import command as aot
 from benchmarks.aot.cases import OURS, Case
 from benchmarks.aot.devices import DEVICES
+from benchmarks.aot.process import CompilerError
 from benchmarks.aot.verdict import Measurement, failures
 from parity_tests.pages import make_readme
+from parity_tests.tests import ROOT
 
 SOFTMAX = Case("softmax", targets="int32", classes=1000)
 # For each bound, or what it is the larger of, a case that it holds for, and what such a program moves at least.
@@ -79,14 +81,14 @@ def test_a_missing_compiler_names_the_extra(
 
 
 def test_a_process_that_takes_too_long_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(aot, "START", 0.01)
-    monkeypatch.setattr(aot, "PROGRAM", 0)
-    with pytest.raises(aot.CompilerError, match="GPU process ended after 0 programs with exit code -9"):
+    monkeypatch.setattr(process, "START", 0.01)
+    monkeypatch.setattr(process, "PROGRAM", 0)
+    with pytest.raises(CompilerError, match="GPU process ended after 0 programs with exit code -9"):
         aot.compiled({"gpu": ["H100"]}, quick=True)
 
 
 def test_the_page_has_every_program_and_every_bound() -> None:
-    page = (aot.ROOT / "docs" / "accelerators.md").read_text()
+    page = (ROOT / "docs" / "accelerators.md").read_text()
     lines = make_readme.tables(page)["benchmarks.aot --markdown"].splitlines()
     rows = [line for line in lines if line.startswith("| ") and not line.startswith("| -")]
     found = [tuple(cell.strip() for cell in line.strip("|").split("|")) for line in rows]

@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import pytest
 
-from benchmarks.aot import command as aot
 from benchmarks.aot import devices
 from benchmarks.pods import cases
 from benchmarks.pods import command as pods
@@ -16,6 +15,7 @@ from benchmarks.pods.cases import GATHERED, IN_ALL, MIB, PER_CHIP, SLICES, Pod
 from benchmarks.pods.collectives import Collective, Exchange
 from benchmarks.pods.verdict import Measurement, failures, growth
 from parity_tests.pages import make_readme
+from parity_tests.tests import ROOT
 
 POD = Pod("v5e:8x8", "float32", PER_CHIP, 16, 4)
 # What such a head cannot do without: numbers of its rows from all that share them, and the sums of the gradients.
@@ -135,7 +135,7 @@ def test_a_missing_compiler_names_the_extra(
 
 
 def test_the_page_has_every_program_and_every_bound() -> None:
-    page = (aot.ROOT / "docs" / "pods.md").read_text()
+    page = (ROOT / "docs" / "pods.md").read_text()
     (table,) = make_readme.tables(page).values()
     found = {line for line in table.splitlines() if line.startswith("| ") and "---" not in line}
     cells = {tuple(cell.strip() for cell in line.strip("|").split("|")) for line in found}

@@ -4,6 +4,13 @@ import shlex
 import sys
 from pathlib import Path
 
+import numpy as np
+
+from parity_tests.contract.problems import Problem
+from parity_tests.contract.records import RECORDS
+from parity_tests.ports.subject import Plan
+
+PLAN = Plan(RECORDS["sigmoid_focal_loss"], "float32")
 TAKEN = ["logits", "targets", "alpha", "gamma"]
 # Seconds that the ports which hang are given, and those that answer, on a machine that may be busy.
 SOON, PATIENT = 2.0, 120.0
@@ -129,3 +136,8 @@ def faulty(folder: Path, fault: str, when: str = AT_3, taken: list[str] = TAKEN)
     """The command of a port with a fault."""
     text = PORT.replace("WHEN", when).replace("FAULT", fault)
     return script(folder, text.replace("TAKEN", str(taken)))
+
+
+def problem(*logits: float, dtype: str = "float32", alpha: float | None = 0.25) -> Problem:
+    points, ids = np.array(logits)[:, None], np.ones(len(logits), int)
+    return Problem("sigmoid_focal_loss", dtype, ("logits",), points, ids, {"gamma": 2.0, "alpha": alpha})

@@ -2,29 +2,18 @@
 
 import fcntl
 import itertools
-import json
-import re
-import shlex
-import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from parity_tests.checker.layers import check, judge
-from parity_tests.contract import golden
-from parity_tests.contract.problems import Problem
 from parity_tests.contract.records import RECORDS
-from parity_tests.contract.tolerances import EPS, PER_GAMMA, SIGMOID
-from parity_tests.ports import program, protocol, questions
+from parity_tests.ports import program, questions
 from parity_tests.ports.pipe import Process
-from parity_tests.ports.program import ORDERS, ProcessPort
+from parity_tests.ports.program import ProcessPort
 from parity_tests.ports.subject import GRADIENT, SECOND, VALUE, BadPortError, Plan, PortError, RefusedError
-from parity_tests.tests import ROOT
 
 from .processes import (
     AT_3,
@@ -32,16 +21,15 @@ from .processes import (
     FAULTS,
     OFFERS,
     PATIENT,
+    PLAN,
     PORT,
     SOFTMAX,
     SOON,
     TAKEN,
     faulty,
+    problem,
     script,
 )
-
-EXAMPLES = ROOT / "examples" / "ports"
-PLAN = Plan(RECORDS["sigmoid_focal_loss"], "float32")
 
 
 @pytest.fixture(autouse=True)
@@ -57,28 +45,6 @@ def started(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Process]]:
     monkeypatch.setattr(program, "Process", Noted)
     yield processes
     assert [process.popen.args for process in processes if process.popen.returncode is None] == []
-
-
-def tool(name: str) -> str:
-    path = shutil.which(name)
-    assert path, f"{name} is needed to test ports in other languages: install it"
-    return path
-
-
-@pytest.fixture(scope="module")
-def commands(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """The examples, ready to run."""
-    focal = tmp_path_factory.mktemp("c") / "focal"
-    strict = ["-std=c99", "-Wall", "-Wextra", "-Wpedantic", "-Werror"]
-    command = [tool("cc"), "-O2", *strict, "-o", focal, EXAMPLES / "focal.c", "-lm"]
-    subprocess.run(command, check=True, timeout=PATIENT)
-    runners = {"focal.js": tool("node"), "wrong.py": sys.executable}
-    return {"focal.c": str(focal)} | {name: shlex.join([x, str(EXAMPLES / name)]) for name, x in runners.items()}
-
-
-def problem(*logits: float, dtype: str = "float32", alpha: float | None = 0.25) -> Problem:
-    points, ids = np.array(logits)[:, None], np.ones(len(logits), int)
-    return Problem("sigmoid_focal_loss", dtype, ("logits",), points, ids, {"gamma": 2.0, "alpha": alpha})
 
 
 def patient(command: str, plan: Plan = PLAN) -> ProcessPort:
@@ -236,32 +202,6 @@ def test_a_port_that_refuses_to_have_no_alpha_is_not_asked_for_it(tmp_path: Path
         assert not port.first_contact().plan.without_alpha
 
 
-def test_questions_have_the_form_of_the_golden_vectors() -> None:
-    """Where everything varies, a question is a golden vector without its results."""
-    for record in RECORDS.values():
-        taken = ["logits", "targets", "alpha", "gamma", "weight", "soft_targets"]
-        text = (golden.FOLDER / f"{record.name}_float64.jsonl").read_text()
-        lines = iter(text.splitlines())
-        for one, _ in golden.read(record.name, "float64"):
-            for row, line in zip(range(len(one.points)), lines, strict=False):
-                said = json.loads(line)
-                asked = protocol.question(one, row, Plan(record, "float64"), taken)
-                assert asked == {"arguments": said["arguments"], "constants": said["constants"]}
-
-
-def test_settings_are_sent_as_far_as_the_port_takes_them() -> None:
-    record = RECORDS["softmax_focal_loss"]
-    points, ids = np.array([[1.0, -np.inf, np.nan]]), np.array([2])
-    one = Problem(record.name, "float64", ("logits0", "logits1", "logits2"), points, ids, {"gamma": 2})
-    plan = Plan(record, "float64", fixed={"alpha": (0.5, 2.0, 0.25, 9.0)})
-    logits = {"logits0": "0x1.0000000000000p+0", "logits1": "-inf", "logits2": "nan"}
-    alpha = {f"alpha{c}": x.hex() for c, x in enumerate((0.5, 2.0, 0.25))}
-    everything = protocol.question(one, 0, plan, TAKEN)
-    assert everything["arguments"] == {**logits, "targets": 2, **alpha, "gamma": "0x1.0000000000000p+1"}
-    assert protocol.question(one, 0, plan, TAKEN[:2]) == {"arguments": {**logits, "targets": 2}, "constants": {}}
-    assert protocol.question(one, 0, Plan(record, "float64"), TAKEN)["constants"] == {"alpha": None}
-
-
 @pytest.mark.parametrize("classes", [1, 3])
 def test_a_softmax_in_all_orders(tmp_path: Path, classes: int) -> None:
     plan = Plan(RECORDS["softmax_focal_loss"], "float64")
@@ -278,46 +218,3 @@ def test_a_softmax_in_all_orders(tmp_path: Path, classes: int) -> None:
             findings = list(judge.compared(one, plan, order, port.answer(one, order)))
             assert len(findings) == 6 * (classes if order else 1)
             assert all(finding.error < 3 for finding in findings)
-
-
-def printed(command: str, lines: list[str]) -> list[str]:
-    words, given = shlex.split(command), "".join(f"{line}\n" for line in lines)
-    return subprocess.check_output(words, input=given, text=True, timeout=PATIENT).splitlines()
-
-
-def require_results(mine: dict[str, str], theirs: dict[str, str], gamma: float) -> None:
-    """As close as results of a port have to be to the truth, which is what the page has."""
-    assert mine.keys() == theirs.keys() == set(ORDERS.values())
-    for order, name in ORDERS.items():
-        bound = (SIGMOID[order] + PER_GAMMA * gamma) * EPS["float64"]
-        got, truth = float.fromhex(mine[name]), float.fromhex(theirs[name])
-        assert got == pytest.approx(truth, rel=bound, abs=0), name
-
-
-@pytest.mark.parametrize("name", ["focal.c", "focal.js"])
-def test_the_conversation_on_the_page(commands: dict[str, str], name: str) -> None:
-    """What the page says is asked is asked, and what it says is answered is answered."""
-    page = (ROOT / "docs" / "protocol.md").read_text()
-    asked, answered = (re.findall(f"^{arrow} (.*)$", page, re.M) for arrow in "→←")
-    assert asked[0] == protocol.compact(protocol.handshake(replace(PLAN, dtype="float64"), "float64"))
-    points = {1: (problem(0.0), {"gamma": 0.0}), 2: (problem(np.inf, alpha=None), {"gamma": 2.0})}
-    for number, (one, constants) in points.items():
-        one = replace(one, ids=np.array([2 - number]), constants=one.constants | constants)
-        sample = protocol.question(one, 0, PLAN, TAKEN)
-        assert asked[number] == protocol.compact({"id": number, **sample})
-    said = [json.loads(line) for line in printed(commands[name], asked)]
-    expected = [json.loads(line) for line in answered]
-    assert said[0] == expected[0]
-    for mine, theirs, asks in zip(said[1:], expected[1:], asked[1:], strict=True):
-        assert mine["id"] == theirs["id"]
-        gamma = float.fromhex(json.loads(asks)["arguments"]["gamma"])
-        require_results(mine["results"], theirs["results"], gamma)
-
-
-def test_a_result_that_is_no_rounding_of_the_page_is_noticed() -> None:
-    right = dict.fromkeys(ORDERS.values(), (1.0).hex())
-    require_results(right, right, 0.0)
-    for order, name in ORDERS.items():
-        off = 1 + (SIGMOID[order] + 1) * EPS["float64"]
-        with pytest.raises(AssertionError, match=name):
-            require_results(right | {name: off.hex()}, right, 0.0)

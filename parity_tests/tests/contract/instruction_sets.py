@@ -25,9 +25,9 @@ from parity_tests.tests import ROOT
 from .exact_calls import extensions
 
 NAMES = ("2_values", "3_derivatives", "4_special", "5_identities", "6_parity")
-# As `make test` has them.
+# Arguments of pytest: the layers as `make test` has them.
 LAYERS = ("--tier=test", *(f"parity_tests/tests/layers/test_{name}.py" for name in NAMES))
-# A set takes a quarter of this on two cores that do nothing else.
+# A set takes minutes, on a machine with other things to do a quarter of an hour.
 SECONDS = 1800.0
 # XLA has no float16 where a processor has no F16C: x.astype(float16) alone is refused with these
 # words, for want of `__extendhfsf2`. All that XLA calls AVX and more has it.

@@ -1,17 +1,23 @@
 """The comparator has to raise: for one wrong digit, for NaN, for a wrong infinity, and for nothing compared at all."""
 
 import math
+from typing import Any
 
+import mpmath
 import numpy as np
 import pytest
 from mpmath import mpf
 
 from parity_tests.contract.compare import Entry, Table, error_in_eps, errors_in_eps, require
 from parity_tests.contract.exact import Draws
+from parity_tests.contract.examine import Solved, examine
+from parity_tests.contract.port import Loss
+from parity_tests.contract.problems import Problem
 from parity_tests.contract.tolerances import EPS, SMALLEST_NORMAL
-from parity_tests.truth.jets import Term
+from parity_tests.ports.packages import JaxPort
+from parity_tests.truth.jets import Jet, Term
 
-TINY = SMALLEST_NORMAL["float32"]
+TINY, TINY_64 = SMALLEST_NORMAL["float32"], SMALLEST_NORMAL["float64"]
 
 
 def entry(got: float, truth: float, allowed: float = 4.0, scale: float | None = None) -> Entry:
@@ -85,3 +91,55 @@ def test_what_is_not_finite_is_not_known_to_arrays(got: float) -> None:
     for truth in (1.0, math.inf):
         term = Term(mpf(truth), mpf(truth))
         assert math.isnan(errors_in_eps(np.array([[got]]), Table.of([[term]]), "float32", TINY)[0, 0])
+
+
+class OffAt(JaxPort):
+    """A right port, but for one of its numbers, which is off by so many eps."""
+
+    def __init__(self, row: int, index: tuple[int, ...], eps: float) -> None:
+        super().__init__()
+        self.at, self.factor = (row, *index), 1 + eps * EPS["float64"]
+
+    def per_sample(self, loss: Loss, order: int, points: np.ndarray, ids: np.ndarray | None) -> np.ndarray:
+        answers = np.array(super().per_sample(loss, order, points, ids))
+        answers[self.at] *= self.factor
+        return answers
+
+
+POINTS = np.array([[z, y, 1.5] for z in (-3.0, 0.5, 2.0) for y in (0.25, 0.75)])
+SOLVED = Solved.of(Problem("sigmoid_focal_loss", "float64", ("logits", "targets", "gamma"), POINTS))
+
+
+@pytest.mark.parametrize(("order", "index"), [(0, ()), (1, (2,)), (2, (0, 1)), (2, (1, 0))])
+@pytest.mark.parametrize("row", [0, 5])
+def test_one_wrong_number_of_many_is_found(row: int, order: int, index: tuple[int, ...]) -> None:
+    examine(SOLVED, OffAt(row, index, 0.0), order)
+    count = len(POINTS) * 3**order
+    with pytest.raises(AssertionError, match=f"1 of {count} numbers are wrong"):
+        examine(SOLVED, OffAt(row, index, 40.0), order)
+
+
+@pytest.mark.parametrize("share", [0.5, 0.9995, 1.0005])
+def test_what_is_close_to_its_limit_is_counted_in_arbitrary_precision(share: float) -> None:
+    """The truth is moved, so that the error of the same answer is this share of what is allowed."""
+    port, problem = OffAt(0, (), 0.0), SOLVED.problem
+    answer = float(problem.answers(port, 0)[0])
+    scale = SOLVED.truths[0][()].scale
+    with mpmath.workdps(50):
+        error = mpf(share) * problem.limit(0, ()) * EPS["float64"] * scale + TINY_64
+        moved = mpf(answer) - error
+    solved = Solved(problem, [Jet({(): Term(moved, scale)}), *SOLVED.truths[1:]])
+    if share < 1:
+        assert math.isclose(examine(solved, port, 0), share * problem.limit(0, ()), rel_tol=1e-6)
+    else:
+        with pytest.raises(AssertionError, match=f"1 of {len(POINTS)} numbers are wrong"):
+            examine(solved, port, 0)
+
+
+def test_an_answer_of_another_shape_is_refused() -> None:
+    class Flat(JaxPort):
+        def per_sample(self, *args: Any) -> np.ndarray:
+            return super().per_sample(*args).reshape(-1)
+
+    with pytest.raises(AssertionError, match="an answer of shape"):
+        examine(SOLVED, Flat(), 1)
