@@ -1,7 +1,6 @@
 """The comparator has to raise: for one wrong digit, for NaN, for a wrong infinity, and for nothing compared at all."""
 
 import math
-from typing import Any
 
 import mpmath
 import numpy as np
@@ -138,8 +137,8 @@ def test_what_is_close_to_its_limit_is_counted_in_arbitrary_precision(share: flo
 
 def test_an_answer_of_another_shape_is_refused() -> None:
     class Flat(JaxPort):
-        def per_sample(self, *args: Any) -> np.ndarray:
-            return super().per_sample(*args).reshape(-1)
+        def per_sample(self, loss: Loss, order: int, points: np.ndarray, ids: np.ndarray | None) -> np.ndarray:
+            return super().per_sample(loss, order, points, ids).reshape(-1)
 
     with pytest.raises(AssertionError, match="an answer of shape"):
         examine(SOLVED, Flat(), 1)
