@@ -1,6 +1,7 @@
 """Settings of the whole run: the strictest that JAX has, one thread per worker, and seeds that are printed.
 
 By default hypothesis draws the same examples in every run, so that a red run has its reason in the code.
+`make test` draws fewer of them than `make test-slow`, and `make test-quick` the fewest.
 `--hypothesis-profile explore` draws a thousand new ones per test, `--hypothesis-seed N` those of one seed.
 """
 
@@ -36,6 +37,7 @@ torch.set_num_threads(1)
 
 shared = hypothesis.settings(deadline=None, print_blob=True, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.register_profile("parity", shared, max_examples=60, derandomize=True)
+hypothesis.settings.register_profile("test", shared, max_examples=10, derandomize=True)
 hypothesis.settings.register_profile("quick", shared, max_examples=5, derandomize=True)
 hypothesis.settings.register_profile("explore", shared, max_examples=1000)
 hypothesis.settings.load_profile("parity")
@@ -50,8 +52,9 @@ def pytest_report_header(config: pytest.Config) -> str:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(MemoryLimit())
-    if config.getoption("--tier") == "quick" and not config.getoption("--hypothesis-profile"):
-        hypothesis.settings.load_profile("quick")
+    tier = config.getoption("--tier")
+    if tier in ("quick", "test") and not config.getoption("--hypothesis-profile"):
+        hypothesis.settings.load_profile(tier)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

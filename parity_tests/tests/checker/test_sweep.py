@@ -16,6 +16,7 @@ from parity_tests.contract.compare import error_in_eps
 from parity_tests.contract.exact import Draws
 from parity_tests.contract.tolerances import EPS, SMALLEST_NORMAL
 from parity_tests.truth import float64, oracle
+from parity_tests.tests.parametrize import slow
 
 HERE = "parity_tests.tests.checker.test_sweep"
 RIGHT = "focal_jax:sigmoid_focal_loss"
@@ -67,7 +68,7 @@ def test_the_sample_has_65536_mantissas_of_every_exponent(gammas: tuple[float, .
     assert {block << 23, (block << 23) + 2**23 - 1} <= set(magnitudes.tolist()), "both ends are among them"
 
 
-@pytest.mark.parametrize("framework", ["jax", "torch"])
+@pytest.mark.parametrize("framework", ["jax", slow("torch")])
 def test_the_sample_of_both_packages(framework: str, capsys: Capture) -> None:
     target = f"focal_{framework}:sigmoid_focal_loss"
     assert command.main([target, "--framework", framework, "--sample", "--markdown", "--jobs", "1"]) == 0

@@ -14,6 +14,7 @@ from parity_tests.contract.port import Loss
 from parity_tests.contract.problems import Problem
 from parity_tests.contract.tolerances import EPS, SMALLEST_NORMAL
 from parity_tests.ports.packages import JaxPort
+from parity_tests.tests.parametrize import slow
 from parity_tests.truth.jets import Jet, Term
 
 TINY, TINY_64 = SMALLEST_NORMAL["float32"], SMALLEST_NORMAL["float64"]
@@ -110,7 +111,7 @@ SOLVED = Solved.of(Problem("sigmoid_focal_loss", "float64", ("logits", "targets"
 
 
 @pytest.mark.parametrize(("order", "index"), [(0, ()), (1, (2,)), (2, (0, 1)), (2, (1, 0))])
-@pytest.mark.parametrize("row", [0, 5])
+@pytest.mark.parametrize("row", [0, slow(5)])
 def test_one_wrong_number_of_many_is_found(row: int, order: int, index: tuple[int, ...]) -> None:
     examine(SOLVED, OffAt(row, index, 0.0), order)
     count = len(POINTS) * 3**order

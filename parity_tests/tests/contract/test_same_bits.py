@@ -165,7 +165,8 @@ def test_there_is_another_setting() -> None:
 def test_numpy_makes_the_same_inputs_without_the_extensions_of_the_processor() -> None:
     expected = fingerprint()
     assert all(int(text.split()[0]) > 10_000 for text in expected.values())
-    for without in settings():
+    # The first setting is that of this process.
+    for without in settings()[1:]:
         left, found = json.loads(ended(["-c", PROGRAM], without))
         assert not set(left) & set(without), "numpy does without them"
         assert found == expected, without

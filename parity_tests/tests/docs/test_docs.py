@@ -135,6 +135,7 @@ def test_the_six_lines_differ_in_the_framework_alone() -> None:
     assert ours.replace("focal_jax", "focal_torch") == theirs
 
 
+@pytest.mark.slow
 def test_differences_from_other_losses_are_what_the_command_prints() -> None:
     command = "examples.coming_from --markdown"
     assert page_code.same(make_readme.run(command), make_readme.tables(TEXT)[command])

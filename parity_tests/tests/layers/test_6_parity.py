@@ -7,6 +7,7 @@ from typing import Any
 
 import mpmath
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -97,8 +98,35 @@ def truth(function: str, logits: np.ndarray, targets: np.ndarray, settings: dict
         return getattr(oracle, function)(**plain)
 
 
-@given(batch=batches(), dtype=st.sampled_from(FULL), kind=st.sampled_from(["hard", "interpolate", "mixture"]))
+sigmoid_batches = given(
+    batch=batches(), dtype=st.sampled_from(FULL), kind=st.sampled_from(["hard", "interpolate", "mixture"])
+)
+softmax_batches = given(batch=batches(), dtype=st.sampled_from(FULL), kind=st.sampled_from(["ids", "probabilities"]))
+
+
+@sigmoid_batches
 def test_sigmoid(batch: Any, dtype: str, kind: str) -> None:
+    sigmoids_agree(batch, dtype, kind)
+
+
+@pytest.mark.slow
+@sigmoid_batches
+def test_sigmoid_in_more_batches(batch: Any, dtype: str, kind: str) -> None:
+    sigmoids_agree(batch, dtype, kind)
+
+
+@softmax_batches
+def test_softmax(batch: Any, dtype: str, kind: str) -> None:
+    softmaxes_agree(batch, dtype, kind)
+
+
+@pytest.mark.slow
+@softmax_batches
+def test_softmax_in_more_batches(batch: Any, dtype: str, kind: str) -> None:
+    softmaxes_agree(batch, dtype, kind)
+
+
+def sigmoids_agree(batch: Any, dtype: str, kind: str) -> None:
     draws, shape, drawn = batch
     logits = (draws.bell(shape) * drawn["spread"]).astype(DTYPES[dtype])
     targets = draws.integers(0, 2, shape) if kind == "hard" else draws.uniform(shape=shape).astype(logits.dtype)
@@ -113,8 +141,7 @@ def test_sigmoid(batch: Any, dtype: str, kind: str) -> None:
     agree("sigmoid_focal_loss", logits, targets, settings)
 
 
-@given(batch=batches(), dtype=st.sampled_from(FULL), kind=st.sampled_from(["ids", "probabilities"]))
-def test_softmax(batch: Any, dtype: str, kind: str) -> None:
+def softmaxes_agree(batch: Any, dtype: str, kind: str) -> None:
     draws, shape, drawn = batch
     logits = (draws.bell(shape) * drawn["spread"]).astype(DTYPES[dtype])
     ids, soft = draws.integers(0, shape[1], shape[0]), draws.simplex(*shape)

@@ -23,7 +23,7 @@ from .linear_layer import IDS, layer, require
 
 
 @both_packages
-@pytest.mark.parametrize("reduction", ["none", "mean"])
+@pytest.mark.parametrize("reduction", [slow("none"), "mean"])
 def test_second_derivatives(port: Port, reduction: str) -> None:
     ids, (features, kernel, _) = port.array(IDS), layer(port, "float64")
 
@@ -175,8 +175,8 @@ def test_derivatives_are_what_differences_say(reduction: str) -> None:
     assert torch.autograd.gradgradcheck(loss, (features, kernel))
 
 
-@pytest.mark.parametrize("masked", [False, True])
-@pytest.mark.parametrize("reduction", ["none", slow("sum"), "mean"])
+@pytest.mark.parametrize("masked", [slow(False), True])
+@pytest.mark.parametrize("reduction", ["none", slow("sum"), slow("mean")])
 def test_jax_exports_an_open_number_of_rows(reduction: str, masked: bool) -> None:
     (rows,) = jax.export.symbolic_shape("rows")
 

@@ -136,9 +136,15 @@ def test_a_group_is_a_kind_of_problem_or_a_file() -> None:
 
 @pytest.mark.parametrize(
     ("tier", "given", "loaded"),
-    [("quick", None, ["quick"]), ("quick", "explore", []), ("test", None, []), (None, None, [])],
+    [
+        ("quick", None, ["quick"]),
+        ("quick", "explore", []),
+        ("test", None, ["test"]),
+        ("slow", None, []),
+        (None, None, []),
+    ],
 )
-def test_quick_leaves_the_profile_that_is_given(
+def test_smaller_tiers_draw_fewer_examples_unless_a_profile_is_given(
     tier: str | None, given: str | None, loaded: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found: list[str] = []
