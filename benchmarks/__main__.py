@@ -1,13 +1,14 @@
-"""Time the losses beside their peers, all in one run: what they cost, and whether that is what is required.
+"""Time the losses beside their peers, all in one run: what they cost, and whether that is what is
+required.
 
     python -m benchmarks                         everything, in a quarter of an hour
     python -m benchmarks --requirements          only the times that something is required of
     python -m benchmarks --only 'LLM.*focal_'    what a pattern finds in "case, mode, dtype: contender"
     python -m benchmarks --quick                 all of the code with small shapes, in a minute
 
-It prints tables, and writes a picture, the times of every round, and their medians and quartiles. The exit code is 1
-where something that is required is not met; but 0 with --markdown, which makes a page, and with --quick, since nothing
-is required of small shapes.
+It prints tables, and writes a picture, the times of every round, and their medians and quartiles.
+The exit code is 1 where something that is required is not met; but 0 with --markdown, which makes a
+page, and with --quick, since nothing is required of small shapes.
 """
 
 import argparse
@@ -25,7 +26,8 @@ from .requirements import NEEDED, is_judged, judge
 from .timing import SEED, Plan, run
 from .work import takes_part
 
-# With less memory the largest case is left out: beside its arguments it needs what the worst contender keeps.
+# With less memory the largest case is left out: beside its arguments it needs what the worst
+# contender keeps.
 ENOUGH = 16 * 2**30
 # A group that something is required of has so many times the budget of another.
 JUDGED = 4
@@ -56,8 +58,12 @@ def _head(quick: bool) -> list[str]:
 def _options(argv: list[str] | None) -> argparse.Namespace:
     parser = options.parser("benchmarks", __doc__, budget=10)
     options.add_choice(parser)
-    parser.add_argument("--requirements", action="store_true", help="only what the requirements need")
-    parser.add_argument("--picture", type=Path, metavar="FILE", help="default: benchmarks.png in the folder")
+    parser.add_argument(
+        "--requirements", action="store_true", help="only what the requirements need"
+    )
+    parser.add_argument(
+        "--picture", type=Path, metavar="FILE", help="default: benchmarks.png in the folder"
+    )
     return parser.parse_args(argv)
 
 
@@ -69,14 +75,20 @@ def plan(quick: bool, only: re.Pattern[str], required: bool) -> Plan:
         fits = takes_part(contender, group.mode) and only.search(f"{group.name}: {contender.label}")
         return bool(fits and (place in NEEDED or not required))
 
-    everything = ((group, [c for c in CONTENDERS[group.case.loss] if wanted(group, c)]) for group in groups(quick))
+    everything = (
+        (group, [c for c in CONTENDERS[group.case.loss] if wanted(group, c)])
+        for group in groups(quick)
+    )
     return [(group, chosen) for group, chosen in everything if chosen and _has_room(group)]
 
 
 def _has_room(group: Group) -> bool:
     fits = group.case is not LARGEST or machine.memory() >= ENOUGH
     if not fits:
-        print(f"benchmarks: {group.name} is left out, it needs {ENOUGH / 2**30:.0f} GiB", file=sys.stderr)
+        print(
+            f"benchmarks: {group.name} is left out, it needs {ENOUGH / 2**30:.0f} GiB",
+            file=sys.stderr,
+        )
     return fits
 
 

@@ -1,13 +1,15 @@
-"""The same contenders on a CUDA or TPU device: times by the device, and how much of its bandwidth they reach.
+"""The same contenders on a CUDA or TPU device: times by the device, and how much of its bandwidth
+they reach.
 
     python -m benchmarks.accelerator                         on the devices that PyTorch and JAX find
     python -m benchmarks.accelerator --only focal_           what a pattern finds in "case, mode, dtype: contender"
     python -m benchmarks.accelerator --device cpu --quick    the same code on the CPU, with small shapes
 
-A loss has to read logits and targets and, with its gradient, to write one array more. These bytes per second, as a
-fraction of what a copy of the logits moves per second in the same round and framework, is the bandwidth reached.
-Calls are enqueued back to back: those of PyTorch are timed by CUDA events, those of JAX from the first launch until
-the last result is there. Where a launch takes longer than the computation, the launch is what is measured.
+A loss has to read logits and targets and, with its gradient, to write one array more. These bytes
+per second, as a fraction of what a copy of the logits moves per second in the same round and
+framework, is the bandwidth reached. Calls are enqueued back to back: those of PyTorch are timed by
+CUDA events, those of JAX from the first launch until the last result is there. Where a launch takes
+longer than the computation, the launch is what is measured.
 """
 
 import argparse
@@ -29,8 +31,9 @@ from .timing import Plan, run
 from .work import Device, Work
 
 NOTHING = "no CUDA or TPU device for PyTorch or JAX here: nothing was measured"
-# What Linux has where there may be a device: NVIDIA's, the same under Windows, two kinds of TPU. Without any of them
-# JAX is not asked, since its plugins complain for pages where they find nothing.
+# What Linux has where there may be a device: NVIDIA's, the same under Windows, two kinds of TPU.
+# Without any of them JAX is not asked, since its plugins complain for pages where they find
+# nothing.
 FILES = ("nvidia0", "dxg", "accel0", "vfio/0")
 # A device that has less to do waits for the next launch.
 SMALLEST = 10**6
@@ -44,13 +47,19 @@ def main(argv: list[str] | None = None) -> int:
         return 0
     todo = _plan(list(found), asked.quick, asked.only)
     if not todo:
-        print("benchmarks.accelerator: no case, mode, dtype and contender fits these options", file=sys.stderr)
+        print(
+            "benchmarks.accelerator: no case, mode, dtype and contender fits these options",
+            file=sys.stderr,
+        )
         return 2
     seconds, least = options.repetitions(asked)
     times = run(todo, lambda _: seconds, least, found)
     asked.out.mkdir(parents=True, exist_ok=True)
     times.to_csv(asked.out / "accelerator_rounds.csv", index=False)
-    head = [*(f"{framework} on {device.name}" for framework, device in found.items()), *machine.description()]
+    head = [
+        *(f"{framework} on {device.name}" for framework, device in found.items()),
+        *machine.description(),
+    ]
     report.show(head, sheets(times, [group for group, _ in todo]), asked.markdown)
     return 0
 
@@ -58,7 +67,9 @@ def main(argv: list[str] | None = None) -> int:
 def _options(argv: list[str] | None) -> argparse.Namespace:
     parser = options.parser("benchmarks.accelerator", __doc__, budget=3)
     options.add_choice(parser)
-    parser.add_argument("--device", choices=("auto", "cpu"), default="auto", help="default: %(default)s")
+    parser.add_argument(
+        "--device", choices=("auto", "cpu"), default="auto", help="default: %(default)s"
+    )
     return parser.parse_args(argv)
 
 
@@ -75,7 +86,10 @@ def devices(asked: str) -> dict[str, Device]:
         found["torch"] = Device("cuda", torch.cuda.get_device_name(), cuda_events)
     # JAX would take three quarters of the memory at once, which PyTorch needs too.
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
-    if any(Path("/dev", file).exists() for file in FILES) and jax.default_backend() in ("gpu", "tpu"):
+    if any(Path("/dev", file).exists() for file in FILES) and jax.default_backend() in (
+        "gpu",
+        "tpu",
+    ):
         found["jax"] = Device(jax.devices()[0], jax.devices()[0].device_kind, enqueued)
     return found
 
@@ -101,10 +115,20 @@ def cuda_events(work: Work, count: int) -> float:
 
 
 def _plan(frameworks: Sequence[str], quick: bool, only: re.Pattern[str]) -> Plan:
-    """What a device can be kept busy with. The copies are always there, as the measure of the others."""
-    timed = [g for g in groups(quick) if g.mode != FIRST_CALL and (quick or g.case.elements >= SMALLEST)]
+    """What a device can be kept busy with. The copies are always there, as the measure of the
+    others."""
+    timed = [
+        g for g in groups(quick) if g.mode != FIRST_CALL and (quick or g.case.elements >= SMALLEST)
+    ]
     asked = [
-        (group, [c for c in CONTENDERS[group.case.loss] if c.framework in frameworks and _wanted(group, c, only)])
+        (
+            group,
+            [
+                c
+                for c in CONTENDERS[group.case.loss]
+                if c.framework in frameworks and _wanted(group, c, only)
+            ],
+        )
         for group in timed
     ]
     return [(group, chosen) for group, chosen in asked if not all(is_copy(c) for c in chosen)]

@@ -1,4 +1,5 @@
-"""How much of the bandwidth of a device a loss reaches: bytes that have to move per second, beside a copy's."""
+"""How much of the bandwidth of a device a loss reaches: bytes that have to move per second, beside
+a copy's."""
 
 from collections.abc import Iterable
 
@@ -15,7 +16,8 @@ def is_copy(contender: Contender) -> bool:
 
 
 def ideal_bytes(contender: Contender, group: Group) -> int:
-    """Logits and targets are read once; a copy, a triad and a gradient are written once. Scalars are free."""
+    """Logits and targets are read once; a copy, a triad and a gradient are written once. Scalars
+    are free."""
     width = 4 if group.dtype == FLOAT32 else 2
     logits = group.case.elements * width
     written = logits if contender.role == LIMIT or group.mode == BACKWARD else 0
@@ -23,7 +25,9 @@ def ideal_bytes(contender: Contender, group: Group) -> int:
         return logits + written
     elements, rows = group.case.elements, group.case.shape[0]
     ids = rows * (4 if contender.framework == "jax" else 8)
-    targets = {"float": logits, "int": 4 * elements, "bool": elements, "ids": ids}[contender.targets]
+    targets = {"float": logits, "int": 4 * elements, "bool": elements, "ids": ids}[
+        contender.targets
+    ]
     return logits + targets + written
 
 
@@ -33,7 +37,11 @@ def sheets(times: pd.DataFrame, groups: Iterable[Group]) -> list[Sheet]:
 
 
 def _sheet(times: pd.DataFrame, group: Group) -> Sheet:
-    of_group = (times["case"] == group.case.name) & (times["mode"] == group.mode) & (times["dtype"] == group.dtype)
+    of_group = (
+        (times["case"] == group.case.name)
+        & (times["mode"] == group.mode)
+        & (times["dtype"] == group.dtype)
+    )
     seconds = times.loc[of_group].pivot(index="round", columns="contender", values="seconds")
     contenders = [c for c in CONTENDERS[group.case.loss] if c.label in seconds]
     speeds = {c: ideal_bytes(c, group) / seconds[c.label] for c in contenders}

@@ -1,4 +1,5 @@
-"""What is timed: shapes from a thousand logits to a hundred million, and two that models have, in three modes."""
+"""What is timed: shapes from a thousand logits to a hundred million, and two that models have, in
+three modes."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -6,7 +7,8 @@ from functools import lru_cache
 import numpy as np
 
 SIGMOID, SOFTMAX = "sigmoid", "softmax"
-# The loss alone for logits that need no gradient, the loss with its gradient in the logits, and making the latter.
+# The loss alone for logits that need no gradient, the loss with its gradient in the logits, and
+# making the latter.
 FORWARD, BACKWARD, FIRST_CALL = "forward", "forward + backward", "first call"
 FLOAT32, BFLOAT16 = "float32", "bfloat16"
 
@@ -35,10 +37,13 @@ class Group:
         return f"{self.case.name}, {self.mode}, {self.dtype}"
 
 
-# The anchors and classes of RetinaNet, with the number of its anchors rounded; tokens and vocabulary of a small Llama.
+# The anchors and classes of RetinaNet, with the number of its anchors rounded; tokens and
+# vocabulary of a small Llama.
 DETECTOR = Case("RetinaNet", SIGMOID, (100_000, 80))
 LANGUAGE_MODEL = Case("LLM", SOFTMAX, (2048, 32_000))
-SMALLEST, *_, LARGEST = SIZES = tuple(Case(f"10^{k}", SIGMOID, (10 ** (k - 1), 10)) for k in range(3, 9))
+SMALLEST, *_, LARGEST = SIZES = tuple(
+    Case(f"10^{k}", SIGMOID, (10 ** (k - 1), 10)) for k in range(3, 9)
+)
 CASES = (*SIZES, DETECTOR, LANGUAGE_MODEL)
 # The same names, so that every table, picture and requirement has what it looks for.
 QUICK = (
@@ -49,7 +54,8 @@ QUICK = (
 
 
 def groups(quick: bool = False) -> list[Group]:
-    """Every case in every mode and dtype; the largest only where it counts, in float32 with its gradient."""
+    """Every case in every mode and dtype; the largest only where it counts, in float32 with its
+    gradient."""
     cases, dtypes = (QUICK, (FLOAT32,)) if quick else (CASES, (FLOAT32, BFLOAT16))
     timed = [
         Group(case, mode, dtype)
@@ -64,10 +70,13 @@ def groups(quick: bool = False) -> list[Group]:
 
 @lru_cache(maxsize=1)
 def data(case: Case) -> dict[str, np.ndarray]:
-    """Logits of both signs with one positive in ten, or with class ids, and nothing that underflows."""
+    """Logits of both signs with one positive in ten, or with class ids, and nothing that
+    underflows."""
     rng = np.random.default_rng(0)
     logits = 2 * rng.standard_normal(case.shape, np.float32)
     if case.loss == SOFTMAX:
         return {"logits": logits, "ids": rng.integers(0, case.shape[1], case.shape[0])}
     positive = rng.random(case.shape, np.float32) < 0.1
-    return {"logits": logits, "bool": positive} | {x: positive.astype(f"{x}32") for x in ("int", "float")}
+    return {"logits": logits, "bool": positive} | {
+        x: positive.astype(f"{x}32") for x in ("int", "float")
+    }

@@ -3,8 +3,8 @@
     python -m benchmarks.device_parity              on the devices that PyTorch and JAX find
     python -m benchmarks.device_parity --seconds 60 --device cpu
 
-The problems and what is allowed are those of the tests, in a random order that is the same every time. It raises where
-a tolerance is broken, and prints the worst errors in eps.
+The problems and what is allowed are those of the tests, in a random order that is the same every
+time. It raises where a tolerance is broken, and prints the worst errors in eps.
 """
 
 import argparse
@@ -37,7 +37,9 @@ class OnDevice(TorchPort):
     def numpy(self, x: torch.Tensor) -> np.ndarray:
         return super().numpy(x.detach().cpu())
 
-    def per_sample(self, loss: Loss, order: int, points: np.ndarray, ids: np.ndarray | None) -> np.ndarray:
+    def per_sample(
+        self, loss: Loss, order: int, points: np.ndarray, ids: np.ndarray | None
+    ) -> np.ndarray:
         gradient = torch.func.grad(loss)
         derivative = torch.func.vmap((loss, gradient, torch.func.hessian(loss))[order])
         args = (points,) if ids is None else (points, ids)
@@ -46,21 +48,30 @@ class OnDevice(TorchPort):
 
 def worst(ports: list[Port], seconds: float) -> dict[tuple[str, str], list[float]]:
     """(package, loss and dtype) -> the worst errors of value, gradient and Hessian."""
-    names, end = np.random.default_rng(0).permutation(list(suite.PROBLEMS)), time.monotonic() + seconds
+    names, end = (
+        np.random.default_rng(0).permutation(list(suite.PROBLEMS)),
+        time.monotonic() + seconds,
+    )
     found: dict[tuple[str, str], list[float]] = {}
     for count, name in enumerate(map(str, names)):
         if count and time.monotonic() > end:
             break
         for port in ports:
             errors = found.setdefault((port.name, suite.kind(name)), [0.0] * 3)
-            errors[:] = np.maximum(errors, [examine(suite.solved(name), port, order) for order in range(3)])
+            errors[:] = np.maximum(
+                errors, [examine(suite.solved(name), port, order) for order in range(3)]
+            )
     return found
 
 
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--seconds", type=float, default=60, help="no problem is begun later (default: %(default)g)")
-    parser.add_argument("--device", choices=("auto", "cpu"), default="auto", help="default: %(default)s")
+    parser.add_argument(
+        "--seconds", type=float, default=60, help="no problem is begun later (default: %(default)g)"
+    )
+    parser.add_argument(
+        "--device", choices=("auto", "cpu"), default="auto", help="default: %(default)s"
+    )
     asked = parser.parse_args(argv)
     here = devices(asked.device)
     if not here:

@@ -15,7 +15,8 @@ PACKAGES = ("jax", "jaxlib", "torch", "optax", "kornia", "numpy")
 
 
 def use_all_cores() -> None:
-    """Of the CPU alone: JAX would take an accelerator if it found one. XLA takes all cores by itself."""
+    """Of the CPU alone: JAX would take an accelerator if it found one. XLA takes all cores by
+    itself."""
     jax.config.update("jax_platforms", "cpu")
     torch.set_num_threads(cores())
 

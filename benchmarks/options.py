@@ -10,7 +10,9 @@ from .timing import LEAST
 def parser(name: str, about: str | None, budget: float) -> argparse.ArgumentParser:
     """`about` is the docstring of the command."""
     first, _, details = (about or "").partition("\n")
-    made = argparse.ArgumentParser(name, None, first, details, formatter_class=argparse.RawDescriptionHelpFormatter)
+    made = argparse.ArgumentParser(
+        name, None, first, details, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     made.add_argument(
         "--budget",
         type=float,
@@ -30,8 +32,12 @@ def repetitions(asked: argparse.Namespace) -> tuple[float, int]:
 
 def add_choice(made: argparse.ArgumentParser) -> None:
     """For the commands that time contenders."""
-    made.add_argument("--only", type=_pattern, default="", metavar="REGEX", help='"case, mode, dtype: contender"')
-    made.add_argument("--out", type=Path, default=Path("out"), help="folder of all files (default: %(default)s)")
+    made.add_argument(
+        "--only", type=_pattern, default="", metavar="REGEX", help='"case, mode, dtype: contender"'
+    )
+    made.add_argument(
+        "--out", type=Path, default=Path("out"), help="folder of all files (default: %(default)s)"
+    )
 
 
 def _pattern(text: str) -> re.Pattern[str]:

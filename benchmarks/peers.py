@@ -1,4 +1,5 @@
-"""Who is timed: one record per contender, every loss with γ = 2, α = 0.25 for a sigmoid, and summed."""
+"""Who is timed: one record per contender, every loss with γ = 2, α = 0.25 for a sigmoid, and
+summed."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,7 +19,12 @@ from .cases import SIGMOID, SOFTMAX
 
 ALPHA, GAMMA = 0.25, 2.0
 JIT, EAGER, COMPILED = "jit", "eager", "compiled"
-OURS, PEER, FLOOR, LIMIT = "ours", "focal loss of others", "cross entropy, without focal", "limit of the memory"
+OURS, PEER, FLOOR, LIMIT = (
+    "ours",
+    "focal loss of others",
+    "cross entropy, without focal",
+    "limit of the memory",
+)
 
 
 @dataclass(frozen=True)
@@ -37,7 +43,11 @@ class Contender:
 
     @property
     def label(self) -> str:
-        other = f", {self.targets} targets" if self.role == OURS and self.targets in ("bool", "float") else ""
+        other = (
+            f", {self.targets} targets"
+            if self.role == OURS and self.targets in ("bool", "float")
+            else ""
+        )
         return f"{self.name}, {self.way}{other}"
 
 
@@ -61,8 +71,12 @@ def _kornia_softmax(z: Any, y: Any) -> Any:
     return kornia.losses.focal_loss(z, y, None, GAMMA, "sum")
 
 
-def _both(name: str, targets: str, role: str, call: Callable[[Any, Any], Any]) -> tuple[Contender, Contender]:
-    return Contender(name, EAGER, targets, role, call), Contender(name, COMPILED, targets, role, call)
+def _both(
+    name: str, targets: str, role: str, call: Callable[[Any, Any], Any]
+) -> tuple[Contender, Contender]:
+    return Contender(name, EAGER, targets, role, call), Contender(
+        name, COMPILED, targets, role, call
+    )
 
 
 def _copies(targets: str) -> tuple[Contender, Contender]:
@@ -74,22 +88,51 @@ def _copies(targets: str) -> tuple[Contender, Contender]:
 
 # Ours take labels as they are, integers or booleans, and once more the floats that the peers need.
 SIGMOIDS = (
-    *(Contender("focal_jax", JIT, targets, OURS, _ours(focal_jax)) for targets in ("int", "bool", "float")),
+    *(
+        Contender("focal_jax", JIT, targets, OURS, _ours(focal_jax))
+        for targets in ("int", "bool", "float")
+    ),
     Contender("optax", JIT, "float", PEER, _optax_focal),
-    Contender("optax BCE", JIT, "float", FLOOR, lambda z, y: optax.sigmoid_binary_cross_entropy(z, y).sum()),
-    *(one for targets in ("int", "bool", "float") for one in _both("focal_torch", targets, OURS, _ours(focal_torch))),
+    Contender(
+        "optax BCE",
+        JIT,
+        "float",
+        FLOOR,
+        lambda z, y: optax.sigmoid_binary_cross_entropy(z, y).sum(),
+    ),
+    *(
+        one
+        for targets in ("int", "bool", "float")
+        for one in _both("focal_torch", targets, OURS, _ours(focal_torch))
+    ),
     *_both("torchvision's formula", "float", PEER, _torchvision),
     Contender("kornia", EAGER, "float", PEER, _kornia_sigmoid),
-    *_both("PyTorch BCE", "float", FLOOR, lambda z, y: F.binary_cross_entropy_with_logits(z, y, reduction="sum")),
+    *_both(
+        "PyTorch BCE",
+        "float",
+        FLOOR,
+        lambda z, y: F.binary_cross_entropy_with_logits(z, y, reduction="sum"),
+    ),
     *_copies("float"),
     # Reads two arrays and writes one, as a loss with its gradient does.
     Contender("JAX triad", JIT, "float", LIMIT, lambda x, y: 3.0 * x + y),
     Contender("PyTorch triad", EAGER, "float", LIMIT, lambda x, y: torch.add(y, x, alpha=3.0)),
 )
 SOFTMAXES = (
-    Contender("focal_jax", JIT, "ids", OURS, lambda z, y: focal_jax.softmax_focal_loss(z, y, reduction="sum")),
+    Contender(
+        "focal_jax",
+        JIT,
+        "ids",
+        OURS,
+        lambda z, y: focal_jax.softmax_focal_loss(z, y, reduction="sum"),
+    ),
     Contender("optax CE", JIT, "ids", FLOOR, lambda z, y: _optax_ce(z, y).sum()),
-    *_both("focal_torch", "ids", OURS, lambda z, y: focal_torch.softmax_focal_loss(z, y, reduction="sum")),
+    *_both(
+        "focal_torch",
+        "ids",
+        OURS,
+        lambda z, y: focal_torch.softmax_focal_loss(z, y, reduction="sum"),
+    ),
     Contender("kornia", EAGER, "ids", PEER, _kornia_softmax),
     *_both("PyTorch CE", "ids", FLOOR, lambda z, y: F.cross_entropy(z, y, reduction="sum")),
     *_copies("ids"),

@@ -1,4 +1,5 @@
-"""The picture: time per logit against the number of logits above, the shapes of two models below."""
+"""The picture: time per logit against the number of logits above, the shapes of two models
+below."""
 
 from collections.abc import Iterable, Sequence
 from functools import partial
@@ -48,10 +49,24 @@ def _lines(axes: Axes, framework: str, sizes: Sequence[Case], medians: pd.DataFr
     contenders = [c for c in CONTENDERS[SIGMOID] if c.framework == framework]
     for contender in contenders:
         label = contender.label
-        points = [(c.elements, medians["median"][c.name, label]) for c in sizes if (c.name, label) in medians.index]
+        points = [
+            (c.elements, medians["median"][c.name, label])
+            for c in sizes
+            if (c.name, label) in medians.index
+        ]
         if points and not label.endswith("targets") and not contender.name.endswith("copy"):
-            axes.plot([n for n, _ in points], [1e9 * s / n for n, s in points], label=label, **_style(contender))
-    axes.set(xscale="log", yscale="log", xlabel="number of logits", title=f"Sigmoid, {FRAMEWORKS[framework]}")
+            axes.plot(
+                [n for n, _ in points],
+                [1e9 * s / n for n, s in points],
+                label=label,
+                **_style(contender),
+            )
+    axes.set(
+        xscale="log",
+        yscale="log",
+        xlabel="number of logits",
+        title=f"Sigmoid, {FRAMEWORKS[framework]}",
+    )
     axes.margins(x=0.04)
     if axes.lines:
         axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=2)
@@ -75,7 +90,9 @@ def _style(contender: Contender) -> dict[str, Any]:
 def _bars(axes: Axes, case: Case, medians: pd.DataFrame) -> None:
     contenders = [c for c in CONTENDERS[case.loss] if (case.name, c.label) in medians.index]
     found = medians.loc[[(case.name, c.label) for c in contenders]]
-    middle, low, high = (1e3 * found[name] for name in ("median", "lower_quartile", "upper_quartile"))
+    middle, low, high = (
+        1e3 * found[name] for name in ("median", "lower_quartile", "upper_quartile")
+    )
     bars = axes.barh(
         [c.label for c in contenders],
         middle,

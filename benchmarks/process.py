@@ -24,17 +24,20 @@ def fresh(seconds: float, function: Callable[P, R], *args: P.args, **kwargs: P.k
 
 
 def held(kind: str) -> int:
-    """The bytes of this process by their name in /proc: VmRSS has pages, VmHWM had at its peak, VmData may write."""
+    """The bytes of this process by their name in /proc: VmRSS has pages, VmHWM had at its peak,
+    VmData may write."""
     found = re.search(rf"^{kind}:\s*(\d+) kB", Path("/proc/self/status").read_text(), re.M)
     assert found is not None, f"{kind} is no memory that Linux counts"
     return int(found[1]) * 1024
 
 
 def peak(call: Callable[[], R]) -> tuple[int, R]:
-    """The most bytes that the process held during a call beyond those before it, and what it returned."""
+    """The most bytes that the process held during a call beyond those before it, and what it
+    returned."""
     # What was freed and is kept for later would be taken for memory that a call does without.
     ctypes.CDLL(None).malloc_trim(0)
-    # Makes Linux forget the peak so far. That of `getrusage` stays, and begins with that of the parent.
+    # Makes Linux forget the peak so far. That of `getrusage` stays, and begins with that of the
+    # parent.
     Path("/proc/self/clear_refs").write_text("5")
     before = held("VmRSS")
     result = call()
@@ -45,7 +48,8 @@ def peak(call: Callable[[], R]) -> tuple[int, R]:
 def limited(size: int) -> Iterator[None]:
     """So many bytes beyond those that the process may write already.
 
-    RLIMIT_AS would count what XLA, LLVM and the allocator of C only reserve, which is more than what they use.
+    RLIMIT_AS would count what XLA, LLVM and the allocator of C only reserve, which is more than
+    what they use.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
     resource.setrlimit(resource.RLIMIT_DATA, (held("VmData") + size, hard))

@@ -47,10 +47,20 @@ def sheets(times: pd.DataFrame, cases: Sequence[Case], verdicts: Iterable[Verdic
     found = [
         _required(verdicts),
         *(
-            _timed(times, f"Sigmoid, {mode}, {dtype}", SIGMOID, {case: (case, mode, dtype) for case in sigmoids})
+            _timed(
+                times,
+                f"Sigmoid, {mode}, {dtype}",
+                SIGMOID,
+                {case: (case, mode, dtype) for case in sigmoids},
+            )
             for mode, dtype in ways
         ),
-        _timed(times, "Softmax, LLM", SOFTMAX, {", ".join(way): (LANGUAGE_MODEL.name, *way) for way in ways}),
+        _timed(
+            times,
+            "Softmax, LLM",
+            SOFTMAX,
+            {", ".join(way): (LANGUAGE_MODEL.name, *way) for way in ways},
+        ),
         *(
             _timed(
                 times,
@@ -65,7 +75,16 @@ def sheets(times: pd.DataFrame, cases: Sequence[Case], verdicts: Iterable[Verdic
 
 
 def _required(verdicts: Iterable[Verdict]) -> Sheet:
-    header = ("time of", "in units of", "case", "ratio", "quartiles", "at most", "required", "verdict")
+    header = (
+        "time of",
+        "in units of",
+        "case",
+        "ratio",
+        "quartiles",
+        "at most",
+        "required",
+        "verdict",
+    )
     return Sheet("Requirements", header, [_verdict(verdict) for verdict in verdicts], words=3)
 
 
@@ -86,9 +105,16 @@ def _verdict(verdict: Verdict) -> tuple[str, ...]:
 def _timed(times: pd.DataFrame, title: str, loss: str, columns: Mapping[str, Place]) -> Sheet:
     """A row per contender, a column per place; those without a number do not appear."""
     cells = times.groupby(KEYS)["seconds"].apply(_cell).to_dict()
-    used = {heading: place for heading, place in columns.items() if any(key[:3] == place for key in cells)}
+    used = {
+        heading: place
+        for heading, place in columns.items()
+        if any(key[:3] == place for key in cells)
+    }
     rows = [
-        (contender.label, *(cells.get((*place, contender.label), MISSING) for place in used.values()))
+        (
+            contender.label,
+            *(cells.get((*place, contender.label), MISSING) for place in used.values()),
+        )
         for contender in CONTENDERS[loss]
     ]
     return Sheet(title, ("contender", *used), [row for row in rows if set(row[1:]) - {MISSING}])
@@ -110,7 +136,9 @@ def summary(times: pd.DataFrame) -> pd.DataFrame:
     """One row per case, mode, dtype and contender, for the CSV."""
     grouped = times.groupby(KEYS, sort=False)["seconds"]
     columns = zip(("lower_quartile", "median", "upper_quartile"), (0.25, 0.5, 0.75), strict=True)
-    return pd.DataFrame({"rounds": grouped.size(), **{name: grouped.quantile(q) for name, q in columns}}).reset_index()
+    return pd.DataFrame(
+        {"rounds": grouped.size(), **{name: grouped.quantile(q) for name, q in columns}}
+    ).reset_index()
 
 
 def show(head: Sequence[str], tables: Iterable[Sheet], markdown: bool) -> None:
@@ -126,7 +154,8 @@ def _print_markdown(sheet: Sheet) -> None:
 
 
 def _print_pretty(sheet: Sheet) -> None:
-    """On a console as wide as the table: rich would cut the numbers where the window is too narrow."""
+    """On a console as wide as the table: rich would cut the numbers where the window is too
+    narrow."""
     pretty = Table(title=sheet.title)
     for i, name in enumerate(sheet.header):
         pretty.add_column(name, justify="right" if i >= sheet.words else "left", no_wrap=True)

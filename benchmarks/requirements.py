@@ -1,7 +1,8 @@
-"""What the losses have to be as fast as: ratios of times that were measured in the same rounds of one run.
+"""What the losses have to be as fast as: ratios of times that were measured in the same rounds of
+one run.
 
-Required is what integer labels take. Booleans and floats are reported beside them: torch.compile reads booleans slowly,
-and for floats that it does not know it makes the formula for soft targets.
+Required is what integer labels take. Booleans and floats are reported beside them: torch.compile
+reads booleans slowly, and for floats that it does not know it makes the formula for soft targets.
 """
 
 from collections.abc import Iterable
@@ -25,7 +26,8 @@ from .timing import quartiles
 
 @dataclass(frozen=True)
 class Requirement:
-    """The time of `numerator` is at most `bound` times that of `denominator`. Not required: reported beside it."""
+    """The time of `numerator` is at most `bound` times that of `denominator`. Not required:
+    reported beside it."""
 
     case: Case
     mode: str
@@ -37,15 +39,28 @@ class Requirement:
     @property
     def needs(self) -> set[tuple[str, str, str, str]]:
         """Case, mode, dtype and contender of both times."""
-        return {(self.case.name, self.mode, FLOAT32, label) for label in (self.numerator, self.denominator)}
+        return {
+            (self.case.name, self.mode, FLOAT32, label)
+            for label in (self.numerator, self.denominator)
+        }
 
 
 TARGETS = ("", ", bool targets", ", float targets")
 REQUIREMENTS = (
-    *(Requirement(DETECTOR, BACKWARD, f"focal_jax, jit{of}", "optax, jit", 1 / 4, not of) for of in TARGETS),
+    *(
+        Requirement(DETECTOR, BACKWARD, f"focal_jax, jit{of}", "optax, jit", 1 / 4, not of)
+        for of in TARGETS
+    ),
     Requirement(DETECTOR, BACKWARD, "focal_jax, jit", "focal_torch, compiled", 1.0, required=False),
     *(
-        Requirement(DETECTOR, BACKWARD, f"focal_torch, {way}{of}", f"torchvision's formula, {way}", bound, not of)
+        Requirement(
+            DETECTOR,
+            BACKWARD,
+            f"focal_torch, {way}{of}",
+            f"torchvision's formula, {way}",
+            bound,
+            not of,
+        )
         for way, bound in (("eager", 0.7), ("compiled", 0.6))
         for of in TARGETS
     ),
@@ -58,7 +73,14 @@ REQUIREMENTS = (
     Requirement(LANGUAGE_MODEL, FIRST_CALL, "focal_jax, jit", "optax CE, jit", 2.0),
     # The overhead of Python, which is all that a thousand logits take.
     Requirement(SMALLEST, FORWARD, "focal_torch, eager", "torchvision's formula, eager", 1.5),
-    Requirement(SMALLEST, BACKWARD, "focal_torch, eager", "torchvision's formula, eager", 1.5, required=False),
+    Requirement(
+        SMALLEST,
+        BACKWARD,
+        "focal_torch, eager",
+        "torchvision's formula, eager",
+        1.5,
+        required=False,
+    ),
 )
 
 
@@ -89,12 +111,21 @@ class Verdict:
 def judge(times: pd.DataFrame, requirements: Iterable[Requirement] = REQUIREMENTS) -> list[Verdict]:
     """The median ratio of every requirement whose two times were measured, with its quartiles."""
     found = ((requirement, _ratios(times, requirement)) for requirement in requirements)
-    return [Verdict(requirement, *quartiles(ratios)) for requirement, ratios in found if len(ratios)]
+    return [
+        Verdict(requirement, *quartiles(ratios)) for requirement, ratios in found if len(ratios)
+    ]
 
 
 def _ratios(times: pd.DataFrame, asked: Requirement) -> pd.Series:
     """One ratio per round."""
-    of_group = (times["case"] == asked.case.name) & (times["mode"] == asked.mode) & (times["dtype"] == FLOAT32)
+    of_group = (
+        (times["case"] == asked.case.name)
+        & (times["mode"] == asked.mode)
+        & (times["dtype"] == FLOAT32)
+    )
     seconds = times.loc[of_group].set_index("round")
-    above, below = (seconds.loc[seconds["contender"] == x, "seconds"] for x in (asked.numerator, asked.denominator))
+    above, below = (
+        seconds.loc[seconds["contender"] == x, "seconds"]
+        for x in (asked.numerator, asked.denominator)
+    )
     return above.div(below).dropna()

@@ -1,8 +1,8 @@
 """Paired repetitions: all contenders of a group take turns, in a new random order in every round.
 
-What slows the machine down for a while slows all of them down, so ratios are formed within a round. A turn begins
-with calls that do not count: the worker threads of the other framework go on spinning for some milliseconds after its
-turn, and the caches hold its arrays.
+What slows the machine down for a while slows all of them down, so ratios are formed within a round.
+A turn begins with calls that do not count: the worker threads of the other framework go on spinning
+for some milliseconds after its turn, and the caches hold its arrays.
 """
 
 import gc
@@ -23,7 +23,8 @@ from .peers import Contender
 from .work import Device, Work, place, prepare, wall_clock
 
 SEED = 20260731
-# Short calls are repeated until a turn takes this many seconds, so that one interrupt and the clock's ticks vanish.
+# Short calls are repeated until a turn takes this many seconds, so that one interrupt and the
+# clock's ticks vanish.
 TURN = 0.02
 LEAST, MOST = 3, 100
 CPU = {"jax": Device(None, "", wall_clock), "torch": Device("cpu", "", wall_clock)}
@@ -31,23 +32,34 @@ CPU = {"jax": Device(None, "", wall_clock), "torch": Device("cpu", "", wall_cloc
 Plan = Sequence[tuple[Group, Sequence[Contender]]]
 
 
-def run(plan: Plan, budget: Callable[[Group], float], least: int, devices: Mapping[str, Device] = CPU) -> pd.DataFrame:
+def run(
+    plan: Plan, budget: Callable[[Group], float], least: int, devices: Mapping[str, Device] = CPU
+) -> pd.DataFrame:
     """The seconds of every turn: one row per case, mode, dtype, contender and round.
 
     The rounds of a group take as many seconds as it has in the budget, or as `least` of them take.
     """
     bar = tqdm(plan, desc="benchmarks", unit="group", disable=None)
-    return pd.concat([_measure(g, chosen, budget(g), least, devices) for g, chosen in bar], ignore_index=True)
+    return pd.concat(
+        [_measure(g, chosen, budget(g), least, devices) for g, chosen in bar], ignore_index=True
+    )
 
 
 def _measure(
-    group: Group, chosen: Sequence[Contender], budget: float, least: int, devices: Mapping[str, Device]
+    group: Group,
+    chosen: Sequence[Contender],
+    budget: float,
+    least: int,
+    devices: Mapping[str, Device],
 ) -> pd.DataFrame:
-    # PyTorch would make code for any shape at the second one it sees, and stop compiling at the eighth.
+    # PyTorch would make code for any shape at the second one it sees, and stop compiling at the
+    # eighth.
     torch._dynamo.reset()
     fitting = [work for work in works(group, chosen, devices) if _fits(work, group)]
     seconds = (unprepared if group.mode == FIRST_CALL else paired)(fitting, budget, least)
-    rows = seconds.rename_axis("round").melt(var_name="contender", value_name="seconds", ignore_index=False)
+    rows = seconds.rename_axis("round").melt(
+        var_name="contender", value_name="seconds", ignore_index=False
+    )
     return rows.reset_index().assign(case=group.case.name, mode=group.mode, dtype=group.dtype)
 
 
@@ -60,19 +72,29 @@ def works(group: Group, chosen: Sequence[Contender], devices: Mapping[str, Devic
         return place(arrays, group.dtype, framework, name, devices[framework])
 
     return [
-        prepare(c, group.mode, given(c.framework, "logits"), given(c.framework, c.targets), devices[c.framework])
+        prepare(
+            c,
+            group.mode,
+            given(c.framework, "logits"),
+            given(c.framework, c.targets),
+            devices[c.framework],
+        )
         for c in chosen
     ]
 
 
 def _fits(work: Work, group: Group) -> bool:
-    """Call it once, which also wakes the compilers up. Some keep a dozen arrays of the size of the logits."""
+    """Call it once, which also wakes the compilers up. Some keep a dozen arrays of the size of the
+    logits."""
     try:
         work.time()
     except RuntimeError as error:
         if "memory" not in str(error):
             raise
-        print(f"{group.name}: {work.label} is left out, it needs more memory than there is", file=sys.stderr)
+        print(
+            f"{group.name}: {work.label} is left out, it needs more memory than there is",
+            file=sys.stderr,
+        )
         return False
     return True
 
@@ -84,13 +106,15 @@ def paired(works: Sequence[Work], budget: float, least: int = LEAST) -> pd.DataF
 
 
 def _repetitions(work: Work) -> int:
-    """As many as a turn takes. A short call is asked again, since the first may still have had to warm up."""
+    """As many as a turn takes. A short call is asked again, since the first may still have had to
+    warm up."""
     once = work.time()
     return 1 if once > TURN else math.ceil(TURN / min(once, work.time()))
 
 
 def _turn(work: Work, count: int) -> float:
-    """A long call is not repeated, nor called twice to begin with: a pause lets the other threads come to rest."""
+    """A long call is not repeated, nor called twice to begin with: a pause lets the other threads
+    come to rest."""
     if count == 1:
         time.sleep(TURN)
     else:
@@ -108,7 +132,9 @@ def unprepared(works: Sequence[Work], budget: float, least: int = LEAST) -> pd.D
     return _rounds(works, turn, budget, least)
 
 
-def _rounds(works: Sequence[Work], turn: Callable[[int], float], budget: float, least: int) -> pd.DataFrame:
+def _rounds(
+    works: Sequence[Work], turn: Callable[[int], float], budget: float, least: int
+) -> pd.DataFrame:
     rng, rounds = np.random.default_rng(SEED), []
     gc.collect()
     gc.disable()

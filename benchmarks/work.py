@@ -1,4 +1,5 @@
-"""From a contender to a call that can be timed: with and without gradient, and the first call in a fresh state."""
+"""From a contender to a call that can be timed: with and without gradient, and the first call in a
+fresh state."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -55,10 +56,18 @@ def takes_part(contender: Contender, mode: str) -> bool:
     return mode != FIRST_CALL or (contender.way != EAGER and contender.role != LIMIT)
 
 
-def place(arrays: Mapping[str, np.ndarray], dtype: str, framework: str, name: str, device: Device) -> Any:
+def place(
+    arrays: Mapping[str, np.ndarray], dtype: str, framework: str, name: str, device: Device
+) -> Any:
     """One of the arrays for a framework on its device, floating ones in the dtype."""
-    array = arrays[name].astype(dtype, copy=False) if arrays[name].dtype.kind == "f" else arrays[name]
-    return jax.device_put(array, device.handle) if framework == "jax" else _tensor(array).to(device.handle)
+    array = (
+        arrays[name].astype(dtype, copy=False) if arrays[name].dtype.kind == "f" else arrays[name]
+    )
+    return (
+        jax.device_put(array, device.handle)
+        if framework == "jax"
+        else _tensor(array).to(device.handle)
+    )
 
 
 def _tensor(array: np.ndarray) -> torch.Tensor:
@@ -75,18 +84,28 @@ def prepare(contender: Contender, mode: str, logits: Any, targets: Any, device: 
     return make(contender, gradient, mode == FIRST_CALL, logits, targets, device)
 
 
-def _in_jax(contender: Contender, gradient: bool, first: bool, z: Any, y: Any, device: Device) -> Work:
+def _in_jax(
+    contender: Contender, gradient: bool, first: bool, z: Any, y: Any, device: Device
+) -> Work:
     function = jax.jit(jax.value_and_grad(contender.call) if gradient else contender.call)
     if first:
-        return Work(contender.label, lambda: function.lower(z, y).compile(), before=jax.clear_caches)
+        return Work(
+            contender.label, lambda: function.lower(z, y).compile(), before=jax.clear_caches
+        )
     return Work(contender.label, lambda: function(z, y), jax.block_until_ready, clock=device.clock)
 
 
-def _in_torch(contender: Contender, gradient: bool, first: bool, z: Any, y: Any, device: Device) -> Work:
+def _in_torch(
+    contender: Contender, gradient: bool, first: bool, z: Any, y: Any, device: Device
+) -> Work:
     z = z.detach().requires_grad_(gradient)
 
     def made() -> Callable[[], Any]:
-        loss = torch.compile(contender.call, fullgraph=True) if contender.way == COMPILED else contender.call
+        loss = (
+            torch.compile(contender.call, fullgraph=True)
+            if contender.way == COMPILED
+            else contender.call
+        )
 
         def with_gradient() -> Any:
             value = loss(z, y)
@@ -100,6 +119,7 @@ def _in_torch(contender: Contender, gradient: bool, first: bool, z: Any, y: Any,
 
 
 def _fresh(made: Callable[[], Callable[[], Any]]) -> None:
-    """Compile with empty caches on disk, and call once: PyTorch compiles the gradient when it is asked for."""
+    """Compile with empty caches on disk, and call once: PyTorch compiles the gradient when it is
+    asked for."""
     with fresh_cache():
         made()()

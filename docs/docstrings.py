@@ -1,4 +1,5 @@
-"""Let griffe read the sections of our docstrings: it knows `Example:` as a note, and `Examples:` as code."""
+"""Let griffe read the sections of our docstrings: it knows `Example:` as a note, and `Examples:` as
+code."""
 
 from typing import Any
 

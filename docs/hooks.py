@@ -1,7 +1,9 @@
-"""What the site needs beside the pages: formulas as MathML, and the files of the repository that pages link to.
+"""What the site needs beside the pages: formulas as MathML, and the files of the repository that
+pages link to.
 
-On GitHub a page links to `../focal_jax/margin.py`. On the site that file is a page under `source/`, made here, so that
-no link leads out of the site. A file that does not exist has no page, so that the strict build ends at its link.
+On GitHub a page links to `../focal_jax/margin.py`. On the site that file is a page under `source/`,
+made here, so that no link leads out of the site. A file that does not exist has no page, so that
+the strict build ends at its link.
 """
 
 import html
@@ -34,7 +36,9 @@ def on_files(files: Files, config: Any) -> Files:
             files.append(page)
         if origin.endswith(".md"):
             found = [x for x in _links((root / origin).read_text(), origin) if (root / x).exists()]
-            queue += [x for x in dict.fromkeys(found) if not x.startswith("docs/") and x not in seen]
+            queue += [
+                x for x in dict.fromkeys(found) if not x.startswith("docs/") and x not in seen
+            ]
             seen.update(found)
     return files
 
@@ -99,6 +103,8 @@ def _page(path: Path, name: str) -> str:
         # Cells with code in them are Markdown on GitHub, and here only if they say so.
         return hidden + re.sub(r"<(table|tr|td)>", r"<\1 markdown>", path.read_text())
     if path.is_dir():
-        names = sorted(x.name + "/" * x.is_dir() for x in path.iterdir() if not x.name.startswith(("_", ".")))
+        names = sorted(
+            x.name + "/" * x.is_dir() for x in path.iterdir() if not x.name.startswith(("_", "."))
+        )
         return hidden + f"# {name}/\n\n" + "\n".join(f"- `{x}`" for x in names) + "\n"
     return f"{hidden}# {name}\n\n``````{LANGUAGES.get(path.suffix, 'text')}\n{path.read_text()}\n``````\n"

@@ -1,4 +1,5 @@
-"""The demonstration: a picture at once, then training in both frameworks, and both packages beside the oracle."""
+"""The demonstration: a picture at once, then training in both frameworks, and both packages beside
+the oracle."""
 
 import subprocess
 import sys

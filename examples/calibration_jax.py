@@ -1,4 +1,5 @@
-"""Are the probabilities true? Cross entropy, focal losses, and what repairs their probabilities, on two data sets.
+"""Are the probabilities true? Cross entropy, focal losses, and what repairs their probabilities, on
+two data sets.
 
 python -m examples.calibration_jax              tables, and the picture out/calibration.png, in a minute
 python -m examples.calibration_jax --markdown   the tables for a page
@@ -29,7 +30,13 @@ from .calibration.rows import DIVIDED, RECOVERED, Found, Row
 from .weights import Arrays
 
 # γ by the name of the loss; None is FLSD-53, where each sample has its own.
-GAMMAS = {"cross entropy": 0.0, "focal, γ = 1": 1.0, "focal, γ = 2": 2.0, "focal, γ = 3": 3.0, "FLSD-53": None}
+GAMMAS = {
+    "cross entropy": 0.0,
+    "focal, γ = 1": 1.0,
+    "focal, γ = 2": 2.0,
+    "focal, γ = 3": 3.0,
+    "FLSD-53": None,
+}
 SCALED = ("cross entropy", "focal, γ = 2")
 SEEDS = 5
 
@@ -49,7 +56,8 @@ class MLP(nnx.Module):
 
 
 def focal(problem: Problem, gamma: Array | None) -> Callable[[Array, Array], Array]:
-    """The mean loss of logits (samples, outputs) and labels. γ of FLSD-53 is from the p_t of the model as it is."""
+    """The mean loss of logits (samples, outputs) and labels. γ of FLSD-53 is from the p_t of the
+    model as it is."""
 
     def of_sigmoid(z: Array, y: Array) -> Array:
         z = z[:, 0]
@@ -68,7 +76,9 @@ def focal(problem: Problem, gamma: Array | None) -> Callable[[Array, Array], Arr
 
 @partial(jax.jit, static_argnames="problem")
 @partial(jax.vmap, in_axes=(None, None, 0, 0, 0))
-def train(problem: Problem, gamma: Array | None, start: Arrays, split: Split, batches: Array) -> tuple[Array, Array]:
+def train(
+    problem: Problem, gamma: Array | None, start: Arrays, split: Split, batches: Array
+) -> tuple[Array, Array]:
     """For every seed at once: train a model, and return its logits for validation and test."""
     (x, y), validation, test = split
     rule, loss = optax.adam(problem.learning_rate), focal(problem, gamma)
@@ -78,7 +88,9 @@ def train(problem: Problem, gamma: Array | None, start: Arrays, split: Split, ba
 
     def step(carry: Any, index: Array) -> tuple[Any, None]:
         weights, state = carry
-        gradient = jax.grad(lambda weights: loss(nnx.merge(graph, weights)(x[index]), y[index]))(weights)
+        gradient = jax.grad(lambda weights: loss(nnx.merge(graph, weights)(x[index]), y[index]))(
+            weights
+        )
         updates, state = rule.update(gradient, state)
         return (optax.apply_updates(weights, updates), state), None
 
@@ -108,16 +120,21 @@ def recovered(logits: np.ndarray, gamma: float) -> np.ndarray:
 
 
 def rows(problem: Problem, split: Split, batches: np.ndarray) -> Iterator[Row]:
-    """What each loss makes, as it is and repaired. γ = 0 has nothing to recover, and FLSD-53 no γ to do it with."""
+    """What each loss makes, as it is and repaired. γ = 0 has nothing to recover, and FLSD-53 no γ
+    to do it with."""
     starts = stacked(problem.initial_weights, len(batches))
     for name, gamma in (bar := tqdm(GAMMAS.items(), problem.name, disable=None)):
         bar.set_postfix_str(name)
-        validation, test = (of_classes(z) for z in train(problem, as_array(gamma), starts, split, batches))
+        validation, test = (
+            of_classes(z) for z in train(problem, as_array(gamma), starts, split, batches)
+        )
         yield Row(name, "", softmax(test, -1))
         if gamma:
             yield Row(name, RECOVERED, recovered(test, gamma))
         if name in SCALED:
-            t = np.array([temperature(y, z) for y, z in zip(split.validation.y, validation, strict=True)])
+            t = np.array(
+                [temperature(y, z) for y, z in zip(split.validation.y, validation, strict=True)]
+            )
             yield Row(name, DIVIDED, softmax(test / t[:, None, None], -1), t)
 
 

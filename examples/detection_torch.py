@@ -1,4 +1,5 @@
-"""Train a dense detector with every loss: PyTorch here, Flax NNX and optax in `detection_jax.py`."""
+"""Train a dense detector with every loss: PyTorch here, Flax NNX and optax in
+`detection_jax.py`."""
 
 from collections.abc import Iterable
 
@@ -16,7 +17,8 @@ from .detection.scenes import CLASSES
 
 
 class Detector(nn.Module):
-    """RetinaNet in miniature: four steps down, three levels of a feature pyramid, and heads that all levels share."""
+    """RetinaNet in miniature: four steps down, three levels of a feature pyramid, and heads that
+    all levels share."""
 
     def __init__(self, dtype: torch.dtype) -> None:
         def conv(name: str, stride: int = 1) -> nn.Conv2d:
@@ -24,12 +26,19 @@ class Detector(nn.Module):
             return nn.Conv2d(inputs, outputs, side, stride, padding=side // 2, dtype=dtype)
 
         super().__init__()
-        self.stem, self.down1, self.down2, self.down3 = (conv(name, 2) for name in ("stem", "down1", "down2", "down3"))
-        self.lateral1, self.lateral2, self.lateral3 = conv("lateral1"), conv("lateral2"), conv("lateral3")
+        self.stem, self.down1, self.down2, self.down3 = (
+            conv(name, 2) for name in ("stem", "down1", "down2", "down3")
+        )
+        self.lateral1, self.lateral2, self.lateral3 = (
+            conv("lateral1"),
+            conv("lateral2"),
+            conv("lateral3"),
+        )
         self.tower, self.classes, self.boxes = conv("tower"), conv("classes"), conv("boxes")
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Images (N, side, side) -> class logits (N, anchors, CLASSES) and the answers of the boxes (N, anchors, 4)."""
+        """Images (N, side, side) -> class logits (N, anchors, CLASSES) and the answers of the boxes
+        (N, anchors, 4)."""
         c1 = silu(self.down1(silu(self.stem(x[:, None]))))
         c2 = silu(self.down2(c1))
         c3 = silu(self.down3(c2))
@@ -53,19 +62,32 @@ def smooth_l1(x: Tensor, beta: float) -> Tensor:
     return smooth_l1_loss(x, torch.zeros_like(x), beta=beta, reduction="none")
 
 
-def start(weights: Arrays, loss: Loss, dtype: torch.dtype, recipe: Recipe) -> tuple[Detector, torch.optim.Optimizer]:
-    """A detector with these weights, whose first scores are those of the prior, and its optimiser."""
+def start(
+    weights: Arrays, loss: Loss, dtype: torch.dtype, recipe: Recipe
+) -> tuple[Detector, torch.optim.Optimizer]:
+    """A detector with these weights, whose first scores are those of the prior, and its
+    optimiser."""
     model, bias = Detector(dtype), weights["classes.bias"]
     weights = weights | {"classes.bias": np.full_like(bias, prior_bias(loss.prior))}
-    tensors = {name: torch.tensor(np.moveaxis(x, (-1, -2), (0, 1)) if x.ndim > 1 else x) for name, x in weights.items()}
+    tensors = {
+        name: torch.tensor(np.moveaxis(x, (-1, -2), (0, 1)) if x.ndim > 1 else x)
+        for name, x in weights.items()
+    }
     model.load_state_dict({name.replace("kernel", "weight"): x for name, x in tensors.items()})
-    return model, torch.optim.Adam(model.parameters(), recipe.learning_rate, recipe.betas, recipe.eps)
+    return model, torch.optim.Adam(
+        model.parameters(), recipe.learning_rate, recipe.betas, recipe.eps
+    )
 
 
 def step(
-    model: Detector, optimizer: torch.optim.Optimizer, loss: Loss, recipe: Recipe, batch: tuple[Tensor, ...]
+    model: Detector,
+    optimizer: torch.optim.Optimizer,
+    loss: Loss,
+    recipe: Recipe,
+    batch: tuple[Tensor, ...],
 ) -> tuple[Tensor, Tensor]:
-    """Update the model in place; return its loss before the update, and the share that background anchors have."""
+    """Update the model in place; return its loss before the update, and the share that background
+    anchors have."""
     images, labels, judged, boxes = batch
     positive, classes = labels >= 0, labels[..., None] == torch.arange(CLASSES)
     settings = {"alpha": loss.alpha, "gamma": loss.gamma, "reduction": "mean_positive"}
@@ -83,7 +105,13 @@ def step(
 
 
 def train(
-    weights: Arrays, data: Data, test: Data, loss: Loss, recipe: Recipe, seed: int, dtype: str = "float32"
+    weights: Arrays,
+    data: Data,
+    test: Data,
+    loss: Loss,
+    recipe: Recipe,
+    seed: int,
+    dtype: str = "float32",
 ) -> Run:
     """The losses of every step in float64, and the answers for the test scenes."""
     real = getattr(torch, dtype)

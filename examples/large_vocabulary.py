@@ -1,7 +1,9 @@
-"""Predict the next of 100,000 words within a limit to memory that the logits of a batch do not fit in.
+"""Predict the next of 100,000 words within a limit to memory that the logits of a batch do not fit
+in.
 
 The step of `softmax_focal_loss` makes all logits and is refused the memory for them. That of
-`linear_softmax_focal_loss` has the logits of a few rows at a time, and trains. The text is what came with Python.
+`linear_softmax_focal_loss` has the logits of a few rows at a time, and trains. The text is what
+came with Python.
 """
 
 from argparse import ArgumentParser
@@ -53,11 +55,21 @@ class Recipe:
 
 
 FULL = Recipe()
-QUICK = Recipe(words=300_000, classes=16_384, limit=96 * MIB, batch=6144, steps=20, judged=512, width=16, seconds=90.0)
+QUICK = Recipe(
+    words=300_000,
+    classes=16_384,
+    limit=96 * MIB,
+    batch=6144,
+    steps=20,
+    judged=512,
+    width=16,
+    seconds=90.0,
+)
 
 
 class Attempt(NamedTuple):
-    """What became of training with one loss. `temporaries` are those of the compiler, `held` is what was measured."""
+    """What became of training with one loss. `temporaries` are those of the compiler, `held` is
+    what was measured."""
 
     temporaries: int
     refused: str
@@ -69,7 +81,8 @@ class Attempt(NamedTuple):
 
 
 class NextWord(nnx.Module):
-    """One hidden layer on the embedded words before. A word without a class has an embedding as well."""
+    """One hidden layer on the embedded words before. A word without a class has an embedding as
+    well."""
 
     def __init__(self, classes: int, recipe: Recipe, rngs: nnx.Rngs) -> None:
         self.embed = nnx.Embed(classes + 1, recipe.width, rngs=rngs)
@@ -87,7 +100,9 @@ Loss = Callable[[NextWord, Array, Array, Recipe], Array]
 
 def fused(model: NextWord, words: Array, ids: Array, recipe: Recipe) -> Array:
     x, kernel = model.features(words), model.last.kernel[...]
-    return linear_softmax_focal_loss(x, kernel, ids, ignore_index=kernel.shape[1], chunk_size=recipe.chunk)
+    return linear_softmax_focal_loss(
+        x, kernel, ids, ignore_index=kernel.shape[1], chunk_size=recipe.chunk
+    )
 
 
 def unfused(model: NextWord, words: Array, ids: Array, recipe: Recipe) -> Array:
@@ -99,7 +114,9 @@ LOSSES: dict[str, Loss] = {"fused": fused, "unfused": unfused}
 
 
 @nnx.jit(static_argnames=("loss", "recipe"), donate_argnames=("model", "optimizer"))
-def step(model: NextWord, optimizer: nnx.Optimizer, words: Array, ids: Array, loss: Loss, recipe: Recipe) -> Array:
+def step(
+    model: NextWord, optimizer: nnx.Optimizer, words: Array, ids: Array, loss: Loss, recipe: Recipe
+) -> Array:
     value, gradient = nnx.value_and_grad(lambda model: loss(model, words, ids, recipe))(model)
     optimizer.update(model, gradient)
     return value
@@ -132,8 +149,13 @@ def start(classes: int, recipe: Recipe) -> tuple[NextWord, nnx.Optimizer]:
 def attempt(name: str, recipe: Recipe, bound: bool = True) -> Attempt:
     """Train with one loss. From the first step on the process may take no more than the limit."""
     words = dataset(recipe.words, recipe.classes)
-    both, batches = start(words.classes, recipe), sample(words.train, recipe.context, recipe.shape, recipe.seed)
-    program = step.lower(*both, *(jnp.asarray(x[0]) for x in batches), LOSSES[name], recipe).compile()
+    both, batches = (
+        start(words.classes, recipe),
+        sample(words.train, recipe.context, recipe.shape, recipe.seed),
+    )
+    program = step.lower(
+        *both, *(jnp.asarray(x[0]) for x in batches), LOSSES[name], recipe
+    ).compile()
     before, curve, refused, held = accuracy(both[0], words, recipe), list[float](), "", 0
     try:
         with limited(recipe.limit if bound else 1024 * recipe.limit):
@@ -146,7 +168,11 @@ def attempt(name: str, recipe: Recipe, bound: bool = True) -> Attempt:
 
 
 def train(
-    program: Any, both: tuple[NextWord, nnx.Optimizer], batches: tuple[np.ndarray, ...], name: str, curve: list[float]
+    program: Any,
+    both: tuple[NextWord, nnx.Optimizer],
+    batches: tuple[np.ndarray, ...],
+    name: str,
+    curve: list[float],
 ) -> None:
     """Compiled before: a compiler takes more memory than a step."""
     for words, ids in zip(tqdm(batches[0], name, disable=None), batches[1], strict=True):
@@ -160,26 +186,39 @@ def temporaries(program: Any) -> int:
 
 
 def accuracy(model: NextWord, words: Words, recipe: Recipe) -> float:
-    """Of words that are held out, as many rows at a time as the loss has. A word without a class is never right."""
-    chosen = sample(words.held_out, recipe.context, (recipe.judged // recipe.chunk, recipe.chunk), recipe.seed)
-    found = [int(hits(model, jnp.asarray(x), jnp.asarray(ids))) for x, ids in zip(*chosen, strict=True)]
+    """Of words that are held out, as many rows at a time as the loss has. A word without a class is
+    never right."""
+    chosen = sample(
+        words.held_out, recipe.context, (recipe.judged // recipe.chunk, recipe.chunk), recipe.seed
+    )
+    found = [
+        int(hits(model, jnp.asarray(x), jnp.asarray(ids))) for x, ids in zip(*chosen, strict=True)
+    ]
     return sum(found) / chosen[1].size
 
 
 def most_frequent(recipe: Recipe) -> tuple[int, float]:
-    """The number of classes, and how often the most frequent word is right: what a model has to be better than."""
+    """The number of classes, and how often the most frequent word is right: what a model has to be
+    better than."""
     words = dataset(recipe.words, recipe.classes)
     return words.classes, float(np.mean(words.held_out == 0))
 
 
 def table(found: dict[str, Attempt], recipe: Recipe) -> Table:
-    sheet = Table("loss", title=f"{recipe.batch:,} words a step, in at most {recipe.limit // MIB} MiB")
+    sheet = Table(
+        "loss", title=f"{recipe.batch:,} words a step, in at most {recipe.limit // MIB} MiB"
+    )
     for name in ("temporaries", "measured", "first loss", "last loss", "right", "then"):
         sheet.add_column(name, justify="right", no_wrap=True)
     for name, one in found.items():
-        held, losses = f"{one.held / MIB:.0f} MiB", [f"{x:.3f}" for x in one.curve[[0, -1]]] if len(one.curve) else []
+        held, losses = (
+            f"{one.held / MIB:.0f} MiB",
+            [f"{x:.3f}" for x in one.curve[[0, -1]]] if len(one.curve) else [],
+        )
         trained = (
-            ("refused", "", "", "", "") if one.refused else (held, *losses, f"{one.before:.1%}", f"{one.after:.1%}")
+            ("refused", "", "", "", "")
+            if one.refused
+            else (held, *losses, f"{one.before:.1%}", f"{one.after:.1%}")
         )
         sheet.add_row(name, f"{one.temporaries / MIB:.0f} MiB", *trained)
     return sheet
@@ -187,7 +226,9 @@ def table(found: dict[str, Attempt], recipe: Recipe) -> Table:
 
 def main() -> None:
     parser = ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, default=Path("out"), help="folder of the curve (default: out)")
+    parser.add_argument(
+        "--out", type=Path, default=Path("out"), help="folder of the curve (default: out)"
+    )
     parser.add_argument("--quick", action="store_true", help="fewer words and classes")
     args = parser.parse_args()
     recipe = QUICK if args.quick else FULL
@@ -196,7 +237,9 @@ def main() -> None:
     path = args.out / "curve_large_vocabulary.npz"
     save(path, {"curve": found["fused"].curve})
     facts = f"{classes:,} classes; the most frequent word is right {most:.1%} of the time"
-    Console().print(table(found, recipe), facts, found["unfused"].refused, f"wrote {path}", sep="\n")
+    Console().print(
+        table(found, recipe), facts, found["unfused"].refused, f"wrote {path}", sep="\n"
+    )
 
 
 if __name__ == "__main__":

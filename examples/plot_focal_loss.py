@@ -14,7 +14,9 @@ from benchmarks.figure import GAMMA_COLOURS, save_figure
 from focal_jax import sigmoid_focal_loss
 
 
-def loss_and_gradient(p_t: Array, target: int, alpha: float | None, gamma: float) -> tuple[Array, Array]:
+def loss_and_gradient(
+    p_t: Array, target: int, alpha: float | None, gamma: float
+) -> tuple[Array, Array]:
     """FL(p_t) and |∂FL/∂x| for the logit x at which the true class has the probability p_t."""
     margin = jnp.log(p_t / (1 - p_t))
     y = jnp.asarray(target)
@@ -31,7 +33,9 @@ def draw(left: Axes, right: Axes) -> None:
     p_t = jnp.linspace(0, 1, 1001)[1:-1]
 
     def line(label: str, target: int, alpha: float | None, gamma: float, **style: Any) -> None:
-        for axes, y in zip((left, right), loss_and_gradient(p_t, target, alpha, gamma), strict=True):
+        for axes, y in zip(
+            (left, right), loss_and_gradient(p_t, target, alpha, gamma), strict=True
+        ):
             axes.plot(p_t, y, color=GAMMA_COLOURS[gamma], label=label, **style)
 
     for gamma in GAMMA_COLOURS:
@@ -54,7 +58,9 @@ def figure() -> Figure:
 
 def main() -> None:
     parser = ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, default=Path("out/focal_loss.png"), help="default: out/focal_loss.png")
+    parser.add_argument(
+        "--out", type=Path, default=Path("out/focal_loss.png"), help="default: out/focal_loss.png"
+    )
     save_figure(figure, parser.parse_args().out)
 
 

@@ -22,7 +22,8 @@ COLOURS |= {Loss(0.75, 0.0): "#0072b2", Loss(0.25, 2.0): "#56b4e9"}
 JAX_LINE: dict[str, Any] = {"linewidth": 5, "alpha": 0.45}
 TORCH_LINE: dict[str, Any] = {"linewidth": 1, "linestyle": "--", "color": "black"}
 
-# What the frameworks are held to: the largest relative difference, and over how many steps (None: the whole run).
+# What the frameworks are held to: the largest relative difference, and over how many steps (None:
+# the whole run).
 LIMITS = {"float64": (1e-9, None), "float32": (1e-4, 100)}
 
 
@@ -34,7 +35,8 @@ def read_curves(out: Path, framework: str, dtype: str) -> Arrays:
 def largest_differences(curves: Arrays, reference: Arrays) -> Arrays:
     """For each loss and step the largest relative difference so far."""
     return {
-        name: np.maximum.accumulate(np.abs(curve - reference[name]) / reference[name]) for name, curve in curves.items()
+        name: np.maximum.accumulate(np.abs(curve - reference[name]) / reference[name])
+        for name, curve in curves.items()
     }
 
 
@@ -79,20 +81,26 @@ def draw_differences(axes: Axes, differences: Arrays, dtype: str) -> None:
         axes.plot(np.where(difference > 0, difference, np.nan), color=COLOURS[LOSSES[name]])
     limit, steps = LIMITS[dtype]
     axes.hlines(limit, 0, steps or axes.get_xlim()[1], color="black")
-    axes.annotate(f"limit $10^{{{np.log10(limit):.0f}}}$", (0, limit), (4, 4), textcoords="offset points")
+    axes.annotate(
+        f"limit $10^{{{np.log10(limit):.0f}}}$", (0, limit), (4, 4), textcoords="offset points"
+    )
     axes.set(ylabel="relative difference,\nlargest so far", yscale="log")
     axes.set_ylim(float(np.finfo(dtype).eps) / 10, limit * 50)
 
 
 def legend_lines() -> list[Line2D]:
-    losses = [Line2D([], [], color=COLOURS[loss], label=name, **JAX_LINE) for name, loss in LOSSES.items()]
+    losses = [
+        Line2D([], [], color=COLOURS[loss], label=name, **JAX_LINE) for name, loss in LOSSES.items()
+    ]
     wide = Line2D([], [], color="grey", label="wide: JAX", **JAX_LINE)
     return [*losses, wide, Line2D([], [], label="dashed: PyTorch", **TORCH_LINE)]
 
 
 def main() -> None:
     args = arguments(__doc__)
-    jax_curves, torch_curves = (read_curves(args.out, framework, args.dtype) for framework in ("jax", "torch"))
+    jax_curves, torch_curves = (
+        read_curves(args.out, framework, args.dtype) for framework in ("jax", "torch")
+    )
     Console().print(difference_table(largest_differences(torch_curves, jax_curves), args.dtype))
     save_figure(lambda: figure(jax_curves, torch_curves, args.dtype), args.out / "training.png")
 

@@ -14,8 +14,12 @@ Run = tuple[np.ndarray, np.ndarray]
 
 def arguments(description: str | None) -> Namespace:
     parser = ArgumentParser(description=description)
-    parser.add_argument("--out", type=Path, default=Path("out"), help="folder of all files (default: out)")
-    parser.add_argument("--dtype", choices=("float32", "float64"), default="float64", help="default: float64")
+    parser.add_argument(
+        "--out", type=Path, default=Path("out"), help="folder of all files (default: out)"
+    )
+    parser.add_argument(
+        "--dtype", choices=("float32", "float64"), default="float64", help="default: float64"
+    )
     return parser.parse_args()
 
 
@@ -24,11 +28,14 @@ def curves_path(out: Path, framework: str, dtype: str) -> Path:
 
 
 def report(framework: str, runs: dict[str, Run], targets: np.ndarray, args: Namespace) -> None:
-    """Write the loss curves and held-out probabilities of all losses, one per row, and print their scores."""
+    """Write the loss curves and held-out probabilities of all losses, one per row, and print their
+    scores."""
     curves, probabilities = (np.stack(part) for part in zip(*runs.values(), strict=True))
     path = curves_path(args.out, framework, args.dtype)
     save(path, {"losses": np.array(list(runs)), "curves": curves, "probabilities": probabilities})
-    table = score_table(f"train_{framework}.py, {args.dtype}", dict(zip(runs, probabilities, strict=True)), targets)
+    table = score_table(
+        f"train_{framework}.py, {args.dtype}", dict(zip(runs, probabilities, strict=True)), targets
+    )
     Console().print(table, f"wrote {path}", sep="\n")
 
 

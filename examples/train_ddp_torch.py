@@ -1,7 +1,9 @@
-"""Split every batch over ranks, and get the curve of one process: PyTorch here, Flax NNX in `train_sharded_jax.py`.
+"""Split every batch over ranks, and get the curve of one process: PyTorch here, Flax NNX in
+`train_sharded_jax.py`.
 
-The loss is divided by the positives of the whole batch. Many parts of a batch have none of their own, so ranks that
-divide by what they see train on another loss. Parts differ in size, which DistributedDataParallel allows.
+The loss is divided by the positives of the whole batch. Many parts of a batch have none of their
+own, so ranks that divide by what they see train on another loss. Parts differ in size, which
+DistributedDataParallel allows.
 """
 
 import os
@@ -39,9 +41,17 @@ def parts(batch_size: int, ranks: int) -> list[slice]:
 
 
 def train(
-    weights: Arrays, data: Data, dtype: str, recipe: Recipe, name: str, rank: int = 0, ranks: int = 1, group: Any = None
+    weights: Arrays,
+    data: Data,
+    dtype: str,
+    recipe: Recipe,
+    name: str,
+    rank: int = 0,
+    ranks: int = 1,
+    group: Any = None,
 ) -> np.ndarray:
-    """The loss of every step: without a group of the rank's own part, with one of the whole batch."""
+    """The loss of every step: without a group of the rank's own part, with one of the whole
+    batch."""
     real = getattr(torch, dtype)
     model, optimizer = start(weights, real, recipe)
     if ranks > 1:
@@ -55,10 +65,14 @@ def train(
     return np.array(curve)
 
 
-def work(rank: int, ranks: int, weights: Arrays, data: Data, dtype: str, recipe: Recipe, folder: Path) -> None:
+def work(
+    rank: int, ranks: int, weights: Arrays, data: Data, dtype: str, recipe: Recipe, folder: Path
+) -> None:
     """What each rank does: train with the divisor of all ranks, and with its own."""
     torch.set_num_threads(1)
-    os.environ["GLOO_SOCKET_IFNAME"] = socket.if_nameindex()[0][1]  # The loopback interface is the first.
+    os.environ["GLOO_SOCKET_IFNAME"] = socket.if_nameindex()[0][
+        1
+    ]  # The loopback interface is the first.
     # Every wait for another rank has this limit.
     limit = timedelta(seconds=60)
     dist.init_process_group("gloo", f"file://{folder}/store", limit, ranks, rank)
@@ -75,7 +89,8 @@ def work(rank: int, ranks: int, weights: Arrays, data: Data, dtype: str, recipe:
 
 def train_on_ranks(ranks: int, *args: Any) -> Arrays:
     """The curves of all ranks, which are processes on this machine."""
-    # They are forked from a process that has imported what takes long; the optimisers use torch._dynamo.
+    # They are forked from a process that has imported what takes long; the optimisers use
+    # torch._dynamo.
     set_forkserver_preload(["examples.train_torch", "torch._dynamo"])
     with TemporaryDirectory() as folder:
         start_processes(work, (ranks, *args, Path(folder)), ranks, start_method="forkserver")
@@ -94,16 +109,26 @@ def report(curves: Arrays, empty: float, args: Namespace) -> None:
     for name, curve in curves.items():
         difference = np.max(np.abs(curve - reference) / reference)
         table.add_row(name, f"{curve[0]:.6f}", f"{curve[-1]:.6f}", f"{difference:.1e}")
-    Console().print(table, f"parts of a batch without a positive: {empty:.1%}", f"wrote {path}", sep="\n")
+    Console().print(
+        table, f"parts of a batch without a positive: {empty:.1%}", f"wrote {path}", sep="\n"
+    )
 
 
 def options() -> Namespace:
     parser = ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, default=Path("out"), help="folder of all files (default: out)")
-    parser.add_argument("--dtype", choices=("float32", "float64"), default="float64", help="default: float64")
+    parser.add_argument(
+        "--out", type=Path, default=Path("out"), help="folder of all files (default: out)"
+    )
+    parser.add_argument(
+        "--dtype", choices=("float32", "float64"), default="float64", help="default: float64"
+    )
     # Of twelve ranks the first would have nobody.
-    parser.add_argument("--ranks", type=int, choices=range(2, 12), default=4, help="processes (default: 4)")
-    parser.add_argument("--epochs", type=int, default=RECIPE.epochs, help=f"default: {RECIPE.epochs}")
+    parser.add_argument(
+        "--ranks", type=int, choices=range(2, 12), default=4, help="processes (default: 4)"
+    )
+    parser.add_argument(
+        "--epochs", type=int, default=RECIPE.epochs, help=f"default: {RECIPE.epochs}"
+    )
     return parser.parse_args()
 
 

@@ -11,12 +11,24 @@ from tqdm import tqdm
 
 from focal_jax import SigmoidFocalLoss
 
-from .caravan import FEATURES, LOSSES, RECIPE, Arrays, Data, Loss, Recipe, batches, dataset, initial_weights
+from .caravan import (
+    FEATURES,
+    LOSSES,
+    RECIPE,
+    Arrays,
+    Data,
+    Loss,
+    Recipe,
+    batches,
+    dataset,
+    initial_weights,
+)
 from .report import Run, arguments, report
 
 
 class MLP(nnx.Module):
-    """Two hidden layers and one logit. tanh is smooth, so no rounding error decides whether a unit is active."""
+    """Two hidden layers and one logit. tanh is smooth, so no rounding error decides whether a unit
+    is active."""
 
     def __init__(self, width: int, dtype: jnp.dtype, rngs: nnx.Rngs) -> None:
         self.first = nnx.Linear(FEATURES, width, param_dtype=dtype, rngs=rngs)
@@ -46,7 +58,14 @@ def step(model: MLP, optimizer: nnx.Optimizer, loss: SigmoidFocalLoss, x: Array,
     return value
 
 
-def train(weights: Arrays, data: Data, loss: Loss, dtype: str, recipe: Recipe = RECIPE, progress: bool = True) -> Run:
+def train(
+    weights: Arrays,
+    data: Data,
+    loss: Loss,
+    dtype: str,
+    recipe: Recipe = RECIPE,
+    progress: bool = True,
+) -> Run:
     """The loss of every step in float64, and the probabilities for the held-out customers.
 
     For `dtype="float64"` the caller enables it with `jax.enable_x64`.

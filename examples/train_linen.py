@@ -36,15 +36,30 @@ def step(state: TrainState, x: Array, y: Array) -> tuple[TrainState, Array]:
     return state.apply_gradients(grads=gradient), value
 
 
-def train(weights: Arrays, data: Data, loss: Loss, dtype: str, recipe: Recipe = RECIPE, progress: bool = True) -> Run:
+def train(
+    weights: Arrays,
+    data: Data,
+    loss: Loss,
+    dtype: str,
+    recipe: Recipe = RECIPE,
+    progress: bool = True,
+) -> Run:
     """What `train_jax.train` returns, from the same weights."""
-    model = Classifier(SigmoidFocalLoss(alpha=loss.alpha, gamma=loss.gamma, reduction="mean"), recipe.width)
-    params = {"params": unflatten_dict({name: jnp.asarray(x, dtype) for name, x in weights.items()}, sep=".")}
+    model = Classifier(
+        SigmoidFocalLoss(alpha=loss.alpha, gamma=loss.gamma, reduction="mean"), recipe.width
+    )
+    params = {
+        "params": unflatten_dict(
+            {name: jnp.asarray(x, dtype) for name, x in weights.items()}, sep="."
+        )
+    }
     rule = optax.adam(recipe.learning_rate, *recipe.betas, eps=recipe.eps)
     state = TrainState.create(apply_fn=model.apply, params=params, tx=rule)
     x, y = jnp.asarray(data.train_x, dtype), jnp.asarray(data.train_y)
     curve = []
-    for i in tqdm(np.concatenate(batches(len(x), recipe)), str(loss), disable=None if progress else True):
+    for i in tqdm(
+        np.concatenate(batches(len(x), recipe)), str(loss), disable=None if progress else True
+    ):
         state, value = step(state, x[i], y[i])
         curve.append(float(value))
     probabilities = nn.sigmoid(model.bind(state.params).logits(jnp.asarray(data.test_x, dtype)))

@@ -1,7 +1,9 @@
-"""Split every batch over devices, and get the curve of one device: Flax NNX here, PyTorch in `train_ddp_torch.py`.
+"""Split every batch over devices, and get the curve of one device: Flax NNX here, PyTorch in
+`train_ddp_torch.py`.
 
-The loss is divided by the positives of the whole batch. Many parts of a batch have none of their own, so devices that
-divide by what they see train on another loss. A run that was killed goes on from its last checkpoint.
+The loss is divided by the positives of the whole batch. Many parts of a batch have none of their
+own, so devices that divide by what they see train on another loss. A run that was killed goes on
+from its last checkpoint.
 """
 
 from argparse import ArgumentParser, Namespace
@@ -38,9 +40,13 @@ def own_divisors(logits: Array, targets: Array) -> Array:
     return jax.lax.pmean(FOCAL(logits, targets), "data")
 
 
-def train(weights: Arrays, data: Data, loss: Any, devices: int, dtype: str, recipe: Recipe, folder: Path) -> np.ndarray:
+def train(
+    weights: Arrays, data: Data, loss: Any, devices: int, dtype: str, recipe: Recipe, folder: Path
+) -> np.ndarray:
     """The loss of every step. Epochs whose checkpoint is in the folder are not trained again."""
-    mesh = jax.make_mesh((devices,), ("data",), axis_types=(AxisType.Auto,), devices=jax.devices()[:devices])
+    mesh = jax.make_mesh(
+        (devices,), ("data",), axis_types=(AxisType.Auto,), devices=jax.devices()[:devices]
+    )
     both = start(weights, jnp.dtype(dtype), recipe)
     nnx.update(both, jax.device_put(nnx.state(both), NamedSharding(mesh, EVERYWHERE)))
     x, y, epochs = data.train_x.astype(dtype), data.train_y, batches(len(data.train_y), recipe)
@@ -48,14 +54,18 @@ def train(weights: Arrays, data: Data, loss: Any, devices: int, dtype: str, reci
     with ocp.CheckpointManager(folder.resolve(), options=options) as checkpoints:
         curve = resume(checkpoints, both)
         done = len(curve) // epochs.shape[1]
-        for epoch in tqdm(epochs[done:], folder.name, total=len(epochs), initial=done, disable=None):
+        for epoch in tqdm(
+            epochs[done:], folder.name, total=len(epochs), initial=done, disable=None
+        ):
             curve += train_epoch(both, loss, x[epoch], y[epoch], mesh)
             state = {"curve": np.array(curve), "state": nnx.state(both)}
             checkpoints.save(len(curve), args=ocp.args.StandardSave(state))
     return np.array(curve[: epochs[..., 0].size])
 
 
-def train_epoch(both: tuple[MLP, nnx.Optimizer], loss: Any, x: np.ndarray, y: np.ndarray, mesh: Mesh) -> list[float]:
+def train_epoch(
+    both: tuple[MLP, nnx.Optimizer], loss: Any, x: np.ndarray, y: np.ndarray, mesh: Mesh
+) -> list[float]:
     """The step is that of one device: the compiler splits it as its batch is split."""
     parts = (jax.device_put(batch, NamedSharding(mesh, SPLIT)) for batch in zip(x, y, strict=True))
     with jax.set_mesh(mesh):
@@ -85,15 +95,25 @@ def report(curves: Arrays, empty: float, args: Namespace) -> None:
     for name, curve in curves.items():
         difference = np.max(np.abs(curve - reference) / reference)
         table.add_row(name, f"{curve[0]:.6f}", f"{curve[-1]:.6f}", f"{difference:.1e}")
-    Console().print(table, f"parts of a batch without a positive: {empty:.1%}", f"wrote {path}", sep="\n")
+    Console().print(
+        table, f"parts of a batch without a positive: {empty:.1%}", f"wrote {path}", sep="\n"
+    )
 
 
 def options() -> Namespace:
     parser = ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, default=Path("out"), help="folder of all files (default: out)")
-    parser.add_argument("--dtype", choices=("float32", "float64"), default="float64", help="default: float64")
-    parser.add_argument("--devices", type=int, choices=(2, 4, 8, 16), default=8, help="simulated ones (default: 8)")
-    parser.add_argument("--epochs", type=int, default=RECIPE.epochs, help=f"default: {RECIPE.epochs}")
+    parser.add_argument(
+        "--out", type=Path, default=Path("out"), help="folder of all files (default: out)"
+    )
+    parser.add_argument(
+        "--dtype", choices=("float32", "float64"), default="float64", help="default: float64"
+    )
+    parser.add_argument(
+        "--devices", type=int, choices=(2, 4, 8, 16), default=8, help="simulated ones (default: 8)"
+    )
+    parser.add_argument(
+        "--epochs", type=int, default=RECIPE.epochs, help=f"default: {RECIPE.epochs}"
+    )
     return parser.parse_args()
 
 
@@ -111,8 +131,13 @@ def main() -> None:
     }
     folder = args.out / f"checkpoints_{args.dtype}"
     with jax.enable_x64(True):
-        curves = {name: train(weights, data, *run, args.dtype, recipe, folder / name) for name, run in runs.items()}
-    parts = data.train_y[batches(len(data.train_y), recipe)].reshape(-1, recipe.batch_size // args.devices)
+        curves = {
+            name: train(weights, data, *run, args.dtype, recipe, folder / name)
+            for name, run in runs.items()
+        }
+    parts = data.train_y[batches(len(data.train_y), recipe)].reshape(
+        -1, recipe.batch_size // args.devices
+    )
     report(curves, 1 - parts.any(1).mean(), args)
 
 

@@ -7,12 +7,24 @@ from tqdm import tqdm
 
 from focal_torch import SigmoidFocalLoss
 
-from .caravan import FEATURES, LOSSES, RECIPE, Arrays, Data, Loss, Recipe, batches, dataset, initial_weights
+from .caravan import (
+    FEATURES,
+    LOSSES,
+    RECIPE,
+    Arrays,
+    Data,
+    Loss,
+    Recipe,
+    batches,
+    dataset,
+    initial_weights,
+)
 from .report import Run, arguments, report
 
 
 class MLP(nn.Module):
-    """Two hidden layers and one logit. tanh is smooth, so no rounding error decides whether a unit is active."""
+    """Two hidden layers and one logit. tanh is smooth, so no rounding error decides whether a unit
+    is active."""
 
     def __init__(self, width: int, dtype: torch.dtype) -> None:
         super().__init__()
@@ -31,10 +43,14 @@ def start(weights: Arrays, dtype: torch.dtype, recipe: Recipe) -> tuple[MLP, tor
     model = MLP(recipe.width, dtype)
     tensors = {name: torch.tensor(x.T, dtype=dtype) for name, x in weights.items()}
     model.load_state_dict({name.replace("kernel", "weight"): x for name, x in tensors.items()})
-    return model, torch.optim.Adam(model.parameters(), recipe.learning_rate, recipe.betas, recipe.eps)
+    return model, torch.optim.Adam(
+        model.parameters(), recipe.learning_rate, recipe.betas, recipe.eps
+    )
 
 
-def step(model: MLP, optimizer: torch.optim.Optimizer, loss: SigmoidFocalLoss, x: Tensor, y: Tensor) -> Tensor:
+def step(
+    model: MLP, optimizer: torch.optim.Optimizer, loss: SigmoidFocalLoss, x: Tensor, y: Tensor
+) -> Tensor:
     """Update the model in place and return its loss before the update."""
     optimizer.zero_grad()
     value = loss(model(x), y)
@@ -43,7 +59,14 @@ def step(model: MLP, optimizer: torch.optim.Optimizer, loss: SigmoidFocalLoss, x
     return value
 
 
-def train(weights: Arrays, data: Data, loss: Loss, dtype: str, recipe: Recipe = RECIPE, progress: bool = True) -> Run:
+def train(
+    weights: Arrays,
+    data: Data,
+    loss: Loss,
+    dtype: str,
+    recipe: Recipe = RECIPE,
+    progress: bool = True,
+) -> Run:
     """The loss of every step in float64, and the probabilities for the held-out customers."""
     real = getattr(torch, dtype)
     model, optimizer = start(weights, real, recipe)

@@ -1,4 +1,5 @@
-"""Words of the text that comes with Python: its standard library, then the packages that are installed beside it.
+"""Words of the text that comes with Python: its standard library, then the packages that are
+installed beside it.
 
 Source, documentation and licences, in an order that is the same in every run on one machine.
 """
@@ -24,7 +25,8 @@ HELD_OUT = 20
 
 
 class Words(NamedTuple):
-    """Class ids from the most frequent word on. All words that have no class have the id `classes`."""
+    """Class ids from the most frequent word on. All words that have no class have the id
+    `classes`."""
 
     classes: int
     train: np.ndarray
@@ -32,7 +34,8 @@ class Words(NamedTuple):
 
 
 def paths() -> Iterator[Path]:
-    """Without an environment of its own Python keeps packages inside of the library, where they are met twice."""
+    """Without an environment of its own Python keeps packages inside of the library, where they are
+    met twice."""
     folders = (Path(sysconfig.get_path(name)) for name in ("stdlib", "purelib"))
     found = (path for folder in folders for path in sorted(folder.rglob("*")))
     chosen = (path for path in found if path.suffix in KINDS or path.name.startswith("LICENSE"))
@@ -40,12 +43,15 @@ def paths() -> Iterator[Path]:
 
 
 def dataset(words: int, most: int) -> Words:
-    """The first so many words, of which the most frequent ones are classes. Bytes that are no UTF-8 are left out."""
+    """The first so many words, of which the most frequent ones are classes. Bytes that are no UTF-8
+    are left out."""
     numbers: defaultdict[str, int] = defaultdict(count().__next__)
     train, held_out = array("i"), array("i")
     for i, path in enumerate(paths()):
         part = train if i % HELD_OUT else held_out
-        part.extend(numbers[word] for word in WORD.findall(path.read_text("utf-8", errors="ignore")))
+        part.extend(
+            numbers[word] for word in WORD.findall(path.read_text("utf-8", errors="ignore"))
+        )
         if len(train) + len(held_out) >= words:
             break
     return ranked(np.array(train), np.array(held_out), len(numbers), most)
@@ -59,7 +65,9 @@ def ranked(train: np.ndarray, held_out: np.ndarray, different: int, most: int) -
     return Words(classes, ranks[train], ranks[held_out])
 
 
-def sample(words: np.ndarray, context: int, shape: tuple[int, ...], seed: int) -> tuple[np.ndarray, np.ndarray]:
+def sample(
+    words: np.ndarray, context: int, shape: tuple[int, ...], seed: int
+) -> tuple[np.ndarray, np.ndarray]:
     """Words in a new last axis, and the word that follows them, at random places."""
     places = Draws(seed).integers(context, len(words), shape)
     return words[places[..., None] + np.arange(-context, 0)], words[places]

@@ -1,1 +1,2 @@
-"""The judge of both packages: an oracle, golden vectors, comparators, and the tests that use them."""
+"""The judge of both packages: an oracle, golden vectors, comparators, and the tests that use
+them."""

@@ -18,19 +18,22 @@ ROWS_OF = {128256: 1 << 13, 1000: 1 << 20, 80: 13 << 20}
 GAMMAS = 8
 OURS = "focal_jax"
 
-# Every argument is read once and every result written once. Beside them are only the partial sums of a reduction.
+# Every argument is read once and every result written once. Beside them are only the partial sums
+# of a reduction.
 FORWARD = 1.05
 # The same where the value comes with its gradient.
 GRADIENT = 1.10
-# A divisor that is a sum over the targets or the mask is known only after a pass over them: above the one reading of
-# all, one of these. For float32 that is below 1.40.
+# A divisor that is a sum over the targets or the mask is known only after a pass over them: above
+# the one reading of all, one of these. For float32 that is below 1.40.
 DIVISOR = 1.01
-# A vmap over γ may move what as many calls do: a GPU writes one gradient after the other, and comes to the logits anew.
-# The gradient of a softmax needs its whole row first, and not every chip can keep one: two reads and one write.
+# A vmap over γ may move what as many calls do: a GPU writes one gradient after the other, and comes
+# to the logits anew. The gradient of a softmax needs its whole row first, and not every chip can
+# keep one: two reads and one write.
 TWO_READS = 1.5
 SOFTMAX = 1.55
-# The numbers that a row comes down to go from kernel to kernel, each of 4 bytes written and read: so many bytes a row,
-# which is nothing beside a thousand classes. Beside 80 it is more than the bound above leaves.
+# The numbers that a row comes down to go from kernel to kernel, each of 4 bytes written and read:
+# so many bytes a row, which is nothing beside a thousand classes. Beside 80 it is more than the
+# bound above leaves.
 ROW_FORWARD, ROW_GRADIENT = 80, 144
 # The same for rows that stay on the chip: reported, not required.
 STRETCH = 1.10
@@ -38,13 +41,15 @@ STRETCH = 1.10
 TEMPORARIES = 0.01
 # Of a vmap over γ, in float32 arrays: what all γ share may be stored, but nothing for each of them.
 SHARED = 4
-# Those of a softmax are partial sums of its rows and, in bytes, the few numbers that a row comes down to.
+# Those of a softmax are partial sums of its rows and, in bytes, the few numbers that a row comes
+# down to.
 ROW_TEMPORARIES, ROW_BYTES = 0.05, 32
 
 
 @dataclass(frozen=True)
 class Case:
-    """A loss, how it is called, and what is compiled of it: value_and_grad, forward, donated or vmap (over γ)."""
+    """A loss, how it is called, and what is compiled of it: value_and_grad, forward, donated or
+    vmap (over γ)."""
 
     loss: str = "sigmoid"
     run: str = "value_and_grad"
@@ -70,11 +75,14 @@ class Case:
         options = {"α per class": self.per_class, "where": self.where, "weight": self.weight}
         given = (option for option, is_given in options.items() if is_given)
         whose = "" if self.by == OURS else f"{self.by}, "
-        return ", ".join((f"{whose}{self.loss} {self.run}", self.dtype, kind, gamma, self.reduction, *given))
+        return ", ".join(
+            (f"{whose}{self.loss} {self.run}", self.dtype, kind, gamma, self.reduction, *given)
+        )
 
 
 def arguments(case: Case) -> dict[str, jax.ShapeDtypeStruct]:
-    """The arrays that a case is called with. Losses that are not reduced come with their cotangent."""
+    """The arrays that a case is called with. Losses that are not reduced come with their
+    cotangent."""
     of_loss = case.shape if case.loss == "sigmoid" else case.shape[:1]
     cotangent = case.reduction == "none" and case.run != "forward"
     arrays: dict[str, tuple[tuple[int, ...], str] | None] = {
@@ -124,11 +132,16 @@ def temporaries(case: Case) -> float:
     itemsize = np.dtype(arguments(case)["logits"].dtype).itemsize
     if case.run == "vmap":
         return SHARED * 4 / itemsize
-    return TEMPORARIES if case.loss == "sigmoid" else ROW_TEMPORARIES + ROW_BYTES / (case.classes * itemsize)
+    return (
+        TEMPORARIES
+        if case.loss == "sigmoid"
+        else ROW_TEMPORARIES + ROW_BYTES / (case.classes * itemsize)
+    )
 
 
 def cases() -> list[Case]:
-    """The plain cases, those of other losses, and ours with their options, of which every two meet in a gradient."""
+    """The plain cases, those of other losses, and ours with their options, of which every two meet
+    in a gradient."""
     dtypes: dict[str, Sequence[Any]] = {"dtype": ("float32", "bfloat16")}
     sigmoid = dtypes | {"targets": ("int32", "float", "bool"), "gamma": (2.0, 1.5, 0.5)}
     softmax = dtypes | {"loss": ("softmax",), "targets": ("int32",), "classes": tuple(ROWS_OF)}
@@ -142,7 +155,11 @@ def cases() -> list[Case]:
         *pairwise(softmax | some | given | {"gamma": (2.0, 1.5)}),
         *pairwise(dtypes | some | {"run": ("forward",), "where": (False, True)}),
         *pairwise(softmax | {"run": ("forward",)}),
-        *(replace(case, run="donated") for case in plain() if (case.loss == "sigmoid") == (case.dtype == "float32")),
+        *(
+            replace(case, run="donated")
+            for case in plain()
+            if (case.loss == "sigmoid") == (case.dtype == "float32")
+        ),
         Case(run="vmap", targets="int32"),
         Case(run="vmap", targets="bool", dtype="bfloat16"),
         Case("softmax", "vmap", "bfloat16", "int32", classes=1000),
@@ -178,7 +195,8 @@ def _pairs(row: dict[str, Any]) -> set[Any]:
 
 
 def selection(devices: Sequence[str], quick: bool) -> Iterator[tuple[str, Case]]:
-    """What is compiled for which device. In a quick run the devices take turns, in every kind of case anew.
+    """What is compiled for which device. In a quick run the devices take turns, in every kind of
+    case anew.
 
     The second begins: the compiler for a v4 takes several times as long as the others.
     """

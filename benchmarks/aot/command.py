@@ -1,11 +1,13 @@
-"""Compile the losses for GPUs and TPUs that are not there, and judge the memory that the programs move.
+"""Compile the losses for GPUs and TPUs that are not there, and judge the memory that the programs
+move.
 
     python -m benchmarks.aot
     python -m benchmarks.aot --platform tpu --device v5e v6e
     python -m benchmarks.aot --quick --json
 
-XLA's own compilers for GPU and TPU make the programs; nothing is run, and no accelerator is needed. Every case and
-every bound is in `benchmarks/aot/cases.py`. The exit code is 1 where a requirement is broken, with a line for each.
+XLA's own compilers for GPU and TPU make the programs; nothing is run, and no accelerator is needed.
+Every case and every bound is in `benchmarks/aot/cases.py`. The exit code is 1 where a requirement
+is broken, with a line for each.
 """
 
 import argparse
@@ -30,7 +32,9 @@ def main(argv: list[str] | None = None) -> int:
     options = parser.parse_args(argv)
     devices = _devices(options)
     if not devices:
-        parser.error(f"no device of platform {options.platform} is among {' '.join(options.device)}")
+        parser.error(
+            f"no device of platform {options.platform} is among {' '.join(options.device)}"
+        )
     try:
         found = compiled(devices, options.quick)
     except (MissingCompilerError, CompilerError) as error:
@@ -46,12 +50,20 @@ def main(argv: list[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     about, _, details = (__doc__ or "").partition("\n")
     parser = argparse.ArgumentParser(
-        "python -m benchmarks.aot", None, about, details, formatter_class=argparse.RawDescriptionHelpFormatter
+        "python -m benchmarks.aot",
+        None,
+        about,
+        details,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     names = [name for devices in DEVICES.values() for name in devices]
     parser.add_argument("--platform", choices=tuple(DEVICES), help="default: both")
-    parser.add_argument("--device", nargs="+", choices=names, metavar="NAME", help=f"default: {' '.join(names)}")
-    parser.add_argument("--quick", action="store_true", help="each case for one device of a platform only")
+    parser.add_argument(
+        "--device", nargs="+", choices=names, metavar="NAME", help=f"default: {' '.join(names)}"
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help="each case for one device of a platform only"
+    )
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print a list with all that was measured")
     form.add_argument("--markdown", action="store_true", help="print a Markdown table")
@@ -74,7 +86,9 @@ def compiled(devices: Mapping[str, Sequence[str]], quick: bool) -> list[Measurem
     total = sum(len(list(selection(names, quick))) for names in devices.values())
     bar = tqdm(desc="compile", total=total, unit="program", disable=None)
     with bar, ThreadPoolExecutor(len(devices)) as pool:
-        parts = list(pool.map(lambda platform: _compile(platform, devices[platform], quick, bar), devices))
+        parts = list(
+            pool.map(lambda platform: _compile(platform, devices[platform], quick, bar), devices)
+        )
     return [one for part in parts for one in part]
 
 

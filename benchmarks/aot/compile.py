@@ -1,8 +1,10 @@
-"""Compile cases for the devices of one platform, and print what each program does as one line of JSON.
+"""Compile cases for the devices of one platform, and print what each program does as one line of
+JSON.
 
     python -m benchmarks.aot.compile gpu [--quick] [DEVICE ...]
 
-`benchmarks.aot` starts it as a process of its own: the compiler of a platform is loaded once and stays.
+`benchmarks.aot` starts it as a process of its own: the compiler of a platform is loaded once and
+stays.
 """
 
 import json
@@ -46,7 +48,10 @@ def measure(name: str, case: Case) -> Measurement:
 
 def compile_for(target: Any, case: Case) -> Any:
     sharding = NamedSharding(Mesh(np.array([target]), ("device",)), PartitionSpec())
-    given = {name: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding) for name, x in arguments(case).items()}
+    given = {
+        name: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding)
+        for name, x in arguments(case).items()
+    }
     donated = ("logits",) if case.run == "donated" else ()
     return jax.jit(program(case), donate_argnames=donated).lower(**given).compile()
 

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 FREE = ("bitcast", "constant", "get-tuple-element", "opt-barrier", "parameter", "tuple")
-# Where these have their result, among the operands and flags of an operation that runs beside others.
+# Where these have their result, among the operands and flags of an operation that runs beside
+# others.
 STARTS = {"copy-start": 0, "slice-start": 1}
 # Custom calls that are names for memory.
 NAMES = ("AllocateBuffer", "ConcatBitcast")
@@ -40,10 +41,13 @@ class Array(NamedTuple):
     def major(self) -> list[int]:
         """The numbers of its dimensions in the order of the memory, the outermost first."""
         order = self.layout.partition(":")[0]
-        return [int(i) for i in reversed(order.split(","))] if order else list(range(len(self.dims)))
+        return (
+            [int(i) for i in reversed(order.split(","))] if order else list(range(len(self.dims)))
+        )
 
     def _tiled(self) -> list[int]:
-        """Its dimensions, the innermost filled up to whole tiles. Tiles inside of the tile only reorder."""
+        """Its dimensions, the innermost filled up to whole tiles. Tiles inside of the tile only
+        reorder."""
         dims = [self.dims[i] for i in self.major()]
         tile = [int(n) for n in (re.findall(r"T\(([\d,]+)\)", self.layout) or ["1"])[0].split(",")]
         dims = [1] * (len(tile) - len(dims)) + dims
@@ -74,7 +78,11 @@ class Instruction(NamedTuple):
 
     @property
     def is_free(self) -> bool:
-        return self.op in FREE or self.op.endswith("-done") or any(f'target="{name}"' in self.rest for name in NAMES)
+        return (
+            self.op in FREE
+            or self.op.endswith("-done")
+            or any(f'target="{name}"' in self.rest for name in NAMES)
+        )
 
     @property
     def result(self) -> Array:

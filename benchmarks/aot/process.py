@@ -12,7 +12,8 @@ from threading import Timer
 from typing import IO, Any
 
 ROOT = Path(__file__).parents[2]
-# Seconds for the compilers to start, and for each program. One takes a few, on a machine that does nothing else.
+# Seconds for the compilers to start, and for each program. One takes a few, on a machine that does
+# nothing else.
 START, PROGRAM = 120, 60
 # TPU: not to ask the cloud where it is, and not to mind another process with the compiler.
 SETTINGS = {"JAX_PLATFORMS": "cpu", "TPU_SKIP_MDS_QUERY": "1", "ALLOW_MULTIPLE_LIBTPU_LOAD": "1"}
@@ -36,14 +37,20 @@ def printed(platform: str, arguments: Sequence[str], programs: int, bar: Any) ->
         if code:
             words.seek(0)
             ended = f"after {count} programs with exit code {code}; it is given {limit} seconds"
-            raise CompilerError(f"the {platform.upper()} process ended {ended}. It said:\n{words.read()}")
+            raise CompilerError(
+                f"the {platform.upper()} process ended {ended}. It said:\n{words.read()}"
+            )
 
 
 @contextmanager
-def started(command: Sequence[str], words: IO[str], limit: float) -> Iterator[subprocess.Popen[str]]:
+def started(
+    command: Sequence[str], words: IO[str], limit: float
+) -> Iterator[subprocess.Popen[str]]:
     """A process that is ended after `limit` seconds."""
     environment = os.environ | SETTINGS
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=words, text=True, cwd=ROOT, env=environment)
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=words, text=True, cwd=ROOT, env=environment
+    )
     clock = Timer(limit, process.kill)
     clock.start()
     try:

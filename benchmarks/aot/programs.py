@@ -1,4 +1,5 @@
-"""The functions that are compiled: what a case computes, of our losses and of those that they stand beside."""
+"""The functions that are compiled: what a case computes, of our losses and of those that they stand
+beside."""
 
 from collections.abc import Callable
 from functools import partial
@@ -24,7 +25,9 @@ def program(case: Case) -> Callable[..., Any]:
     return partial(loss if case.run == "forward" else partial(_both, loss), gamma=case.gamma)
 
 
-def _both(loss: Callable[..., Array], logits: Array, cotangent: Array | None = None, **given: Any) -> Any:
+def _both(
+    loss: Callable[..., Array], logits: Array, cotangent: Array | None = None, **given: Any
+) -> Any:
     """Value and gradient."""
     if cotangent is None:
         return jax.value_and_grad(loss)(logits, **given)
@@ -40,7 +43,9 @@ def _optax(logits: Array, targets: Array, *, alpha: float, gamma: float, reducti
     return _reduced(optax.sigmoid_focal_loss(logits, targets, alpha=alpha, gamma=gamma), reduction)
 
 
-def _textbook(logits: Array, targets: Array, *, alpha: float, gamma: float, reduction: str) -> Array:
+def _textbook(
+    logits: Array, targets: Array, *, alpha: float, gamma: float, reduction: str
+) -> Array:
     p = jax.nn.sigmoid(logits)
     p_t = p * targets + (1 - p) * (1 - targets)
     alpha_t = alpha * targets + (1 - alpha) * (1 - targets)

@@ -55,18 +55,22 @@ def _range(numbers: Sequence[int]) -> str:
 
 def stretch(found: Iterable[Measurement]) -> str:
     """How many gradients of a softmax read their rows once."""
-    ours = [one for one in found if one.case.by == OURS and one.case.loss == "softmax" and one.case.run != "forward"]
+    ours = [
+        one
+        for one in found
+        if one.case.by == OURS and one.case.loss == "softmax" and one.case.run != "forward"
+    ]
     met = sum(not one.error and one.traffic <= STRETCH for one in ours)
-    return (
-        f"Gradients of softmax_focal_loss at {STRETCH:.2f} or less, whose rows stay on the chip: {met} of {len(ours)}."
-    )
+    return f"Gradients of softmax_focal_loss at {STRETCH:.2f} or less, whose rows stay on the chip: {met} of {len(ours)}."
 
 
 def markdown(found: Sequence[Measurement], devices: Sequence[str]) -> str:
     """A table of the plain cases beside those of other losses, and one of all others."""
     first = [one for one in found if replace(one.case, by=OURS) in cases.plain()]
     rest = [one for one in found if one not in first]
-    return "\n\n".join([*(_markdown(part, devices) for part in (first, rest) if part), stretch(found)])
+    return "\n\n".join(
+        [*(_markdown(part, devices) for part in (first, rest) if part), stretch(found)]
+    )
 
 
 def _markdown(found: Sequence[Measurement], devices: Sequence[str]) -> str:

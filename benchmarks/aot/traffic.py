@@ -1,12 +1,13 @@
 """What a compiled program does with the memory of its device, read from the text of the program.
 
-Every instruction of the entry computation is a kernel that reads its operands from memory and writes its results
-there; what happens inside of a fusion stays on the chip. So the traffic is the operands and results of all
-instructions, where
+Every instruction of the entry computation is a kernel that reads its operands from memory and
+writes its results there; what happens inside of a fusion stays on the chip. So the traffic is the
+operands and results of all instructions, where
 
 - an array takes the space of its layout: a TPU fills the last dimensions up to whole tiles;
 - memory spaces other than 0 are on the chip and cost nothing, while copies to and from them do;
-- an operand that is only gathered or sliced from counts what is taken; a scatter, or an update of a slice, works in
+- an operand that is only gathered or sliced from counts what is taken; a scatter, or an update of a
+slice, works in
   place and counts what it replaces twice, as read and as written;
 - an operand counts as often as the results come back to it, if no cache can have kept it;
 - a loop counts as often as it runs, of two branches the dearer one, an asynchronous operation once.
@@ -45,11 +46,13 @@ class Program:
         return sum(size(i.shape) for i in self.bodies[self.entry] if i.op == "parameter" or i.root)
 
     def wide(self, n: int) -> list[str]:
-        """The instructions of the entry computation that make an array of n or more float32 or float64."""
+        """The instructions of the entry computation that make an array of n or more float32 or
+        float64."""
         return [
             i.name
             for i in self.bodies[self.entry]
-            if not i.is_free and any(made.kind in ("f32", "f64") and made.elements >= n for made in arrays(i.shape))
+            if not i.is_free
+            and any(made.kind in ("f32", "f64") and made.elements >= n for made in arrays(i.shape))
         ]
 
     def traffic(self, name: str = "") -> Traffic:
@@ -68,13 +71,20 @@ class Program:
         if i.op in ("call", "call-start"):
             return self.traffic(i.called("to_apply"))
         body = self.bodies[i.called("calls")] if i.op == "fusion" else _alone(i, shapes)
-        moved = _written(body, i) + sum(self._read(body, n, shapes[name]) for n, name in enumerate(i.operands))
+        moved = _written(body, i) + sum(
+            self._read(body, n, shapes[name]) for n, name in enumerate(i.operands)
+        )
         # A copy that runs beside the kernels is none itself.
         return Traffic(moved, int(moved > 0 and not i.op.endswith("-start")))
 
     def _trips(self, loop: Instruction) -> int:
-        """How often a loop runs: XLA notes it down for a GPU, and leaves it in the condition for a TPU."""
-        limits = [i.rest.split(")")[0] for i in self.bodies[loop.called("condition")] if i.op == "constant"]
+        """How often a loop runs: XLA notes it down for a GPU, and leaves it in the condition for a
+        TPU."""
+        limits = [
+            i.rest.split(")")[0]
+            for i in self.bodies[loop.called("condition")]
+            if i.op == "constant"
+        ]
         known = re.findall(r'"known_trip_count":{"n":"(\d+)"', loop.rest) or limits
         if len(known) != 1:
             raise ValueError(f"{loop.name}: the program does not say how often the loop runs")
@@ -90,7 +100,9 @@ class Program:
 
     def _taken(self, body: Body, name: str) -> int | None:
         """How many elements of an array a computation reads; None is all of it."""
-        taken = [self._taken_by(user, place, body) for user in body for place in _places(user, name)]
+        taken = [
+            self._taken_by(user, place, body) for user in body for place in _places(user, name)
+        ]
         return None if None in taken else sum(n for n in taken if n)
 
     def _taken_by(self, user: Instruction, place: int, body: Body) -> int | None:
@@ -104,18 +116,22 @@ class Program:
         return 0 if not place and user.op in REPLACES and user.root else None
 
     def _returns(self, body: Body) -> dict[str, int]:
-        """How often a kernel that makes its results in the order of the memory comes to each of its arrays."""
+        """How often a kernel that makes its results in the order of the memory comes to each of its
+        arrays."""
         times: dict[str, int] = defaultdict(lambda: 1)
         for i in reversed(body):
             inner = self._returns(self.bodies[i.called("calls")]) if i.op == "fusion" else {}
             for n, name in enumerate(i.operands):
-                within = inner[_parameter(self.bodies[i.called("calls")], n)] if inner else _repeats(i)
+                within = (
+                    inner[_parameter(self.bodies[i.called("calls")], n)] if inner else _repeats(i)
+                )
                 times[name] = max(times[name], times[i.name] * within)
         return times
 
 
 def _repeats(i: Instruction) -> int:
-    """How often a broadcast comes to each element: once for all dimensions before the first that its operand has."""
+    """How often a broadcast comes to each element: once for all dimensions before the first that
+    its operand has."""
     if i.op != "broadcast":
         return 1
     own = re.findall(r"dimensions={([\d,]*)}", i.rest)[0].split(",")
@@ -126,7 +142,10 @@ def _repeats(i: Instruction) -> int:
 
 def _alone(i: Instruction, shapes: dict[str, str]) -> Body:
     """An instruction as the only one of a fusion."""
-    given = [Instruction(None, name, shapes[name], "parameter", f"{n})") for n, name in enumerate(i.operands)]
+    given = [
+        Instruction(None, name, shapes[name], "parameter", f"{n})")
+        for n, name in enumerate(i.operands)
+    ]
     return [*given, i._replace(root="ROOT ")]
 
 

@@ -10,7 +10,8 @@ from .cases import Case
 
 @dataclass(frozen=True)
 class Measurement:
-    """What a program does, in bytes where nothing else is said; or the error of one that does not compile."""
+    """What a program does, in bytes where nothing else is said; or the error of one that does not
+    compile."""
 
     device: str
     case: Case
@@ -21,7 +22,8 @@ class Measurement:
     # Of the arguments' memory, what the results take over.
     aliased: int = 0
     kernels: int = 0
-    # Kernels that write as many float32 numbers as there are logits, although a logit has half of that.
+    # Kernels that write as many float32 numbers as there are logits, although a logit has half of
+    # that.
     wide: list[str] = field(default_factory=list)
     error: str = ""
 

@@ -1,18 +1,22 @@
-"""What is compiled for many chips, and what is required of it. Each bound stands here once, with its reason."""
+"""What is compiled for many chips, and what is required of it. Each bound stands here once, with
+its reason."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 MIB = 1 << 20
 FLOAT32 = 4
-# What each device has, however many there are: rows and classes of its own, and every feature of both.
+# What each device has, however many there are: rows and classes of its own, and every feature of
+# both.
 ROWS, CLASSES, FEATURES = 2048, 32768, 512
-# Rows with logits at a time. It is also what focal_jax chooses for so many features, but then for the whole batch.
+# Rows with logits at a time. It is also what focal_jax chooses for so many features, but then for
+# the whole batch.
 CHUNK = 128
 # With the bytes of a number.
 DTYPES = {"float32": 4, "bfloat16": 2}
 
-# How the devices of a slice, as its compiler counts them, are split over rows (data) and classes (model).
+# How the devices of a slice, as its compiler counts them, are split over rows (data) and classes
+# (model).
 SLICES = {
     "tpu": {
         "v5e:2x2": (2, 2),
@@ -32,8 +36,9 @@ DEVICES_ON_A_CHIP = {"tpu7x": 2}
 # Enough to see that 64 chips need what 4 do, and that a GPU is no other.
 QUICK = ("v5e:2x2", "v5e:8x8", "H100:1x1x8")
 
-# What devices that share a row tell each other of it: the largest logit, the sum of exponentials, and the target's
-# logit; once for the value and once for the gradient, since a compiler need not see that they are the same.
+# What devices that share a row tell each other of it: the largest logit, the sum of exponentials,
+# and the target's logit; once for the value and once for the gradient, since a compiler need not
+# see that they are the same.
 NUMBERS, TIMES = 3, 2
 # The loss, and what little else is one number for all.
 SCALARS = 4
@@ -80,10 +85,13 @@ class Pod:
 
 
 def pods(platform: str, quick: bool) -> Iterator[Pod]:
-    """The slices of a platform; in a quick run a few of them, in one dtype. The broken program comes last."""
+    """The slices of a platform; in a quick run a few of them, in one dtype. The broken program
+    comes last."""
     for place, mesh in SLICES[platform].items():
         if not quick:
-            yield from (Pod(place, dtype, chunk, *mesh) for chunk in (PER_CHIP, IN_ALL) for dtype in DTYPES)
+            yield from (
+                Pod(place, dtype, chunk, *mesh) for chunk in (PER_CHIP, IN_ALL) for dtype in DTYPES
+            )
         elif place in QUICK:
             yield Pod(place, "bfloat16" if platform == "gpu" else "float32", PER_CHIP, *mesh)
     place, mesh = next(iter(SLICES[platform].items()))
@@ -96,21 +104,25 @@ def logits_bytes() -> int:
 
 
 def row_bytes(pod: Pod) -> int:
-    """What a device may receive besides the gradients: a few numbers of each row from each device that shares it."""
+    """What a device may receive besides the gradients: a few numbers of each row from each device
+    that shares it."""
     return TIMES * NUMBERS * pod.model * ROWS * FLOAT32 + SCALARS * FLOAT32
 
 
 def features_bytes() -> int:
-    """The gradient of the features, which any layer with split classes adds up over them: once, in float32."""
+    """The gradient of the features, which any layer with split classes adds up over them: once, in
+    float32."""
     return ROWS * FEATURES * FLOAT32
 
 
 def kernel_bytes() -> int:
-    """The gradient of the kernel, which any layer with split rows adds up over them: once, in float32."""
+    """The gradient of the kernel, which any layer with split rows adds up over them: once, in
+    float32."""
     return FEATURES * CLASSES * FLOAT32
 
 
 def temporaries(pod: Pod) -> int:
-    """A chunk of logits and of their slope, both gradients before they are rounded, and the features by chunks."""
+    """A chunk of logits and of their slope, both gradients before they are rounded, and the
+    features by chunks."""
     chunk = pod.rows_a_step * CLASSES * FLOAT32
     return 2 * chunk + kernel_bytes() + features_bytes() + ROWS * FEATURES * DTYPES[pod.dtype]

@@ -1,7 +1,8 @@
 """What the devices of a compiled program send each other, read from the text of the program.
 
-A collective counts the array that it leaves on each device, without the padding of a layout; in a loop as often as
-the loop runs, of branches in all of them. One that runs beside others counts where it is done.
+A collective counts the array that it leaves on each device, without the padding of a layout; in a
+loop as often as the loop runs, of branches in all of them. One that runs beside others counts where
+it is done.
 """
 
 import re
@@ -21,7 +22,9 @@ KINDS = (
     "reduce-scatter",
 )
 # What an instruction runs, apart from the sum of two numbers that an all-reduce names.
-CALLED = re.compile(r"\b(?:calls|body|condition|true_computation|false_computation|branch_computations)=({[^}]*}|\S+)")
+CALLED = re.compile(
+    r"\b(?:calls|body|condition|true_computation|false_computation|branch_computations)=({[^}]*}|\S+)"
+)
 # All of a shape that is no array: layouts, and the numbers that long tuples are counted by.
 LAYOUT = re.compile(r"\{[^}]*\}|/\*.*?\*/")
 
@@ -58,7 +61,9 @@ class Exchange(Program):
                 yield Collective(kind, LAYOUT.sub("", i.shape))
             times = self._trips(i) if i.op == "while" else 1
             for called in self._called(i):
-                yield from (replace(one, times=one.times * times) for one in self.collectives(called))
+                yield from (
+                    replace(one, times=one.times * times) for one in self.collectives(called)
+                )
 
     def steps(self) -> int:
         """How often the loop with the most steps runs; 1 without any loop."""

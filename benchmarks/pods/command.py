@@ -1,12 +1,14 @@
-"""Compile a head that is split over many chips that are not there, and judge what they store and send.
+"""Compile a head that is split over many chips that are not there, and judge what they store and
+send.
 
     python -m benchmarks.pods
     python -m benchmarks.pods --platform tpu --quick
     python -m benchmarks.pods --markdown --out docs/pods.png
 
-The head is focal_jax.linear_softmax_focal_loss with its gradients; a mesh of data × model splits its rows and classes.
-XLA's own compilers make the programs; nothing is run. Every slice and every bound is in `benchmarks/pods/cases.py`. The
-exit code is 1 where a requirement is broken, with a line for each.
+The head is focal_jax.linear_softmax_focal_loss with its gradients; a mesh of data × model splits
+its rows and classes. XLA's own compilers make the programs; nothing is run. Every slice and every
+bound is in `benchmarks/pods/cases.py`. The exit code is 1 where a requirement is broken, with a
+line for each.
 """
 
 import argparse
@@ -47,17 +49,25 @@ def main(argv: list[str] | None = None) -> int:
 
 def verdict(found: Sequence[Measurement]) -> list[str]:
     """A line for every requirement that is broken; nothing is required of the broken programs."""
-    return [line for one in found if one.pod.is_ours for line in failures(one)] + list(growth(found))
+    return [line for one in found if one.pod.is_ours for line in failures(one)] + list(
+        growth(found)
+    )
 
 
 def _parser() -> argparse.ArgumentParser:
     about, _, details = (__doc__ or "").partition("\n")
     parser = argparse.ArgumentParser(
-        "python -m benchmarks.pods", None, about, details, formatter_class=argparse.RawDescriptionHelpFormatter
+        "python -m benchmarks.pods",
+        None,
+        about,
+        details,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--platform", choices=tuple(SLICES), help="default: both")
     parser.add_argument("--quick", action="store_true", help="a few slices in one dtype")
-    parser.add_argument("--out", type=Path, metavar="PATH", help="draw the picture of all slices there, as a PNG")
+    parser.add_argument(
+        "--out", type=Path, metavar="PATH", help="draw the picture of all slices there, as a PNG"
+    )
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print a list with all that was measured")
     form.add_argument("--markdown", action="store_true", help="print a Markdown table")

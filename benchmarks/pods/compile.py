@@ -1,8 +1,10 @@
-"""Compile the head for the slices of one platform, and print what each program does as one line of JSON.
+"""Compile the head for the slices of one platform, and print what each program does as one line of
+JSON.
 
     python -m benchmarks.pods.compile tpu [--quick]
 
-`benchmarks.pods` starts it as a process of its own: the compiler of a platform is loaded once and stays.
+`benchmarks.pods` starts it as a process of its own: the compiler of a platform is loaded once and
+stays.
 """
 
 import json
@@ -61,7 +63,8 @@ def head(pod: Pod, mesh: Mesh) -> Any:
 
 
 def _gathered(mesh: Mesh, features: Array, kernel: Array, ids: Array) -> Array:
-    """The mistake to find: every device makes the logits of its own classes and is given those of all others."""
+    """The mistake to find: every device makes the logits of its own classes and is given those of
+    all others."""
     logits = features @ kernel
     # Without the first the compiler gathers the kernel, and has all logits made by every device.
     for spec in (PartitionSpec("data", "model"), PartitionSpec("data", None)):
@@ -74,7 +77,9 @@ def devices(place: str) -> Any:
     """Those of a slice that is not there."""
     kind, _, shape = place.partition(":")
     if kind in GPUS:
-        slice_ = topologies.get_topology_desc(kind, "cuda", topology=shape, target_config=describe(GPUS[kind]))
+        slice_ = topologies.get_topology_desc(
+            kind, "cuda", topology=shape, target_config=describe(GPUS[kind])
+        )
     else:
         slice_ = topologies.get_topology_desc(place, "tpu")
     return np.array(slice_.devices)

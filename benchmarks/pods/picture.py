@@ -14,7 +14,8 @@ from . import cases
 from .cases import MIB, PER_CHIP
 from .verdict import Measurement
 
-# By Okabe and Ito, for every kind of colour vision. Where lines meet, the later are thinner, and none is hidden.
+# By Okabe and Ito, for every kind of colour vision. Where lines meet, the later are thinner, and
+# none is hidden.
 STYLES = {
     "v5e": ("#0072b2", "o", 6.0),
     "v5p": ("#56b4e9", "s", 4.5),
@@ -29,7 +30,11 @@ DTYPE = "bfloat16"
 
 def save(found: Sequence[Measurement], path: Path) -> None:
     """Of the programs that have as many rows a step on every device, and of the broken ones."""
-    shown = [one for one in found if one.pod.chunk == PER_CHIP and one.pod.dtype == DTYPE and not one.error]
+    shown = [
+        one
+        for one in found
+        if one.pod.chunk == PER_CHIP and one.pod.dtype == DTYPE and not one.error
+    ]
     broken = [one for one in found if not one.pod.is_ours and not one.error]
     save_figure(partial(_figure, shown, broken), path)
 
@@ -39,7 +44,9 @@ def _figure(found: Sequence[Measurement], broken: Sequence[Measurement]) -> Figu
     left, right = figure.subplots(1, 2)
     _stored(left, found)
     _sent(right, found, broken)
-    figure.suptitle(f"Value and gradients of the head, {DTYPE}, the same rows and classes on every device")
+    figure.suptitle(
+        f"Value and gradients of the head, {DTYPE}, the same rows and classes on every device"
+    )
     return figure
 
 
@@ -56,17 +63,34 @@ def _sent(axes: Axes, found: Sequence[Measurement], broken: Sequence[Measurement
     _lines(axes, [(one, one.features + one.kernel) for one in found])
     _lines(axes, [(one, one.rest) for one in found], linestyle="--", markerfacecolor="white")
     chips, sizes = [one.pod.chips for one in broken], [one.rest / MIB for one in broken]
-    (crosses,) = axes.plot(chips, sizes, "x", color=GREY, markersize=9, markeredgewidth=2, label="logits gathered")
-    axes.set(title="Sent to each device: gradients solid, all else dashed", ylabel="MiB", yscale="log")
+    (crosses,) = axes.plot(
+        chips, sizes, "x", color=GREY, markersize=9, markeredgewidth=2, label="logits gathered"
+    )
+    axes.set(
+        title="Sent to each device: gradients solid, all else dashed", ylabel="MiB", yscale="log"
+    )
     axes.yaxis.set_major_formatter("{x:g}")
     axes.legend(handles=[crosses], loc="upper right")
 
 
 def _lines(axes: Axes, values: Sequence[tuple[Measurement, int]], **form: Any) -> None:
     for kind, (colour, marker, width) in STYLES.items():
-        points = sorted((one.pod.chips, value / MIB) for one, value in values if one.pod.kind == kind)
-        style = {"color": colour, "marker": marker, "linewidth": width, "markersize": 6 + width, **form}
-        axes.plot([n for n, _ in points], [size for _, size in points], label=NAMES.get(kind, kind), **style)
+        points = sorted(
+            (one.pod.chips, value / MIB) for one, value in values if one.pod.kind == kind
+        )
+        style = {
+            "color": colour,
+            "marker": marker,
+            "linewidth": width,
+            "markersize": 6 + width,
+            **form,
+        }
+        axes.plot(
+            [n for n, _ in points],
+            [size for _, size in points],
+            label=NAMES.get(kind, kind),
+            **style,
+        )
     axes.set_xscale("log", base=2)
     ticks = sorted({one.pod.chips for one, _ in values})
     axes.set_xticks(ticks, [str(n) for n in ticks])

@@ -66,7 +66,9 @@ def _kinds(one: Measurement) -> str:
     for part in one.collectives:
         times[part.kind] += part.times
         sizes[part.kind] += part.bytes
-    return ", ".join(f"{kind}: {times[kind]:,} ({sizes[kind] / MIB:,.2f})" for kind in sorted(times))
+    return ", ".join(
+        f"{kind}: {times[kind]:,} ({sizes[kind] / MIB:,.2f})" for kind in sorted(times)
+    )
 
 
 def refusals(found: Sequence[Measurement]) -> list[str]:

@@ -14,7 +14,8 @@ from .collectives import Collective, logical
 
 @dataclass(frozen=True)
 class Measurement:
-    """What a program takes and sends on each device, in bytes; or the error of one that does not compile."""
+    """What a program takes and sends on each device, in bytes; or the error of one that does not
+    compile."""
 
     pod: Pod
     temporaries: int = 0
@@ -45,7 +46,9 @@ class Measurement:
 
     def _reduced(self, belongs: Any) -> int:
         sums = (one for one in self.collectives if one.kind == "all-reduce")
-        return sum(logical(array) * one.times for one in sums for array in one.arrays if belongs(array))
+        return sum(
+            logical(array) * one.times for one in sums for array in one.arrays if belongs(array)
+        )
 
 
 def is_of_kernel(array: Array) -> bool:
@@ -88,7 +91,8 @@ def failures(found: Measurement) -> Iterator[str]:
 def growth(found: Sequence[Measurement]) -> Iterator[str]:
     """One line for each slice that takes more temporary memory than another of the same devices.
 
-    With as many rows a step on every device, that is any other; else only a smaller one, which has more rows a step.
+    With as many rows a step on every device, that is any other; else only a smaller one, which has
+    more rows a step.
     """
     groups: dict[tuple[str, ...], list[Measurement]] = defaultdict(list)
     for one in sorted(found, key=lambda one: one.pod.devices):

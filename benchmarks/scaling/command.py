@@ -1,13 +1,14 @@
-"""What a loss costs against how much there is to do: time, memory and compiled size, with the slopes of their fits.
+"""What a loss costs against how much there is to do: time, memory and compiled size, with the
+slopes of their fits.
 
     python -m benchmarks.scaling              a table for people
     python -m benchmarks.scaling --markdown   the same for a page
 
-All of it is jitted focal_jax in float32 on the CPU: the sum of the losses with its gradient, and for several values
-of γ in a vmap the losses without. A slope is that of log(cost) against log(work) by least squares: 1 is in
-proportion, 0 is no growth. Memory is what the compiler sets aside for results and temporaries, compiled size the
-number of instructions of the optimised program. Both are the same in every run, and the tests hold them to their
-slopes; times are printed.
+All of it is jitted focal_jax in float32 on the CPU: the sum of the losses with its gradient, and
+for several values of γ in a vmap the losses without. A slope is that of log(cost) against log(work)
+by least squares: 1 is in proportion, 0 is no growth. Memory is what the compiler sets aside for
+results and temporaries, compiled size the number of instructions of the optimised program. Both are
+the same in every run, and the tests hold them to their slopes; times are printed.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -25,7 +26,8 @@ from benchmarks.work import Work
 
 from .series import MEMORY, SERIES, SIZE, TEMPORARY, TIME, Series
 
-# How far off a slope may be: small shapes have a constant part, and XLA treats very small ones in another way.
+# How far off a slope may be: small shapes have a constant part, and XLA treats very small ones in
+# another way.
 OFF = 0.1
 
 
@@ -59,7 +61,11 @@ def compiled(series: Series) -> list[jax.stages.Compiled]:
 def fits(series: Series, programs: Iterable[jax.stages.Compiled]) -> Iterator[Fit]:
     """What the compiler says of its programs."""
     costs = [_costs(program) for program in programs]
-    return (Fit(series, cost, [said[cost] for said in costs]) for cost in series.expected if cost != TIME)
+    return (
+        Fit(series, cost, [said[cost] for said in costs])
+        for cost in series.expected
+        if cost != TIME
+    )
 
 
 def _costs(program: jax.stages.Compiled) -> dict[str, int]:
@@ -72,9 +78,13 @@ def _costs(program: jax.stages.Compiled) -> dict[str, int]:
     }
 
 
-def timed(series: Series, programs: Sequence[jax.stages.Compiled], budget: float, least: int) -> Fit:
+def timed(
+    series: Series, programs: Sequence[jax.stages.Compiled], budget: float, least: int
+) -> Fit:
     """Median seconds; the amounts of work take turns."""
-    works = [_work(program, series.shapes(n)) for program, n in zip(programs, series.work, strict=True)]
+    works = [
+        _work(program, series.shapes(n)) for program, n in zip(programs, series.work, strict=True)
+    ]
     return Fit(series, TIME, paired(works, budget, least=least).median().tolist())
 
 
@@ -87,7 +97,9 @@ def _work(program: jax.stages.Compiled, shapes: Sequence[jax.ShapeDtypeStruct]) 
 def _random(rng: np.random.Generator, shape: jax.ShapeDtypeStruct) -> Array:
     """Logits or values of γ below 3; targets, where 0 and 1 are also class ids."""
     floating = jnp.issubdtype(shape.dtype, jnp.floating)
-    return jnp.asarray(3 * rng.random(shape.shape) if floating else rng.integers(0, 2, shape.shape), shape.dtype)
+    return jnp.asarray(
+        3 * rng.random(shape.shape) if floating else rng.integers(0, 2, shape.shape), shape.dtype
+    )
 
 
 def _measure(series: Series, budget: float, least: int) -> list[Fit]:
@@ -96,12 +108,26 @@ def _measure(series: Series, budget: float, least: int) -> list[Fit]:
 
 
 def _sheet(found: Iterable[Fit]) -> report.Sheet:
-    header = ("loss", "cost", "against", "from", "to", "first", "last", "slope", "expected", "verdict")
+    header = (
+        "loss",
+        "cost",
+        "against",
+        "from",
+        "to",
+        "first",
+        "last",
+        "slope",
+        "expected",
+        "verdict",
+    )
     return report.Sheet("Cost against work", header, [_row(fit) for fit in found], words=3)
 
 
 def _row(fit: Fit) -> tuple[str, ...]:
-    first, last = (report.duration(x) if fit.cost == TIME else f"{x:,}" for x in (fit.points[0], fit.points[-1]))
+    first, last = (
+        report.duration(x) if fit.cost == TIME else f"{x:,}"
+        for x in (fit.points[0], fit.points[-1])
+    )
     work = fit.series.work
     verdict = "printed" if fit.cost == TIME else "met" if fit.fits else "not met"
     names = (fit.series.name, fit.cost, fit.series.against, f"{work[0]:,}", f"{work[-1]:,}")

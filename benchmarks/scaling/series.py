@@ -17,7 +17,8 @@ Shapes = tuple[jax.ShapeDtypeStruct, ...]
 
 @dataclass(frozen=True)
 class Series:
-    """A function, the shapes of its arguments for every amount of work, and the slope that each cost should have."""
+    """A function, the shapes of its arguments for every amount of work, and the slope that each
+    cost should have."""
 
     name: str
     against: str
@@ -37,7 +38,9 @@ def _elements(n: int) -> Shapes:
 
 
 def _rows(rows: int, classes: int) -> Shapes:
-    return jax.ShapeDtypeStruct((rows, classes), jnp.float32), jax.ShapeDtypeStruct((rows,), jnp.int32)
+    return jax.ShapeDtypeStruct((rows, classes), jnp.float32), jax.ShapeDtypeStruct(
+        (rows,), jnp.int32
+    )
 
 
 def _gradient(loss: Callable[..., Array]) -> Callable[..., Any]:
@@ -45,15 +48,26 @@ def _gradient(loss: Callable[..., Array]) -> Callable[..., Any]:
 
 
 def _gammas(name: str, loss: Callable[..., Array], reduction: str, fixed: Shapes) -> Series:
-    function = jax.vmap(lambda z, y, gamma: loss(z, y, gamma=gamma, reduction=reduction), (None, None, 0))
+    function = jax.vmap(
+        lambda z, y, gamma: loss(z, y, gamma=gamma, reduction=reduction), (None, None, 0)
+    )
     return Series(name, "values of γ", GAMMAS, function, lambda k: (*fixed, _elements(k)[0]), FLAT)
 
 
 SIGMOID, SOFTMAX = _gradient(sigmoid_focal_loss), _gradient(softmax_focal_loss)
 SERIES = (
     Series("sigmoid", "logits", [4**k for k in range(7, 13)], SIGMOID, _elements, STRAIGHT),
-    Series("softmax", "classes", [4**k for k in range(4, 9)], SOFTMAX, partial(_rows, 64), STRAIGHT),
-    Series("softmax", "rows", [4**k for k in range(3, 8)], SOFTMAX, partial(_rows, classes=1024), STRAIGHT),
+    Series(
+        "softmax", "classes", [4**k for k in range(4, 9)], SOFTMAX, partial(_rows, 64), STRAIGHT
+    ),
+    Series(
+        "softmax",
+        "rows",
+        [4**k for k in range(3, 8)],
+        SOFTMAX,
+        partial(_rows, classes=1024),
+        STRAIGHT,
+    ),
     _gammas("sigmoid, none", sigmoid_focal_loss, "none", _elements(4096)),
     _gammas("softmax, none", softmax_focal_loss, "none", _rows(4096, 64)),
     _gammas("sigmoid, sum", sigmoid_focal_loss, "sum", _elements(4096)),

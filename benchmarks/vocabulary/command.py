@@ -1,12 +1,13 @@
-"""What a loss that makes its logits in chunks saves where there are a hundred thousand classes, and what it costs.
+"""What a loss that makes its logits in chunks saves where there are a hundred thousand classes, and
+what it costs.
 
     python -m benchmarks.vocabulary              tables for people; it needs Linux and 8 GiB
     python -m benchmarks.vocabulary --markdown   the same for a page
     python -m benchmarks.vocabulary --quick      all of the code with small shapes, in a minute
 
-Value and gradient of `linear_softmax_focal_loss` beside those of `softmax_focal_loss` of all logits, float32 on the
-CPU. The exit code is 1 where something that is required is not met; but 0 with --markdown, which makes a page, and with
---quick, since nothing is required of small shapes.
+Value and gradient of `linear_softmax_focal_loss` beside those of `softmax_focal_loss` of all
+logits, float32 on the CPU. The exit code is 1 where something that is required is not met; but 0
+with --markdown, which makes a page, and with --quick, since nothing is required of small shapes.
 """
 
 from collections.abc import Iterator
@@ -42,7 +43,8 @@ CHUNKS, TOKENS = (64, 256, 1024), (1024, 4096, 16384)
 
 @dataclass(frozen=True)
 class Row:
-    """A cost of both losses, and what one may be in units of the other. Not required: reported beside it."""
+    """A cost of both losses, and what one may be in units of the other. Not required: reported
+    beside it."""
 
     pair: Pair
     cost: str
@@ -76,7 +78,9 @@ def rows(pair: Pair, shape: Shape, budget: float, least: int) -> Iterator[Row]:
     if pair is JAX:
         fused, unfused = (temporaries(loss, shape) for loss in (pair.fused, pair.unfused))
         yield of_memory(pair, "temporaries of the compiler", fused, unfused)
-    fused, unfused = (fresh(SECONDS, memory, loss, pair, shape) for loss in (pair.fused, pair.unfused))
+    fused, unfused = (
+        fresh(SECONDS, memory, loss, pair, shape) for loss in (pair.fused, pair.unfused)
+    )
     gradients = shape.gradients
     yield of_memory(pair, "process, gradients aside", fused - gradients, unfused - gradients)
     yield of_memory(pair, "process, gradients included", fused, unfused, required=False)
@@ -84,7 +88,9 @@ def rows(pair: Pair, shape: Shape, budget: float, least: int) -> Iterator[Row]:
 
 
 def of_memory(pair: Pair, cost: str, fused: int, unfused: int, required: bool = True) -> Row:
-    return Row(pair, cost, mebibytes(fused), mebibytes(unfused), fused / unfused, "", MEMORY, required)
+    return Row(
+        pair, cost, mebibytes(fused), mebibytes(unfused), fused / unfused, "", MEMORY, required
+    )
 
 
 def of_time(pair: Pair, shape: Shape, budget: float, least: int) -> Row:
@@ -104,7 +110,12 @@ def growth(shape: Shape) -> Iterator[tuple[str, ...]]:
     """The temporaries of focal_jax for growing chunks, then for more and more tokens."""
     for tokens, chunk in [*((shape.tokens, x) for x in CHUNKS), *((x, None) for x in TOKENS)]:
         size = temporaries(partial(JAX.fused, chunk_size=chunk), shape._replace(tokens=tokens))
-        yield f"{tokens:,}", str(chunk or "default"), mebibytes(size), mebibytes(4 * tokens * shape.classes)
+        yield (
+            f"{tokens:,}",
+            str(chunk or "default"),
+            mebibytes(size),
+            mebibytes(4 * tokens * shape.classes),
+        )
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -113,7 +124,10 @@ def main(argv: list[str] | None = None) -> int:
     shape, repetitions = QUICK if asked.quick else FULL, options.repetitions(asked)
     bar = tqdm((JAX, TORCH), "vocabulary", disable=None)
     found = [row for pair in bar for row in rows(pair, shape, *repetitions)]
-    head = [*machine.description(), f"{shape.tokens:,} tokens × {shape.size} → {shape.classes:,} classes, float32"]
+    head = [
+        *machine.description(),
+        f"{shape.tokens:,} tokens × {shape.size} → {shape.classes:,} classes, float32",
+    ]
     costs = ("loss", "cost", FUSED, UNFUSED, "ratio", "quartiles", "at most", "required", "verdict")
     sizes = ("tokens", "chunk size", "temporaries", "all logits")
     sheets = [

@@ -1,4 +1,5 @@
-"""The loss of a linear layer with very many classes: from a chunk of logits at a time, and from all of them."""
+"""The loss of a linear layer with very many classes: from a chunk of logits at a time, and from all
+of them."""
 
 import time
 from collections.abc import Callable
@@ -86,7 +87,10 @@ def in_jax(loss: Loss, shape: Shape) -> Callable[[], Any]:
 def in_torch(loss: Loss, shape: Shape) -> Callable[[], Any]:
     features, kernel, ids = (torch.from_numpy(x) for x in arrays(shape))
     # Class ids are int64 in PyTorch, and a kernel is (C, D) there.
-    leaves, targets = (features.requires_grad_(), kernel.T.contiguous().requires_grad_()), ids.long()
+    leaves, targets = (
+        (features.requires_grad_(), kernel.T.contiguous().requires_grad_()),
+        ids.long(),
+    )
 
     def with_gradient() -> Any:
         value = loss(*leaves, targets)
@@ -97,7 +101,8 @@ def in_torch(loss: Loss, shape: Shape) -> Callable[[], Any]:
 
 @dataclass(frozen=True)
 class Pair:
-    """Two losses, and what makes a call of value and gradient from one. All of it goes to other processes."""
+    """Two losses, and what makes a call of value and gradient from one. All of it goes to other
+    processes."""
 
     name: str
     fused: Loss
@@ -110,7 +115,8 @@ TORCH = Pair("focal_torch, eager", fused_torch, unfused_torch, in_torch)
 
 
 def memory(loss: Loss, pair: Pair, shape: Shape) -> int:
-    """The bytes of this process beyond those before the call. The arguments exist by then; gradients count."""
+    """The bytes of this process beyond those before the call. The arguments exist by then;
+    gradients count."""
     machine.use_all_cores()
     call = pair.prepare(loss, shape)
     call()
@@ -123,4 +129,6 @@ def times(pair: Pair, shape: Shape, budget: float, least: int) -> pd.DataFrame:
     """The seconds of both, which take turns: one row per round."""
     machine.use_all_cores()
     losses = {FUSED: pair.fused, UNFUSED: pair.unfused}
-    return paired([Work(name, pair.prepare(loss, shape)) for name, loss in losses.items()], budget, least)
+    return paired(
+        [Work(name, pair.prepare(loss, shape)) for name, loss in losses.items()], budget, least
+    )

@@ -1,6 +1,8 @@
-"""The two problems: digits that people wrote, in ten classes, and Caravan, in two of which one is rare.
+"""The two problems: digits that people wrote, in ten classes, and Caravan, in two of which one is
+rare.
 
-Each seed has a split of its own into three parts: to train on, to fit a temperature on, and to judge by.
+Each seed has a split of its own into three parts: to train on, to fit a temperature on, and to
+judge by.
 """
 
 from collections.abc import Callable
@@ -48,20 +50,24 @@ class Problem:
         return network(seed, hidden | {"last": (width, self.outputs)})
 
     def batches(self, samples: int, seed: int) -> np.ndarray:
-        """Indices of shape (steps, batch size): each epoch is a new permutation, less its incomplete batch."""
+        """Indices of shape (steps, batch size): each epoch is a new permutation, less its
+        incomplete batch."""
         recipe = caravan.Recipe(seed=seed, epochs=self.epochs, batch_size=self.batch_size)
         return caravan.batches(samples, recipe).reshape(-1, self.batch_size)
 
 
 def parts(whole: Part, first: int, seed: int) -> tuple[Part, Part]:
     """The first part has so many samples, and both have the classes in the same proportions."""
-    split = StratifiedShuffleSplit(1, train_size=first, test_size=len(whole.y) - first, random_state=seed)
+    split = StratifiedShuffleSplit(
+        1, train_size=first, test_size=len(whole.y) - first, random_state=seed
+    )
     a, b = next(split.split(whole.x, whole.y))
     return Part(whole.x[a], whole.y[a]), Part(whole.x[b], whole.y[b])
 
 
 def digits(seed: int, train: int = 300, validation: int = 300) -> Split:
-    """Of 1,797 digits most are there to judge by: a few hundred would leave the errors of calibration uncertain."""
+    """Of 1,797 digits most are there to judge by: a few hundred would leave the errors of
+    calibration uncertain."""
     x, y = (np.asarray(array) for array in load_digits(return_X_y=True))
     first, rest = parts(Part((x / 16).astype(np.float32), y), train, seed)
     return Split(first, *parts(rest, validation, seed))
@@ -74,7 +80,8 @@ def customers(seed: int, validation: int = 1000) -> Split:
     return Split(*parts(rest, len(rest.y) - validation, seed), test)
 
 
-# The digits are trained on long after the network knows them all, which makes it too sure; Caravan as in `train_jax`.
+# The digits are trained on long after the network knows them all, which makes it too sure; Caravan
+# as in `train_jax`.
 DIGITS = Problem("digits", 64, 10, digits, width=256, epochs=300, batch_size=50)
 CARAVAN = Problem("Caravan", caravan.FEATURES, 1, customers, width=64, epochs=10, batch_size=128)
 PROBLEMS = (DIGITS, CARAVAN)

@@ -1,4 +1,5 @@
-"""What is measured of class probabilities, and the temperature that they may have been divided by."""
+"""What is measured of class probabilities, and the temperature that they may have been divided
+by."""
 
 from typing import Any, NamedTuple
 
@@ -13,7 +14,8 @@ BINS = 15
 
 
 class Scores(NamedTuple):
-    """`right` is the accuracy or, for two classes, the average precision of class 1; NLL is in nats."""
+    """`right` is the accuracy or, for two classes, the average precision of class 1; NLL is in
+    nats."""
 
     right: float
     nll: float
@@ -23,7 +25,8 @@ class Scores(NamedTuple):
 def events(labels: np.ndarray, probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """What happened (0 or 1), and how probable it was said to be.
 
-    Of two classes the event is class 1. Of more it is that the most probable class is the right one.
+    Of two classes the event is class 1. Of more it is that the most probable class is the right
+    one.
     """
     if probabilities.shape[-1] == 2:
         return labels, probabilities[..., 1]
@@ -41,17 +44,21 @@ def scores(labels: np.ndarray, probabilities: np.ndarray) -> Scores:
 
 
 def temperature(labels: np.ndarray, logits: np.ndarray) -> float:
-    """The T > 0 at which softmax(logits / T) has the least NLL. The NLL has no other minimum: it is convex in 1 / T."""
+    """The T > 0 at which softmax(logits / T) has the least NLL. The NLL has no other minimum: it is
+    convex in 1 / T."""
 
     def nll(log_t: float) -> float:
-        return -float(np.mean(log_softmax(logits / np.exp(log_t), -1)[np.arange(len(labels)), labels]))
+        return -float(
+            np.mean(log_softmax(logits / np.exp(log_t), -1)[np.arange(len(labels)), labels])
+        )
 
     least: Any = minimize_scalar(nll, bounds=(-5, 5), method="bounded", options={"xatol": 1e-6})
     return float(np.exp(least.x))
 
 
 class Reliability(NamedTuple):
-    """For each bin that has events: the mean of what was said, how often it happened, and the number of events."""
+    """For each bin that has events: the mean of what was said, how often it happened, and the
+    number of events."""
 
     said: np.ndarray
     happened: np.ndarray

@@ -21,7 +21,10 @@ COLOURS = {
 }
 # The mean of fewer events is mostly noise.
 FEWEST = 30
-LABELS = {"softmax": ("mean confidence", "accuracy"), "sigmoid": ("mean probability of class 1", "share of class 1")}
+LABELS = {
+    "softmax": ("mean confidence", "accuracy"),
+    "sigmoid": ("mean probability of class 1", "share of class 1"),
+}
 
 
 def figure(everything: Sequence[Found]) -> Figure:
@@ -45,7 +48,10 @@ def draw_all(axes: Axes, found: Found, repaired: bool) -> None:
         draw(axes, found, row)
     axes.axline((0, 0), slope=1, color="grey", linewidth=1, zorder=0.5)
     limits = (0, 1.02) if kind(found) == "softmax" else (0, 0.62)
-    axes.set(title=f"{found.problem}, {'repaired' if repaired else 'as trained'}", xlabel=LABELS[kind(found)][0])
+    axes.set(
+        title=f"{found.problem}, {'repaired' if repaired else 'as trained'}",
+        xlabel=LABELS[kind(found)][0],
+    )
     axes.set(xlim=limits, ylim=limits)
     axes.legend(loc="lower right" if kind(found) == "softmax" else "upper left", fontsize=10)
 
@@ -56,11 +62,17 @@ def draw(axes: Axes, found: Found, row: Row) -> None:
     bins = reliability(happened.ravel(), said.ravel())
     kept = bins.number >= FEWEST
     label = f"{row.loss}, {row.then}" if row.then else row.loss
-    axes.plot(bins.said[kept], bins.happened[kept], color=COLOURS[row.loss], label=label, **look(row))
+    axes.plot(
+        bins.said[kept], bins.happened[kept], color=COLOURS[row.loss], label=label, **look(row)
+    )
 
 
 def look(row: Row) -> dict[str, Any]:
     if row.loss == "FLSD-53":
         # On top of γ = 3, which it nearly is.
         return {"marker": "x", "linestyle": "", "zorder": 3}
-    return {"marker": "o", "markersize": 4, "linestyle": (0, (4, 2)) if row.then == DIVIDED else "-"}
+    return {
+        "marker": "o",
+        "markersize": 4,
+        "linestyle": (0, (4, 2)) if row.then == DIVIDED else "-",
+    }

@@ -22,7 +22,9 @@ WIDTH = 120
 
 def arguments(description: str | None) -> Namespace:
     parser = ArgumentParser(description=(description or "").splitlines()[0])
-    parser.add_argument("--out", type=Path, default=Path("out"), help="folder of calibration.png (default: out)")
+    parser.add_argument(
+        "--out", type=Path, default=Path("out"), help="folder of calibration.png (default: out)"
+    )
     parser.add_argument("--markdown", action="store_true", help="print Markdown tables")
     parser.add_argument("--quick", action="store_true", help="two seeds, hardly trained")
     return parser.parse_args()

@@ -8,7 +8,8 @@ RECOVERED, DIVIDED = "recovered", "divided by T"
 
 
 class Row(NamedTuple):
-    """Probabilities of shape (seeds, samples, classes): what a loss made, and what was done with it then."""
+    """Probabilities of shape (seeds, samples, classes): what a loss made, and what was done with it
+    then."""
 
     loss: str
     then: str

@@ -1,4 +1,5 @@
-"""Anchors: the boxes that each place of each feature map answers for (RetinaNet, Lin et al. 2017, section 4)."""
+"""Anchors: the boxes that each place of each feature map answers for (RetinaNet, Lin et al. 2017,
+section 4)."""
 
 from typing import NamedTuple
 
@@ -8,7 +9,8 @@ from parity_tests.contract.exact import each, log
 
 from .scenes import SIDE, Scenes
 
-# Levels of the feature pyramid, by the pixels between two places, and the anchors of a place, in units of them.
+# Levels of the feature pyramid, by the pixels between two places, and the anchors of a place, in
+# units of them.
 STRIDES = (4, 8, 16)
 # They grow by 2^(1/3), rounded.
 SCALES = (3.0, 3.78, 4.76)
@@ -16,7 +18,8 @@ SCALES = (3.0, 3.78, 4.76)
 WIDTH = 0.75
 # By its overlap with the nearest digit an anchor is background, or not judged, or that digit.
 BACKGROUND_BELOW, OBJECT_FROM = 0.4, 0.5
-# The deviations of offsets and logarithms of sizes, by which they are divided: all targets are about as large.
+# The deviations of offsets and logarithms of sizes, by which they are divided: all targets are
+# about as large.
 SPREAD = np.array([0.1, 0.1, 0.2, 0.2])
 
 
@@ -36,7 +39,8 @@ ANCHORS = _anchors()
 
 
 class Targets(NamedTuple):
-    """For every anchor of every scene: its class or −1 for background, whether it is judged, and its box."""
+    """For every anchor of every scene: its class or −1 for background, whether it is judged, and
+    its box."""
 
     labels: np.ndarray
     judged: np.ndarray
@@ -76,7 +80,8 @@ def _product(sides: np.ndarray) -> np.ndarray:
 
 
 def encode(boxes: np.ndarray) -> np.ndarray:
-    """What a box head is to answer for the anchors: offsets of the middle, and logarithms of the sizes."""
+    """What a box head is to answer for the anchors: offsets of the middle, and logarithms of the
+    sizes."""
     (middle, size), (own_middle, own_size) = _middle_and_size(boxes), _middle_and_size(ANCHORS)
     offset, log_size = (middle - own_middle) / own_size, each(log, size / own_size)
     return np.concatenate([offset, log_size], -1) / SPREAD
@@ -97,7 +102,8 @@ def _middle_and_size(boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def suppress(boxes: np.ndarray, scores: np.ndarray, limit: float = 0.5) -> np.ndarray:
-    """Non-maximum suppression: the indices of the boxes that no better box overlaps by more than the limit."""
+    """Non-maximum suppression: the indices of the boxes that no better box overlaps by more than
+    the limit."""
     order, kept = np.argsort(-scores, kind="stable"), []
     while len(order):
         kept.append(order[0])

@@ -15,7 +15,8 @@ from .scenes import CLASSES, SIDE
 
 # A digit is small up to this area in pixels: about half of them are.
 SMALL = 20**2
-# As in COCO, no more boxes of a scene are judged. Before suppression no more of a class are looked at.
+# As in COCO, no more boxes of a scene are judged. Before suppression no more of a class are looked
+# at.
 MOST, CANDIDATES = 100, 20
 
 
@@ -37,7 +38,8 @@ class Found(NamedTuple):
 
 def found(run: Run) -> list[Found]:
     return [
-        _found(expit(np.float64(logits)), decode(boxes)) for logits, boxes in zip(run.logits, run.boxes, strict=True)
+        _found(expit(np.float64(logits)), decode(boxes))
+        for logits, boxes in zip(run.logits, run.boxes, strict=True)
     ]
 
 
@@ -69,11 +71,14 @@ def _truth(data: Data) -> COCO:
     images = [{"id": i, "width": SIDE, "height": SIDE} for i in range(len(data.images))]
     pairs = [
         (image, box, label)
-        for image, (boxes, labels) in enumerate(zip(data.scenes.boxes, data.scenes.labels, strict=True))
+        for image, (boxes, labels) in enumerate(
+            zip(data.scenes.boxes, data.scenes.labels, strict=True)
+        )
         for box, label in zip(boxes, labels, strict=True)
     ]
     annotations = [
-        _row(image, box, label) | {"id": i + 1, "iscrowd": 0, "area": float((box[2:] - box[:2]).prod())}
+        _row(image, box, label)
+        | {"id": i + 1, "iscrowd": 0, "area": float((box[2:] - box[:2]).prod())}
         for i, (image, box, label) in enumerate(pairs)
     ]
     truth = COCO()
@@ -97,4 +102,8 @@ def _rows(detections: list[Found]) -> Any:
 
 
 def _row(image: int, box: np.ndarray, label: int) -> dict[str, Any]:
-    return {"image_id": image, "category_id": int(label), "bbox": [*box[:2].tolist(), *(box[2:] - box[:2]).tolist()]}
+    return {
+        "image_id": image,
+        "category_id": int(label),
+        "bbox": [*box[:2].tolist(), *(box[2:] - box[:2]).tolist()],
+    }

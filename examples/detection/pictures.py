@@ -23,20 +23,25 @@ COLOURS = dict(zip(LOSSES, ("#0072b2", "#56b4e9", *GAMMA_COLOURS.values()), stri
 SAMPLE = 32
 
 
-def draw(framework: str, out: Path, test: Data, runs: dict[str, Run], found: dict[str, list[Found]]) -> None:
+def draw(
+    framework: str, out: Path, test: Data, runs: dict[str, Run], found: dict[str, list[Found]]
+) -> None:
     save_figure(lambda: scene_figure(test, found), out / f"detection_{framework}_scenes.png")
     save_figure(lambda: loss_figure(test, runs), out / f"detection_{framework}_losses.png")
 
 
 def scene_figure(test: Data, found: dict[str, list[Found]]) -> Figure:
-    """Of each scene as many boxes as it has digits, the best by score: no threshold, which would favour one loss."""
+    """Of each scene as many boxes as it has digits, the best by score: no threshold, which would
+    favour one loss."""
     figure = Figure(figsize=(7.5, 12), layout="constrained")
     grid = figure.subplots(SCENES, len(SHOWN))
     for name, column in zip(SHOWN, grid.T, strict=True):
         column[0].set_title(name)
         for scene, axes in enumerate(column):
             _scene(axes, test, scene, found[name][scene])
-    figure.suptitle("The best boxes, as many as there are digits. Green: digit and place are right", fontsize=11)
+    figure.suptitle(
+        "The best boxes, as many as there are digits. Green: digit and place are right", fontsize=11
+    )
     return figure
 
 
@@ -48,9 +53,18 @@ def _scene(axes: Axes, test: Data, scene: int, found: Found) -> None:
         right = ((overlaps(box[None], truth)[0] >= OBJECT_FROM) & (labels == label)).any()
         colour = "#2ee65c" if right else "#ff4d3d"
         axes.add_patch(
-            Rectangle((box[0], box[1]), box[2] - box[0], box[3] - box[1], fill=False, edgecolor=colour, linewidth=1.6)
+            Rectangle(
+                (box[0], box[1]),
+                box[2] - box[0],
+                box[3] - box[1],
+                fill=False,
+                edgecolor=colour,
+                linewidth=1.6,
+            )
         )
-        axes.text(box[0] + 1, box[1] + 1, str(label), color=colour, fontsize=10, va="top", weight="bold")
+        axes.text(
+            box[0] + 1, box[1] + 1, str(label), color=colour, fontsize=10, va="top", weight="bold"
+        )
 
 
 def loss_figure(test: Data, runs: dict[str, Run]) -> Figure:
@@ -78,24 +92,35 @@ def _histogram(axes: Axes, test: Data, runs: dict[str, Run]) -> None:
         true, false = _margins(test, runs[name])
         for margins, line in ((true, "-"), (-false, ":")):
             label = f"{name}: {'digits' if line == '-' else 'background'}"
-            how: dict[str, Any] = {"histtype": "step", "color": COLOURS[name], "linestyle": line, "label": label}
+            how: dict[str, Any] = {
+                "histtype": "step",
+                "color": COLOURS[name],
+                "linestyle": line,
+                "label": label,
+            }
             axes.hist(expit(margins), bins=40, range=(0, 1), density=True, **how)
     axes.set(title="Scores after training", xlabel="score", ylabel="density", yscale="log")
     axes.legend(fontsize=9)
 
 
 def _cumulative(axes: Axes, margins: np.ndarray, what: str) -> None:
-    """Figure 4 of Lin et al. 2017: the part of the loss that the easier elements have, by how many they are."""
+    """Figure 4 of Lin et al. 2017: the part of the loss that the easier elements have, by how many
+    they are."""
     for gamma, colour in GAMMA_COLOURS.items():
         loss = np.sort(expit(-margins) ** gamma * np.logaddexp(0, -margins))
         total = np.cumsum(loss) / loss.sum()
         axes.plot(np.linspace(0, 1, len(loss)), total, color=colour, label=f"γ = {gamma:g}")
-    axes.set(title=f"Loss of the {what}, easiest first", xlabel="part of the elements", ylabel="part of their loss")
+    axes.set(
+        title=f"Loss of the {what}, easiest first",
+        xlabel="part of the elements",
+        ylabel="part of their loss",
+    )
     axes.legend(fontsize=9)
 
 
 def _margins(test: Data, run: Run) -> tuple[np.ndarray, np.ndarray]:
-    """Of the true classes of anchors that have a digit, and of all classes of those that are background."""
+    """Of the true classes of anchors that have a digit, and of all classes of those that are
+    background."""
     logits, labels = run.logits[:SAMPLE].astype(np.float64), test.targets.labels[:SAMPLE]
     positive = labels >= 0
     background = test.targets.judged[:SAMPLE] & ~positive

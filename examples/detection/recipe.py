@@ -1,4 +1,5 @@
-"""What both frameworks have in common: the losses, the data, the steps, and the weights that training starts from."""
+"""What both frameworks have in common: the losses, the data, the steps, and the weights that
+training starts from."""
 
 from dataclasses import dataclass, replace
 from math import sqrt
@@ -14,14 +15,16 @@ from .scenes import CLASSES, Scenes, scenes
 
 
 class Loss(NamedTuple):
-    """The settings of a sigmoid focal loss, γ = 0 being the cross entropy, and the score that training starts with."""
+    """The settings of a sigmoid focal loss, γ = 0 being the cross entropy, and the score that
+    training starts with."""
 
     alpha: float | None
     gamma: float
     prior: float = 0.01
 
 
-# The first three are what came before focal loss. α = None weights nothing, so that the rows of γ differ in γ alone.
+# The first three are what came before focal loss. α = None weights nothing, so that the rows of γ
+# differ in γ alone.
 LOSSES = {
     "cross entropy": Loss(None, 0.0, 0.5),
     "cross entropy, α = 0.75": Loss(0.75, 0.0, 0.5),
@@ -52,7 +55,8 @@ class Recipe:
 RECIPE = Recipe()
 QUICK = replace(RECIPE, train=128, test=32, steps=40)
 
-# Every convolution: the side of its kernel, channels in and out. All but the heads are followed by silu.
+# Every convolution: the side of its kernel, channels in and out. All but the heads are followed by
+# silu.
 ANCHORS_PER_PLACE = len(SCALES)
 WIDTH = 32
 LAYERS = {
@@ -70,7 +74,8 @@ LAYERS = {
 
 
 class Data(NamedTuple):
-    """Images of shape (scenes, SIDE, SIDE), of mean 0 and deviation 1 or nearly, and the targets of their anchors."""
+    """Images of shape (scenes, SIDE, SIDE), of mean 0 and deviation 1 or nearly, and the targets of
+    their anchors."""
 
     images: np.ndarray
     targets: Targets
@@ -78,7 +83,8 @@ class Data(NamedTuple):
 
 
 class Run(NamedTuple):
-    """Of every step the loss and the share of it that background has, and the answers for the test scenes."""
+    """Of every step the loss and the share of it that background has, and the answers for the test
+    scenes."""
 
     losses: np.ndarray
     shares: np.ndarray
@@ -92,7 +98,8 @@ def dataset(part: str, recipe: Recipe, seed: int) -> Data:
 
 
 def initial_weights(seed: int) -> Arrays:
-    """Kernels of shape (height, width, in, out) and biases, in float32. The heads begin with small weights."""
+    """Kernels of shape (height, width, in, out) and biases, in float32. The heads begin with small
+    weights."""
     source, weights = draws(seed), Arrays()
     for name, (side, inputs, outputs) in LAYERS.items():
         deviation = 0.01 if name in ("classes", "boxes") else sqrt(2 / (side * side * inputs))

@@ -1,8 +1,9 @@
-"""Digits that people wrote on photographs that people took: both come with packages, nothing is downloaded.
+"""Digits that people wrote on photographs that people took: both come with packages, nothing is
+downloaded.
 
-The digits are the 8 × 8 ones of scikit-learn, the photographs those of scikit-image. Neither a digit nor a photograph
-of the test scenes is in a training scene. Pictures are whole numbers until they are divided: a scene has the same bits
-on every processor.
+The digits are the 8 × 8 ones of scikit-learn, the photographs those of scikit-image. Neither a
+digit nor a photograph of the test scenes is in a training scene. Pictures are whole numbers until
+they are divided: a scene has the same bits on every processor.
 """
 
 from typing import NamedTuple
@@ -36,7 +37,8 @@ STREAMS = {"train": 2, "test": 3}
 
 
 class Scenes(NamedTuple):
-    """Images (scenes, SIDE, SIDE) from 0 to 1; for each the boxes (x0, y0, x1, y1) and the classes of its digits."""
+    """Images (scenes, SIDE, SIDE) from 0 to 1; for each the boxes (x0, y0, x1, y1) and the classes
+    of its digits."""
 
     images: np.ndarray
     boxes: list[np.ndarray]
@@ -45,7 +47,10 @@ class Scenes(NamedTuple):
 
 def scenes(part: str, count: int, seed: int) -> Scenes:
     draws = Draws((seed, STREAMS[part]))
-    photographs, (digits, classes) = [_photograph(name) for name in BACKGROUNDS[part]], _digits(part)
+    photographs, (digits, classes) = (
+        [_photograph(name) for name in BACKGROUNDS[part]],
+        _digits(part),
+    )
     made = [_scene(draws, photographs, digits, classes) for _ in range(count)]
     images, boxes, labels = (list(column) for column in zip(*made, strict=True))
     return Scenes(np.stack(images), boxes, labels)
@@ -130,7 +135,12 @@ def _place(draws: Draws, shape: tuple[int, ...], boxes: np.ndarray) -> tuple[int
     height, width = shape
     for _ in range(10):
         x, y = int(draws.integers(0, SIDE - width + 1)), int(draws.integers(0, SIDE - height + 1))
-        apart = (boxes[:, 0] >= x + width) | (boxes[:, 2] <= x) | (boxes[:, 1] >= y + height) | (boxes[:, 3] <= y)
+        apart = (
+            (boxes[:, 0] >= x + width)
+            | (boxes[:, 2] <= x)
+            | (boxes[:, 1] >= y + height)
+            | (boxes[:, 3] <= y)
+        )
         if apart.all():
             return x, y
     return None

@@ -1,6 +1,7 @@
 """A port of the focal loss with two published mistakes, on which a check has to fail.
 
-α weights class 0 in place of class 1, and 1 − p_t is a difference, which is exactly 0 from a margin of 37.
+α weights class 0 in place of class 1, and 1 − p_t is a difference, which is exactly 0 from a margin
+of 37.
 """
 
 import json
@@ -20,7 +21,11 @@ def answer(question: dict[str, Any]) -> dict[str, Any]:
     if "protocol" in question:
         if (question["function"], question["dtype"]) != ("sigmoid_focal_loss", "float64"):
             return {"error": "this port is a sigmoid_focal_loss in float64"}
-        return {"protocol": 1, "arguments": ["logits", "targets", "alpha", "gamma"], "results": ["loss"]}
+        return {
+            "protocol": 1,
+            "arguments": ["logits", "targets", "alpha", "gamma"],
+            "results": ["loss"],
+        }
     given = {name: float.fromhex(x) for name, x in question["arguments"].items()}
     if given["targets"] not in (0, 1):
         return {"id": question["id"], "error": "targets have to be 0 or 1"}

@@ -49,10 +49,16 @@ def _consistent(arguments: argparse.Namespace) -> None:
     if bool(arguments.port) == bool(arguments.command):
         raise BadPortError("give a port to check: MODULE:ATTRIBUTE, or --command PROGRAM")
     if arguments.command:
-        given = {"--map": arguments.map, "--pass": arguments.extra, "--gradient": arguments.gradient}
+        given = {
+            "--map": arguments.map,
+            "--pass": arguments.extra,
+            "--gradient": arguments.gradient,
+        }
         given |= {"--values-only": arguments.values_only, "--framework": arguments.framework}
         if useless := [option for option, value in given.items() if value]:
-            raise BadPortError(f"{useless[0]} is for Python; a program says what it takes and gives (docs/protocol.md)")
+            raise BadPortError(
+                f"{useless[0]} is for Python; a program says what it takes and gives (docs/protocol.md)"
+            )
     for path in filter(None, (arguments.json, arguments.junit, arguments.html, arguments.badge)):
         _writable(Path(path))
     for layer in arguments.layer or ():
@@ -68,7 +74,9 @@ def _writable(path: Path) -> None:
         if path.is_dir():
             raise IsADirectoryError(0, "it is a folder")
     except OSError as error:
-        raise BadPortError(f"cannot write {path}: {error.strerror}; name a file in a folder of yours") from None
+        raise BadPortError(
+            f"cannot write {path}: {error.strerror}; name a file in a folder of yours"
+        ) from None
 
 
 def options_of(arguments: argparse.Namespace) -> Options:
@@ -102,9 +110,13 @@ def subject_of(arguments: argparse.Namespace, dtype: str) -> Iterator[Any]:
 def _judge(subject: Any, layers: list[str] | None, expected: list[tuple[str, str]]) -> Report:
     chosen = [name for name in LAYERS if not layers or name in layers]
     report = judge(subject, subject.plan, tqdm(chosen, desc="layers", disable=None, leave=False))
-    report = replace(report, rows=tuple(apply(row, report.plan.dtype, expected) for row in report.rows))
+    report = replace(
+        report, rows=tuple(apply(row, report.plan.dtype, expected) for row in report.rows)
+    )
     if any(row.status == FAIL for row in report.rows):
-        report = replace(report, diagnosis=tuple(found.says for found in diagnose(subject, subject.plan)))
+        report = replace(
+            report, diagnosis=tuple(found.says for found in diagnose(subject, subject.plan))
+        )
     return report
 
 
@@ -118,7 +130,9 @@ def _maps(subject: Any, arguments: argparse.Namespace) -> Any:
 
 
 def _keep(arguments: argparse.Namespace, report: Report, maps: Any) -> None:
-    framework = arguments.framework or ("process" if arguments.command else _framework_name(arguments))
+    framework = arguments.framework or (
+        "process" if arguments.command else _framework_name(arguments)
+    )
     found = reports.as_dict(report, command_line(arguments), framework)
     arguments.kept.append((report, found | {"maps": maps}))
 
@@ -134,9 +148,14 @@ def _write(arguments: argparse.Namespace) -> None:
     kept = arguments.kept
     plain = [{key: x for key, x in found.items() if key != "maps"} for _, found in kept]
     if arguments.json:
-        reports.write(arguments.json, json.dumps(plain[0] if len(plain) == 1 else plain, indent=2, ensure_ascii=False))
+        reports.write(
+            arguments.json,
+            json.dumps(plain[0] if len(plain) == 1 else plain, indent=2, ensure_ascii=False),
+        )
     if arguments.junit:
-        reports.write(arguments.junit, reports.junit([report for report, _ in kept], command_line(arguments)))
+        reports.write(
+            arguments.junit, reports.junit([report for report, _ in kept], command_line(arguments))
+        )
     if arguments.badge:
         reports.write(arguments.badge, json.dumps(reports.badge([report for report, _ in kept])))
     if arguments.html:
@@ -150,11 +169,24 @@ def _write(arguments: argparse.Namespace) -> None:
 
 def command_line(arguments: argparse.Namespace) -> str:
     """The command without what it writes, to be continued by --dtype and --at or --layer."""
-    words = ["focal-parity", "check", *([arguments.port] if arguments.port else ["--command", arguments.command])]
-    for flag, name in (("--as", "function"), ("--framework", "framework"), ("--gradient", "gradient")):
+    words = [
+        "focal-parity",
+        "check",
+        *([arguments.port] if arguments.port else ["--command", arguments.command]),
+    ]
+    for flag, name in (
+        ("--as", "function"),
+        ("--framework", "framework"),
+        ("--gradient", "gradient"),
+    ):
         if getattr(arguments, name):
             words += [flag, getattr(arguments, name)]
-    for flag, name in (("--map", "map"), ("--set", "set"), ("--pass", "extra"), ("--convention", "convention")):
+    for flag, name in (
+        ("--map", "map"),
+        ("--set", "set"),
+        ("--pass", "extra"),
+        ("--convention", "convention"),
+    ):
         words += [word for item in getattr(arguments, name) for word in (flag, item)]
     words += ["--input", "probabilities"] if arguments.input == "probabilities" else []
     words += ["--values-only"] if arguments.values_only else []

@@ -1,4 +1,5 @@
-"""The command `focal-parity`. Frameworks, mpmath and the rest are imported when a command needs them."""
+"""The command `focal-parity`. Frameworks, mpmath and the rest are imported when a command needs
+them."""
 
 import argparse
 import sys
@@ -33,14 +34,20 @@ class Version(argparse.Action):
 
 def parser() -> Parser:
     top = Parser(prog="focal-parity", description="Is your focal loss right?", epilog=EPILOG)
-    top.add_argument("--version", action=Version, nargs=0, help="the versions of the package and of the contract")
+    top.add_argument(
+        "--version", action=Version, nargs=0, help="the versions of the package and of the contract"
+    )
     commands = top.add_subparsers(dest="name", required=True, metavar="COMMAND")
     _check(commands.add_parser("check", help="judge a port, layer by layer", epilog=EPILOG))
     vectors = commands.add_parser("vectors", help="write the golden vectors as files")
     vectors.add_argument("--format", choices=("jsonl", "npz", "csv"), default="jsonl")
-    vectors.add_argument("--out", default="vectors", metavar="FOLDER", help="where to (default: vectors)")
+    vectors.add_argument(
+        "--out", default="vectors", metavar="FOLDER", help="where to (default: vectors)"
+    )
     score = commands.add_parser("score", help="score answers to the golden vectors, offline")
-    score.add_argument("results", help='JSON lines, each {"id": ..., "results": {"loss": ..., "logits": ...}}')
+    score.add_argument(
+        "results", help='JSON lines, each {"id": ..., "results": {"loss": ..., "logits": ...}}'
+    )
     commands.add_parser("list", help="the functions of the contract, their conventions and layers")
     explain = commands.add_parser("explain", help="the definition of a function")
     explain.add_argument("function", metavar="NAME")
@@ -55,30 +62,71 @@ def parser() -> Parser:
 def _check(check: argparse.ArgumentParser) -> None:
     what = check.add_argument_group("the port")
     what.add_argument(
-        "port", nargs="?", metavar="MODULE:ATTRIBUTE", help="a function, or a class whose objects are called"
-    )
-    what.add_argument("--command", metavar="PROGRAM", help="a port in any language, as a process (docs/protocol.md)")
-    what.add_argument("--as", dest="function", metavar="NAME", help="what it is; see `focal-parity list`")
-    what.add_argument("--framework", help="jax, torch, numpy, tensorflow or keras (default: what its module imports)")
-    what.add_argument(
-        "--map", action="append", default=[], metavar="OURS=THEIRS", help="what the port calls an argument"
-    )
-    what.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="judge for this value alone")
-    what.add_argument(
-        "--pass", dest="extra", action="append", default=[], metavar="THEIRS=VALUE", help="an extra argument"
+        "port",
+        nargs="?",
+        metavar="MODULE:ATTRIBUTE",
+        help="a function, or a class whose objects are called",
     )
     what.add_argument(
-        "--convention", action="append", default=[], metavar="NAME=CHOICE", help="judge by this convention"
+        "--command",
+        metavar="PROGRAM",
+        help="a port in any language, as a process (docs/protocol.md)",
+    )
+    what.add_argument(
+        "--as", dest="function", metavar="NAME", help="what it is; see `focal-parity list`"
+    )
+    what.add_argument(
+        "--framework",
+        help="jax, torch, numpy, tensorflow or keras (default: what its module imports)",
+    )
+    what.add_argument(
+        "--map",
+        action="append",
+        default=[],
+        metavar="OURS=THEIRS",
+        help="what the port calls an argument",
+    )
+    what.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="judge for this value alone",
+    )
+    what.add_argument(
+        "--pass",
+        dest="extra",
+        action="append",
+        default=[],
+        metavar="THEIRS=VALUE",
+        help="an extra argument",
+    )
+    what.add_argument(
+        "--convention",
+        action="append",
+        default=[],
+        metavar="NAME=CHOICE",
+        help="judge by this convention",
     )
     what.add_argument("--input", choices=("logits", "probabilities"), default="logits")
     what.add_argument(
-        "--gradient", metavar="MODULE:ATTRIBUTE", help="the gradient in the logits, same arguments (numpy)"
+        "--gradient",
+        metavar="MODULE:ATTRIBUTE",
+        help="the gradient in the logits, same arguments (numpy)",
     )
     what.add_argument("--values-only", action="store_true", help="the port has no gradients")
-    what.add_argument("--time-limit", type=float, default=10.0, metavar="SECONDS", help="for an answer of a --command")
+    what.add_argument(
+        "--time-limit",
+        type=float,
+        default=10.0,
+        metavar="SECONDS",
+        help="for an answer of a --command",
+    )
     how = check.add_argument_group("the check")
     how.add_argument(
-        "--dtype", action="append", help="float32 (default), float64, bfloat16 or float16; may be repeated"
+        "--dtype",
+        action="append",
+        help="float32 (default), float64, bfloat16 or float16; may be repeated",
     )
     how.add_argument("--layer", action="append", help="only this layer; may be repeated")
     how.add_argument("--at", metavar="JSON", help="only this point, as a report gives it")
@@ -103,7 +151,10 @@ def _run(module: str, function: str, arguments: object) -> int:
 
         command = getattr(import_module(module), function)
     except ModuleNotFoundError as error:
-        print(f"focal-parity: {error.name} is missing: pip install 'focal-parity[parity]'", file=sys.stderr)
+        print(
+            f"focal-parity: {error.name} is missing: pip install 'focal-parity[parity]'",
+            file=sys.stderr,
+        )
         return 2
     try:
         return int(command(arguments))
@@ -114,7 +165,10 @@ def _run(module: str, function: str, arguments: object) -> int:
         print("focal-parity: interrupted", file=sys.stderr)
         return 130
     except OSError as error:
-        print(f"focal-parity: cannot write or read {error.filename or 'a file'}: {error.strerror}", file=sys.stderr)
+        print(
+            f"focal-parity: cannot write or read {error.filename or 'a file'}: {error.strerror}",
+            file=sys.stderr,
+        )
         return 2
     except Exception as error:
         text = (str(error).splitlines() or [""])[0]

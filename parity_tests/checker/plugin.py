@@ -11,7 +11,8 @@ or, for a port that is made in the test run, a fixture and a test in any file:
     def test_focal_loss(focal_verdict):
         focal_verdict.require()
 
-A layer that is expected to fail stands in a file of the adopter's own, --focal-xfails, and is strict.
+A layer that is expected to fail stands in a file of the adopter's own, --focal-xfails, and is
+strict.
 """
 
 from collections.abc import Iterator
@@ -61,8 +62,13 @@ class Verdict:
 
         if self.row.status == "FAIL":
             point = ", ".join(f"{name} = {x}" for name, x in (self.row.point or {}).items())
-            lines = [f"{self.row.layer} in {self.dtype}: {one_line(self.row)}", f"at {point}" if point else ""]
-            raise LayerError("\n".join([*filter(None, lines), *(f"→ {says}" for says in self.diagnosis)]))
+            lines = [
+                f"{self.row.layer} in {self.dtype}: {one_line(self.row)}",
+                f"at {point}" if point else "",
+            ]
+            raise LayerError(
+                "\n".join([*filter(None, lines), *(f"→ {says}" for says in self.diagnosis)])
+            )
 
 
 class Judge:
@@ -152,12 +158,15 @@ def _expected(config: pytest.Config) -> list[tuple[str, str]]:
 
 
 def _marks(config: pytest.Config, dtype: str, layer: str) -> list[pytest.MarkDecorator]:
-    # The adopter's own file names these, each with its reason; strict, so that a layer that passes must leave it.
+    # The adopter's own file names these, each with its reason; strict, so that a layer that passes
+    # must leave it.
     listed = {(dtype, layer), ("", layer)} & set(_expected(config))
     return [pytest.mark.xfail(strict=True, reason="listed in --focal-xfails")] if listed else []
 
 
-def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config, items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(
+    session: pytest.Session, config: pytest.Config, items: list[pytest.Item]
+) -> None:
     if not config.getoption("--focal-port"):
         return
     for dtype, layer in _pairs(config):
@@ -171,7 +180,9 @@ def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "focal_verdict" in metafunc.fixturenames:
         cases = [
-            pytest.param(pair, id="-".join(pair).replace(" ", "-"), marks=_marks(metafunc.config, *pair))
+            pytest.param(
+                pair, id="-".join(pair).replace(" ", "-"), marks=_marks(metafunc.config, *pair)
+            )
             for pair in _pairs(metafunc.config)
         ]
         metafunc.parametrize("focal_verdict", cases, indirect=True)

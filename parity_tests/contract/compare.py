@@ -1,4 +1,5 @@
-"""Comparators. They raise with the worst point; none returns a verdict that a test could forget to look at."""
+"""Comparators. They raise with the worst point; none returns a verdict that a test could forget to
+look at."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -14,7 +15,8 @@ from .tolerances import EPS, SMALLEST_NORMAL
 
 
 class Entry(NamedTuple):
-    """One number of a result: what was computed, the truth, how much is allowed, and how to say where it stands."""
+    """One number of a result: what was computed, the truth, how much is allowed, and how to say
+    where it stands."""
 
     got: float
     truth: Term
@@ -34,7 +36,8 @@ def error_in_eps(got: float, truth: Term, dtype: str, floor: float) -> float:
 
 
 class Table(NamedTuple):
-    """Terms as arrays of float64: the value is high + low, which no rounding of one float64 limits."""
+    """Terms as arrays of float64: the value is high + low, which no rounding of one float64
+    limits."""
 
     high: np.ndarray
     low: np.ndarray
@@ -58,7 +61,8 @@ def errors_in_eps(got: np.ndarray, truth: Table, dtype: str, floor: float) -> np
 
 
 def require(entries: Iterable[Entry], dtype: str, passed: int = 0) -> float:
-    """Raise unless each entry is within what it is allowed; return the worst error in eps for reports.
+    """Raise unless each entry is within what it is allowed; return the worst error in eps for
+    reports.
 
     `passed` is the number of those that were compared before and are within it.
     """

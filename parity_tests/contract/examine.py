@@ -1,4 +1,5 @@
-"""A port's answers to a problem beside the truth: all of them at once in float64, the doubtful ones in mpmath."""
+"""A port's answers to a problem beside the truth: all of them at once in float64, the doubtful ones
+in mpmath."""
 
 from dataclasses import dataclass, field
 from itertools import product
@@ -12,13 +13,15 @@ from .port import Port
 from .problems import Problem
 from .tolerances import FLOOR
 
-# An error that float64 counts has a rounding of its own, so what is closer to its limit than this is doubtful.
+# An error that float64 counts has a rounding of its own, so what is closer to its limit than this
+# is doubtful.
 SURE = 0.999
 
 
 @dataclass(frozen=True)
 class Expected:
-    """What a port has to give for one order of derivatives: (samples, derivatives), the same for every port."""
+    """What a port has to give for one order of derivatives: (samples, derivatives), the same for
+    every port."""
 
     keys: list[Key]
     table: Table
@@ -54,10 +57,13 @@ class Solved:
 
 
 def examine(solved: Solved, port: Port, order: int) -> float:
-    """Raise unless all derivatives of this order are within their tolerance; return the worst error in eps."""
+    """Raise unless all derivatives of this order are within their tolerance; return the worst error
+    in eps."""
     problem, expected = solved.problem, solved.expected(order)
     got = problem.answers(port, order).astype(float)
-    assert got.shape == (len(problem.points), *[len(problem.names)] * order), f"an answer of shape {got.shape}"
+    assert got.shape == (len(problem.points), *[len(problem.names)] * order), (
+        f"an answer of shape {got.shape}"
+    )
     got = got.reshape(expected.allowed.shape)
     floor = FLOOR[problem.dtype][order]
     errors = errors_in_eps(got, expected.table, problem.dtype, floor)
@@ -66,6 +72,8 @@ def examine(solved: Solved, port: Port, order: int) -> float:
     for row, column in np.argwhere(~sure).tolist():
         key = expected.keys[column]
         truth, limit = solved.truths[row][key], float(expected.allowed[row, column])
-        doubtful.append(Entry(float(got[row, column]), truth, limit, floor, problem.describe(port, row, key)))
+        doubtful.append(
+            Entry(float(got[row, column]), truth, limit, floor, problem.describe(port, row, key))
+        )
     worst = errors[sure & np.isfinite(expected.allowed)].max(initial=0.0)
     return max(float(worst), require(doubtful, problem.dtype, passed=int(sure.sum())))

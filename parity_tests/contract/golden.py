@@ -21,14 +21,25 @@ def read(function: str, dtype: str) -> list[tuple[Problem, list[Jet]]]:
     text = (FOLDER / f"{function}_{dtype}.jsonl").read_text()
     records = [json.loads(line) for line in text.splitlines()]
     groups = groupby(records, key=lambda record: (tuple(record["arguments"]), record["constants"]))
-    return [_problem(function, dtype, names, constants, list(group)) for (names, constants), group in groups]
+    return [
+        _problem(function, dtype, names, constants, list(group))
+        for (names, constants), group in groups
+    ]
 
 
 def _problem(
-    function: str, dtype: str, names: tuple[str, ...], constants: dict[str, Any], records: list[dict[str, Any]]
+    function: str,
+    dtype: str,
+    names: tuple[str, ...],
+    constants: dict[str, Any],
+    records: list[dict[str, Any]],
 ) -> tuple[Problem, list[Jet]]:
-    points = np.array([[float.fromhex(x) for x in record["arguments"].values()] for record in records])
-    return Problem(function, dtype, names, points, constants=constants), [_jet(record) for record in records]
+    points = np.array(
+        [[float.fromhex(x) for x in record["arguments"].values()] for record in records]
+    )
+    return Problem(function, dtype, names, points, constants=constants), [
+        _jet(record) for record in records
+    ]
 
 
 def _jet(record: dict[str, Any]) -> Jet:
@@ -36,7 +47,9 @@ def _jet(record: dict[str, Any]) -> Jet:
     with mpmath.workdps(50):
         return Jet(
             {
-                () if key == "loss" else tuple(key.split()): Term(mpf(digits), abs(mpf(scales.get(key, digits))))
+                () if key == "loss" else tuple(key.split()): Term(
+                    mpf(digits), abs(mpf(scales.get(key, digits)))
+                )
                 for key, digits in record["results"].items()
             }
         )

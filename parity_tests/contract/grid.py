@@ -1,4 +1,5 @@
-"""The points of the tests. They leave the textbook: every γ, both saturations, targets at and next to the ends."""
+"""The points of the tests. They leave the textbook: every γ, both saturations, targets at and next
+to the ends."""
 
 import itertools
 from collections.abc import Callable
@@ -28,25 +29,37 @@ def rounded(points: np.ndarray, dtype: str) -> np.ndarray:
 def sigmoid_soft(dtype: str, soft_targets: str, alpha: float | None) -> Problem:
     """All variables at once, γ and targets as arrays."""
     alphas = () if alpha is None else (alpha,)
-    rows = [(z, y, *alphas, gamma, 0.75) for z, y, gamma in itertools.product(LOGITS, TARGETS, GAMMAS)]
+    rows = [
+        (z, y, *alphas, gamma, 0.75) for z, y, gamma in itertools.product(LOGITS, TARGETS, GAMMAS)
+    ]
     names = ("logits", "targets", *(("alpha",) if alphas else ()), "gamma", "weight")
     constants = {"soft_targets": soft_targets} | ({} if alphas else {"alpha": None})
-    return Problem("sigmoid_focal_loss", dtype, names, rounded(np.array(rows), dtype), constants=constants)
+    return Problem(
+        "sigmoid_focal_loss", dtype, names, rounded(np.array(rows), dtype), constants=constants
+    )
 
 
 def sigmoid_hard(dtype: str, gamma: float, alpha: float | None) -> Problem:
-    """Only logits vary, over the grid and 300 random ones; γ and α are numbers, known when tracing."""
+    """Only logits vary, over the grid and 300 random ones; γ and α are numbers, known when
+    tracing."""
     random = Draws(0).bell(300) * np.repeat((1, 5, 20), 100)
     rows = list(itertools.product((*LOGITS, *random.tolist()), (0, 1)))
     points = rounded(np.array([[z] for z, _ in rows]), dtype)
     ids = np.array([y for _, y in rows])
-    return Problem("sigmoid_focal_loss", dtype, ("logits",), points, ids, {"gamma": gamma, "alpha": alpha})
+    return Problem(
+        "sigmoid_focal_loss", dtype, ("logits",), points, ids, {"gamma": gamma, "alpha": alpha}
+    )
 
 
 def softmax_logits(dtype: str, classes: int) -> np.ndarray:
-    """Rows from all but equal to saturated logits, each class ahead and behind, with ties and large offsets."""
+    """Rows from all but equal to saturated logits, each class ahead and behind, with ties and large
+    offsets."""
     draws = Draws(classes)
-    rows = [draws.bell(classes) * scale for scale in (1e-3, 0.1, 1.0, 3.0, 10.0, 30.0, 80.0) for _ in range(4)]
+    rows = [
+        draws.bell(classes) * scale
+        for scale in (1e-3, 0.1, 1.0, 3.0, 10.0, 30.0, 80.0)
+        for _ in range(4)
+    ]
     for margin in (-1e4, -100.0, -60.0, -17.0, 17.0, 20.0, 60.0, 100.0, 1e4):
         rows.append(np.append(draws.bell(classes - 1), margin))
     rows += [np.zeros(classes), np.full(classes, 3.0), draws.bell(classes) + 1000.0]
@@ -71,12 +84,17 @@ def softmax_soft(dtype: str, classes: int) -> Problem:
         for y in (one_hot, np.full(classes, 1 / classes), drawn):
             points.append(np.concatenate([row, y, draws.uniform(0.1, 2.0, classes), [gamma, 0.7]]))
     names = [f"{stem}{c}" for stem in ("logits", "targets", "alpha") for c in range(classes)]
-    return Problem("softmax_focal_loss", dtype, (*names, "gamma", "weight"), rounded(np.array(points), dtype))
+    return Problem(
+        "softmax_focal_loss", dtype, (*names, "gamma", "weight"), rounded(np.array(points), dtype)
+    )
 
 
 def named_sigmoid_hard(dtype: str) -> Named:
     pairs = zip(GAMMAS, itertools.cycle(ALPHAS), strict=False)
-    return {f"gamma={gamma} alpha={alpha}": partial(sigmoid_hard, dtype, gamma, alpha) for gamma, alpha in pairs}
+    return {
+        f"gamma={gamma} alpha={alpha}": partial(sigmoid_hard, dtype, gamma, alpha)
+        for gamma, alpha in pairs
+    }
 
 
 def named_sigmoid_soft(dtype: str, soft_targets: str) -> Named:
@@ -84,9 +102,12 @@ def named_sigmoid_soft(dtype: str, soft_targets: str) -> Named:
 
 
 def named_softmax_hard(dtype: str) -> Named:
-    pairs = [(gamma, classes) for gamma in GAMMAS for classes in ((1, 2, 5) if gamma == 2 else (2, 3))]
+    pairs = [
+        (gamma, classes) for gamma in GAMMAS for classes in ((1, 2, 5) if gamma == 2 else (2, 3))
+    ]
     return {
-        f"gamma={gamma} classes={classes}": partial(softmax_hard, dtype, classes, gamma) for gamma, classes in pairs
+        f"gamma={gamma} classes={classes}": partial(softmax_hard, dtype, classes, gamma)
+        for gamma, classes in pairs
     }
 
 

@@ -4,10 +4,11 @@
     python -m parity_tests.contract.make_vectors --check   generate them again and compare byte by byte
 
 Each line is one sample: the arguments of the loss, and every derivative up to second order that has
-a term which is not 0. Of what surrounds the loss it is the arguments, and the results by their names.
-Arguments are hex floats, which every language reads exactly; results are decimals with 32 digits.
-Where a result is a sum that cancels, or moves with the rounding of the logits, `scales` has the
-magnitude that its error is measured by, also where it cancels to 0: an FMA leaves a rounding there.
+a term which is not 0. Of what surrounds the loss it is the arguments, and the results by their
+names. Arguments are hex floats, which every language reads exactly; results are decimals with 32
+digits. Where a result is a sum that cancels, or moves with the rounding of the logits, `scales` has
+the magnitude that its error is measured by, also where it cancels to 0: an FMA leaves a rounding
+there.
 """
 
 import argparse
@@ -36,7 +37,9 @@ SAMPLES = 320
 def problems() -> dict[str, list[Problem]]:
     """One file per function and dtype."""
     losses = {
-        f"{record.name}_{dtype}.jsonl": record.vectors(dtype) for record in RECORDS.values() for dtype in record.dtypes
+        f"{record.name}_{dtype}.jsonl": record.vectors(dtype)
+        for record in RECORDS.values()
+        for dtype in record.dtypes
     }
     recipes = {
         f"{name}_{dtype}.jsonl": [Problem(name, dtype, names, points) for names, points in group]
@@ -49,7 +52,9 @@ def problems() -> dict[str, list[Problem]]:
 def lines(problem: Problem, samples: int) -> Iterator[dict[str, Any]]:
     """A seeded choice of the problem's samples, in its own order."""
     for row in chosen(len(problem.points), samples).tolist():
-        values = dict(zip(problem.names, (x.hex() for x in problem.points[row].tolist()), strict=True))
+        values = dict(
+            zip(problem.names, (x.hex() for x in problem.points[row].tolist()), strict=True)
+        )
         yield {"arguments": values, "constants": problem.constants} | _results(problem.truth(row))
 
 
@@ -59,7 +64,9 @@ def chosen(count: int, samples: int) -> np.ndarray:
 
 def _results(jet: Jet) -> dict[str, Any]:
     entries = {" ".join(key) or "loss": term for key, term in sorted(jet.items()) if term.scale}
-    scales = {key: term.scale for key, term in entries.items() if term.scale > 1.001 * abs(term.value)}
+    scales = {
+        key: term.scale for key, term in entries.items() if term.scale > 1.001 * abs(term.value)
+    }
     return {
         "results": {key: mpmath.nstr(term.value, DIGITS) for key, term in entries.items()},
         "scales": {key: mpmath.nstr(scale, 4) for key, scale in scales.items()},
@@ -87,13 +94,17 @@ def check(files: dict[str, str], folder: Path = FOLDER) -> None:
     """Raise unless the folder holds these files and no others."""
     have = {path.name for path in folder.iterdir()}
     if have != files.keys():
-        raise AssertionError(f"{folder} has other files than the generator makes: {sorted(have ^ files.keys())}")
+        raise AssertionError(
+            f"{folder} has other files than the generator makes: {sorted(have ^ files.keys())}"
+        )
     for name, text in files.items():
         for number, (old, new) in enumerate(
             zip((folder / name).read_text().splitlines(), text.splitlines(), strict=False), start=1
         ):
             if old != new:
-                raise AssertionError(f"{name}, line {number}: the file has\n{old}\nthe oracle says\n{new}")
+                raise AssertionError(
+                    f"{name}, line {number}: the file has\n{old}\nthe oracle says\n{new}"
+                )
         if (folder / name).read_text() != text:
             raise AssertionError(f"{name} has another number of lines than the generator makes")
 

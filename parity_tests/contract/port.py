@@ -22,6 +22,9 @@ class Port(Protocol):
         """∂ Σ loss / ∂x of a whole batch, by reverse mode."""
         ...
 
-    def per_sample(self, loss: Loss, order: int, points: np.ndarray, ids: np.ndarray | None) -> np.ndarray:
-        """Value (order 0), gradient (1) or Hessian (2) of loss(point) or loss(point, id) at each row of `points`."""
+    def per_sample(
+        self, loss: Loss, order: int, points: np.ndarray, ids: np.ndarray | None
+    ) -> np.ndarray:
+        """Value (order 0), gradient (1) or Hessian (2) of loss(point) or loss(point, id) at each
+        row of `points`."""
         ...

@@ -1,4 +1,5 @@
-"""Points at which a loss and its derivatives are asked for, the truth there, and a port's answers."""
+"""Points at which a loss and its derivatives are asked for, the truth there, and a port's
+answers."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -15,10 +16,12 @@ from .tolerances import DTYPES, allowed
 
 @dataclass(frozen=True, eq=False)
 class Problem:
-    """`points` has one row per sample and one column per name: the variables that derivatives are taken in.
+    """`points` has one row per sample and one column per name: the variables that derivatives are
+    taken in.
 
-    For the sigmoid loss these are its arguments, for the softmax loss logits0, logits1, …, targets0, …, alpha0, ….
-    `ids` are hard targets, one per sample. `constants` are arguments that do not vary.
+    For the sigmoid loss these are its arguments, for the softmax loss logits0, logits1, …,
+    targets0, …, alpha0, …. `ids` are hard targets, one per sample. `constants` are arguments that
+    do not vary.
     """
 
     function: str
@@ -39,7 +42,11 @@ class Problem:
                 if stem == name:
                     arguments[name] = point[i]
                 elif stem not in arguments:
-                    columns = [j for j, other in enumerate(self.names) if other.rstrip("0123456789") == stem]
+                    columns = [
+                        j
+                        for j, other in enumerate(self.names)
+                        if other.rstrip("0123456789") == stem
+                    ]
                     arguments[stem] = point[columns[0] : columns[-1] + 1]
             logits, targets = arguments.pop("logits"), arguments.pop("targets")
             axis = {"axis": -1} if self.function == "softmax_focal_loss" else {}
@@ -59,15 +66,20 @@ class Problem:
         if self.ids is not None:
             target = int(self.ids[row])
             classes = len(arguments["logits"]) if self.function == "softmax_focal_loss" else 0
-            arguments["targets"] = [float(c == target) for c in range(classes)] if classes else target
+            arguments["targets"] = (
+                [float(c == target) for c in range(classes)] if classes else target
+            )
         if not hasattr(oracle, self.function):
             return oracle.certified(lambda: getattr(recipe_oracle, self.function)(**arguments))
         function, variables = getattr(oracle, self.function), frozenset(self.names)
         return oracle.certified(lambda: function(**arguments, variables=variables))
 
     def answers(self, port: Port, order: int) -> np.ndarray:
-        """The port's derivatives of one order: an axis of samples, then `order` axes of variables."""
-        return port.per_sample(self.loss(port), order, self.points.astype(DTYPES[self.dtype]), self.ids)
+        """The port's derivatives of one order: an axis of samples, then `order` axes of
+        variables."""
+        return port.per_sample(
+            self.loss(port), order, self.points.astype(DTYPES[self.dtype]), self.ids
+        )
 
     def limit(self, row: int, key: Key) -> float:
         """How much the derivative in the variables of `key` may be wrong at one sample, in eps."""

@@ -1,8 +1,10 @@
-"""The contract as data: one record per function, from which tests, vectors, report rows and explanations are made.
+"""The contract as data: one record per function, from which tests, vectors, report rows and
+explanations are made.
 
-A record names the arguments with their domains, the conventions in which honest implementations differ, the closed
-forms, and the grids on which the truth is known. `suite`, `make_vectors`, `table` and the checker go through
-`RECORDS`, so a new record is tested, written, checked and explained without another line.
+A record names the arguments with their domains, the conventions in which honest implementations
+differ, the closed forms, and the grids on which the truth is known. `suite`, `make_vectors`,
+`table` and the checker go through `RECORDS`, so a new record is tested, written, checked and
+explained without another line.
 """
 
 from collections.abc import Callable, Mapping
@@ -42,7 +44,8 @@ class Record:
     formulas: tuple[str, ...]
     arguments: tuple[Argument, ...]
     conventions: Mapping[str, Convention]
-    # Label of a row in the tables -> the problems of a dtype, by name: full derivatives in all arguments.
+    # Label of a row in the tables -> the problems of a dtype, by name: full derivatives in all
+    # arguments.
     grids: Mapping[str, Callable[[str], dict[str, Callable[[], Problem]]]]
     vectors: Callable[[str], list[Problem]]
     identities: tuple[str, ...]
@@ -57,7 +60,9 @@ class Record:
 
     @property
     def settings(self) -> tuple[str, ...]:
-        return tuple(argument.name for argument in self.arguments if argument.default is not REQUIRED)
+        return tuple(
+            argument.name for argument in self.arguments if argument.default is not REQUIRED
+        )
 
 
 LIN = "T.-Y. Lin et al., Focal Loss for Dense Object Detection, arXiv:1708.02002"
@@ -120,7 +125,10 @@ SIGMOID = Record(
         "mean": MEAN,
         "form": Convention(
             "Which of the paper's two forms?",
-            {"FL": "(1 − p_t)^γ·BCE [eq. 5]", "FL*": "softplus(−(γ·u + β))/γ [eq. 9, 10]; give β by --set beta=1"},
+            {
+                "FL": "(1 − p_t)^γ·BCE [eq. 5]",
+                "FL*": "softplus(−(γ·u + β))/γ [eq. 9, 10]; give β by --set beta=1",
+            },
         ),
     },
     grids={
@@ -129,9 +137,17 @@ SIGMOID = Record(
         "sigmoid, mixture": lambda dtype: grid.named_sigmoid_soft(dtype, "mixture"),
     },
     vectors=lambda dtype: [
-        grid.sigmoid_soft(dtype, rule, alpha) for rule in ("interpolate", "mixture") for alpha in (None, 0.25)
+        grid.sigmoid_soft(dtype, rule, alpha)
+        for rule in ("interpolate", "mixture")
+        for alpha in (None, 0.25)
     ],
-    identities=("gamma_zero", "swapped_classes", "below_cross_entropy", "falls_with_gamma", "falls_with_margin"),
+    identities=(
+        "gamma_zero",
+        "swapped_classes",
+        "below_cross_entropy",
+        "falls_with_gamma",
+        "falls_with_margin",
+    ),
     special=("infinite_right", "infinite_wrong", "nan_stays", "empty", "scalar", "label_types"),
     errors=("column_targets", "longer_targets"),
     source=f"{LIN}, equations (4), (5), (9), (10)",
@@ -149,7 +165,9 @@ SOFTMAX = Record(
     ),
     arguments=(
         Argument("logits", "floating, at least one axis, the classes on `axis`"),
-        Argument("targets", "class ids without the class axis, or probabilities in the shape of logits"),
+        Argument(
+            "targets", "class ids without the class axis, or probabilities in the shape of logits"
+        ),
         Argument("alpha", "None or one weight of at least 0 per class", None),
         Argument("gamma", "at least 0", 2.0, essential=True),
         Argument("axis", "the class axis", -1),
@@ -169,7 +187,8 @@ SOFTMAX = Record(
 
 RECORDS: dict[str, Record] = {record.name: record for record in (SIGMOID, SOFTMAX)}
 
-# The classes of the packages are their functions with settings as fields; one has other conventions.
+# The classes of the packages are their functions with settings as fields; one has other
+# conventions.
 ALIASES: dict[str, tuple[str, dict[str, str]]] = {
     "SigmoidFocalLoss": ("sigmoid_focal_loss", {}),
     "SoftmaxFocalLoss": ("softmax_focal_loss", {}),

@@ -1,4 +1,5 @@
-"""The problems that every implementation has to solve, by name, with the truth computed once per process."""
+"""The problems that every implementation has to solve, by name, with the truth computed once per
+process."""
 
 from collections.abc import Callable
 from functools import cache

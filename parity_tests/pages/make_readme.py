@@ -1,13 +1,14 @@
-"""Run the commands that the tables of the pages come from, and put their output where the pages name them.
+"""Run the commands that the tables of the pages come from, and put their output where the pages
+name them.
 
     python -m parity_tests.pages.make_readme         the tables of the README that this environment makes
     python -m parity_tests.pages.make_readme NAME    those of other pages
 
-`audit` and `aot` need the extras of these names; `pods` needs `aot`, too, and ten minutes. `sweep` takes an hour,
-`bench` half an hour on a machine that does nothing else, `gpu` five minutes where there is a GPU or TPU, `sharding` ten
-(several devices and processes), `calibration` two (networks trained with five seeds, and their picture), `detection`
-ten (detectors trained with every loss, and their pictures), and `versions` half an hour (the oldest versions, the
-newest and some between).
+`audit` and `aot` need the extras of these names; `pods` needs `aot`, too, and ten minutes. `sweep`
+takes an hour, `bench` half an hour on a machine that does nothing else, `gpu` five minutes where
+there is a GPU or TPU, `sharding` ten (several devices and processes), `calibration` two (networks
+trained with five seeds, and their picture), `detection` ten (detectors trained with every loss, and
+their pictures), and `versions` half an hour (the oldest versions, the newest and some between).
 """
 
 import re
@@ -42,9 +43,15 @@ def tables(text: str) -> dict[str, str]:
 
 
 def run(command: str) -> str:
-    module = command.replace(COMMAND, "parity_tests.checker.cli ", 1) if command.startswith(COMMAND) else command
+    module = (
+        command.replace(COMMAND, "parity_tests.checker.cli ", 1)
+        if command.startswith(COMMAND)
+        else command
+    )
     arguments = [sys.executable, "-m", *shlex.split(module)]
-    output = subprocess.run(arguments, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True, timeout=4 * 3600)
+    output = subprocess.run(
+        arguments, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True, timeout=4 * 3600
+    )
     return output.stdout.strip("\n") + "\n"
 
 

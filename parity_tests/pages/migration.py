@@ -1,6 +1,8 @@
-"""What the code of docs/migration.md asks for: samples, one comparison, and peers that can be imported.
+"""What the code of docs/migration.md asks for: samples, one comparison, and peers that can be
+imported.
 
-Each block there calls what people come from and what replaces it; `migration_table.py` runs them all.
+Each block there calls what people come from and what replaces it; `migration_table.py` runs them
+all.
 """
 
 import sys
@@ -15,8 +17,9 @@ import numpy as np
 from parity_tests.contract.exact import Draws
 
 SEED = 1708
-# Peers take 1 − p_t of a p that is rounded: with |logits| ≤ 2 and five classes 1 − p_t ≥ 0.068, which costs
-# 3·eps·0.93/0.068 = 41 eps for each unit of γ, of which there are two; −log of a rounded p costs as much once.
+# Peers take 1 − p_t of a p that is rounded: with |logits| ≤ 2 and five classes 1 − p_t ≥ 0.068,
+# which costs 3·eps·0.93/0.068 = 41 eps for each unit of γ, of which there are two; −log of a
+# rounded p costs as much once.
 LIMIT = 128 * float(np.finfo(np.float32).eps)
 differences: list[float] = []
 
@@ -24,7 +27,9 @@ differences: list[float] = []
 def binary(*space: int) -> tuple[np.ndarray, np.ndarray]:
     """Logits and targets of 0 and 1, float32, of 64 samples of five labels, or of maps."""
     draws, shape = Draws(SEED), (64, 5, *space)
-    return draws.uniform(-2, 2, shape).astype(np.float32), draws.integers(0, 2, shape).astype(np.float32)
+    return draws.uniform(-2, 2, shape).astype(np.float32), draws.integers(0, 2, shape).astype(
+        np.float32
+    )
 
 
 def classes(*space: int, axis: int = 1) -> tuple[np.ndarray, np.ndarray]:
@@ -34,7 +39,8 @@ def classes(*space: int, axis: int = 1) -> tuple[np.ndarray, np.ndarray]:
 
 
 def same(theirs: Any, ours: Any) -> None:
-    """Raise unless both have one shape and every number is the same, to the roundings of `theirs`."""
+    """Raise unless both have one shape and every number is the same, to the roundings of
+    `theirs`."""
     a, b = (np.asarray(x, np.float64) for x in (theirs, ours))
     if a.shape != b.shape:
         raise AssertionError(f"theirs has shape {a.shape}, ours {b.shape}")
@@ -43,12 +49,15 @@ def same(theirs: Any, ours: Any) -> None:
     scale = np.maximum(np.abs(a), np.abs(b))
     off = np.max(np.abs(a - b) / np.where(scale == 0, 1, scale))
     if not off <= LIMIT:
-        raise AssertionError(f"theirs and ours differ by {off:.2g}, more than {LIMIT:.2g}; seed {SEED}")
+        raise AssertionError(
+            f"theirs and ours differ by {off:.2g}, more than {LIMIT:.2g}; seed {SEED}"
+        )
     differences.append(float(off))
 
 
 def import_mmdet() -> None:
-    """Its losses alone: the rest asks for the compiled operators of mmcv, which the index has for no PyTorch of today.
+    """Its losses alone: the rest asks for the compiled operators of mmcv, which the index has for
+    no PyTorch of today.
 
     On the CPU its FocalLoss is Python, and calls none of them.
     """
@@ -56,10 +65,17 @@ def import_mmdet() -> None:
         return
     spec = find_spec("mmdet")
     if spec is None:
-        raise ModuleNotFoundError("No module named 'mmdet'. Install the extra: pip install '.[peers]'", name="mmdet")
-    stand_ins = {name: ModuleType(name) for name in ("mmcv", "mmcv.ops", "mmdet.registry", "mmdet", "mmdet.models")}
+        raise ModuleNotFoundError(
+            "No module named 'mmdet'. Install the extra: pip install '.[peers]'", name="mmdet"
+        )
+    stand_ins = {
+        name: ModuleType(name)
+        for name in ("mmcv", "mmcv.ops", "mmdet.registry", "mmdet", "mmdet.models")
+    }
     losses = stand_ins["mmdet.models.losses"] = ModuleType("mmdet.models.losses")
-    losses.__path__ = [str(Path(folder, "models", "losses")) for folder in spec.submodule_search_locations or ()]
+    losses.__path__ = [
+        str(Path(folder, "models", "losses")) for folder in spec.submodule_search_locations or ()
+    ]
     stand_ins["mmcv.ops"].__dict__["sigmoid_focal_loss"] = None
     stand_ins["mmdet.registry"].__dict__["MODELS"] = _Registry
     sys.modules.update(stand_ins)

@@ -1,4 +1,5 @@
-"""The mappings of docs/migration.md, run: how many there are, with which version, and how far off the worst is.
+"""The mappings of docs/migration.md, run: how many there are, with which version, and how far off
+the worst is.
 
 python -m parity_tests.pages.migration_table              a table for people
 python -m parity_tests.pages.migration_table --markdown   the same for the page
@@ -17,7 +18,8 @@ from . import migration, page_code
 from .make_readme import README
 
 PAGE = README.parent / "docs" / "migration.md"
-# Section of the page -> the distribution that it calls; the tutorial is no package, and is run as its formula.
+# Section of the page -> the distribution that it calls; the tutorial is no package, and is run as
+# its formula.
 PEERS = {
     "optax": "optax",
     "torchvision": "torchvision",
@@ -34,7 +36,9 @@ HEADER = ("coming from", "called", "comparisons", "worst relative difference")
 def sections() -> dict[str, str]:
     """Title -> text of each section that has code to compare."""
     parts = re.split(r"^## (.*)\n", PAGE.read_text(), flags=re.M)
-    return {title: text for title, text in zip(parts[1::2], parts[2::2], strict=True) if "same(" in text}
+    return {
+        title: text for title, text in zip(parts[1::2], parts[2::2], strict=True) if "same(" in text
+    }
 
 
 def run(code: str, output: str = "") -> list[float]:
@@ -57,7 +61,12 @@ def main() -> None:
     parser.add_argument("--markdown", action="store_true", help="print a Markdown table")
     rows = [row(title, text) for title, text in sections().items()]
     if parser.parse_args().markdown:
-        print("\n".join("| " + " | ".join(cells) + " |" for cells in (HEADER, ("---", "---", "---:", "---:"), *rows)))
+        print(
+            "\n".join(
+                "| " + " | ".join(cells) + " |"
+                for cells in (HEADER, ("---", "---", "---:", "---:"), *rows)
+            )
+        )
         return
     table = Table(*HEADER)
     for cells in rows:

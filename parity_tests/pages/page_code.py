@@ -9,9 +9,11 @@ from pathlib import Path
 import jax
 
 DECIMAL = re.compile(r"\d+\.\d+(?:e[-+]?\d+)?")
-# With more digits than this the last one may differ by 1: the last bit of a result is that of the processor.
+# With more digits than this the last one may differ by 1: the last bit of a result is that of the
+# processor.
 EXACT_DIGITS = 2
-# A block of code, and the block of text right below it. Both may be indented, as in the tabs of the site.
+# A block of code, and the block of text right below it. Both may be indented, as in the tabs of the
+# site.
 CODE = re.compile(r"^( *)```python\n(.*?)^ *```\n(?:\s*^ *```text\n(.*?)^ *```\n)?", re.S | re.M)
 
 
@@ -30,7 +32,8 @@ def _without(margin: str, text: str) -> str:
 
 
 def run(code: str, output: str, name: str) -> None:
-    """Run a block as a reader does, with the settings that JAX has by itself, and raise unless it prints `output`."""
+    """Run a block as a reader does, with the settings that JAX has by itself, and raise unless it
+    prints `output`."""
     with contextlib.ExitStack() as stack:
         stack.enter_context(jax.enable_x64(False))
         stack.enter_context(jax.numpy_rank_promotion("allow"))
@@ -38,7 +41,9 @@ def run(code: str, output: str, name: str) -> None:
         printed = stack.enter_context(contextlib.redirect_stdout(io.StringIO()))
         exec(compile(code, name, "exec"), {"__name__": "__main__"})
     if not same(printed.getvalue(), output):
-        raise AssertionError(f"{name}: the page says\n{output}\nthe block prints\n{printed.getvalue()}\n{code}")
+        raise AssertionError(
+            f"{name}: the page says\n{output}\nthe block prints\n{printed.getvalue()}\n{code}"
+        )
 
 
 def same(printed: str, said: str) -> bool:

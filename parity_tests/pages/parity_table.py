@@ -3,8 +3,9 @@
     python -m parity_tests.pages.parity_table              a table for people
     python -m parity_tests.pages.parity_table --markdown   the same for the README
 
-Every number is the worst over the whole grid of its row. Units are eps of the dtype, relative to the result or, for
-sums that cancel, to the size of their terms. It fails like the tests where a tolerance is broken.
+Every number is the worst over the whole grid of its row. Units are eps of the dtype, relative to
+the result or, for sums that cancel, to the size of their terms. It fails like the tests where a
+tolerance is broken.
 """
 
 import argparse
@@ -18,7 +19,15 @@ from parity_tests.contract import half_precision, suite
 from parity_tests.contract.examine import examine
 from parity_tests.contract.port import Port
 from parity_tests.contract.records import RECORDS
-from parity_tests.contract.tolerances import GRADIENT, HALF, HESSIAN, PER_GAMMA, SIGMOID, SOFTMAX, VALUE
+from parity_tests.contract.tolerances import (
+    GRADIENT,
+    HALF,
+    HESSIAN,
+    PER_GAMMA,
+    SIGMOID,
+    SOFTMAX,
+    VALUE,
+)
 from parity_tests.ports.packages import JAX, TORCH
 
 ORDERS = {"value": VALUE, "1st": GRADIENT, "2nd": HESSIAN}
@@ -41,7 +50,9 @@ def rows() -> list[Row]:
 
 def _row(label: str, name: str, order: int) -> Row:
     errors = [_worst(port, f"{label} {dtype} ", order) for dtype, port in PAIRS]
-    allowed = f"{SOFTMAX:g}" if label.startswith("softmax") else f"{SIGMOID[order]:g} + {PER_GAMMA:g}γ"
+    allowed = (
+        f"{SOFTMAX:g}" if label.startswith("softmax") else f"{SIGMOID[order]:g} + {PER_GAMMA:g}γ"
+    )
     return label, name, *(f"{error:.1f}" for error in errors), allowed
 
 
@@ -53,7 +64,11 @@ def _worst(port: Port, prefix: str, order: int) -> float:
 def _halves(dtype: str) -> Row:
     """Half precision is a row of its own, with its errors in the first columns."""
     worst = [
-        max(max(half_precision.worst_errors(port, dtype, gamma, y)) for gamma in half_precision.GAMMAS for y in (0, 1))
+        max(
+            max(half_precision.worst_errors(port, dtype, gamma, y))
+            for gamma in half_precision.GAMMAS
+            for y in (0, 1)
+        )
         for port in (JAX, TORCH)
     ]
     return f"sigmoid, {dtype}", "value, 1st", *(f"{x:.1f}" for x in worst), "", "", f"{HALF:g}"

@@ -1,7 +1,9 @@
-"""How to call a loss in each framework: numpy in, numpy out, and derivatives by the framework's own machinery.
+"""How to call a loss in each framework: numpy in, numpy out, and derivatives by the framework's own
+machinery.
 
-A framework is imported when it is first asked for. Each class here has the same five methods; `loss` is a function of
-one array of that framework, and derivatives are those of the sum of its result.
+A framework is imported when it is first asked for. Each class here has the same five methods;
+`loss` is a function of one array of that framework, and derivatives are those of the sum of its
+result.
 """
 
 import contextlib
@@ -35,11 +37,18 @@ class Framework(Protocol):
         ...
 
     def rows(
-        self, loss: Callable[[Any, Any], Any], x: np.ndarray, y: np.ndarray, order: int, along: np.ndarray
+        self,
+        loss: Callable[[Any, Any], Any],
+        x: np.ndarray,
+        y: np.ndarray,
+        order: int,
+        along: np.ndarray,
     ) -> np.ndarray: ...
 
 
-def derivative(framework: Framework, loss: Loss, x: np.ndarray, order: int, along: np.ndarray) -> np.ndarray:
+def derivative(
+    framework: Framework, loss: Loss, x: np.ndarray, order: int, along: np.ndarray
+) -> np.ndarray:
     """The loss, its gradient, or its Hessian times `along`, for order 0, 1 and 2."""
     if order == 2:
         return framework.second(loss, x, along)
@@ -50,11 +59,19 @@ class OneByOne:
     """For ports that give one number for a batch: each sample is a batch of its own."""
 
     def rows(
-        self: Any, loss: Callable[[Any, Any], Any], x: np.ndarray, y: np.ndarray, order: int, along: np.ndarray
+        self: Any,
+        loss: Callable[[Any, Any], Any],
+        x: np.ndarray,
+        y: np.ndarray,
+        order: int,
+        along: np.ndarray,
     ) -> np.ndarray:
         """The derivative of loss(x[i : i + 1], y[i : i + 1]) for every i."""
         pairs = [(x[i : i + 1], self.array(y[i : i + 1])) for i in range(len(x))]
-        found = [derivative(self, partial(_second_given, loss, target), z, order, along) for z, target in pairs]
+        found = [
+            derivative(self, partial(_second_given, loss, target), z, order, along)
+            for z, target in pairs
+        ]
         return np.stack([row.reshape(x.shape[1:] if order else ()) for row in found])
 
 
@@ -116,7 +133,12 @@ class Jax(OneByOne):
             return self.numpy(self.jax.grad(slope_along)(self.array(x)))
 
     def rows(
-        self, loss: Callable[[Any, Any], Any], x: np.ndarray, y: np.ndarray, order: int, along: np.ndarray
+        self,
+        loss: Callable[[Any, Any], Any],
+        x: np.ndarray,
+        y: np.ndarray,
+        order: int,
+        along: np.ndarray,
     ) -> np.ndarray:
         """As above, compiled once, unless the port needs to see numbers."""
         try:

@@ -1,4 +1,5 @@
-"""How to call each implementation: numpy in, numpy out, with derivatives by the framework's own machinery."""
+"""How to call each implementation: numpy in, numpy out, with derivatives by the framework's own
+machinery."""
 
 from typing import Any
 
@@ -31,7 +32,9 @@ class JaxPort:
     def gradient(self, loss: Loss, x: np.ndarray) -> np.ndarray:
         return np.asarray(jax.grad(lambda x: loss(x).sum())(self.array(x)))
 
-    def per_sample(self, loss: Loss, order: int, points: np.ndarray, ids: np.ndarray | None) -> np.ndarray:
+    def per_sample(
+        self, loss: Loss, order: int, points: np.ndarray, ids: np.ndarray | None
+    ) -> np.ndarray:
         hessian = jax.jacrev(jax.grad(loss)) if self.eager else jax.hessian(loss)
         derivative = jax.vmap((loss, jax.grad(loss), hessian)[order])
         args = (points,) if ids is None else (points, ids)
@@ -55,13 +58,19 @@ class TorchPort:
 
     def numpy(self, x: torch.Tensor) -> np.ndarray:
         x = x.detach()
-        return x.view(torch.int16).numpy().view(ml_dtypes.bfloat16) if x.dtype == torch.bfloat16 else x.numpy()
+        return (
+            x.view(torch.int16).numpy().view(ml_dtypes.bfloat16)
+            if x.dtype == torch.bfloat16
+            else x.numpy()
+        )
 
     def gradient(self, loss: Loss, x: np.ndarray) -> np.ndarray:
         leaf = self.array(x).clone().requires_grad_()
         return self.numpy(torch.autograd.grad(loss(leaf).sum(), leaf)[0])
 
-    def per_sample(self, loss: Loss, order: int, points: np.ndarray, ids: np.ndarray | None) -> np.ndarray:
+    def per_sample(
+        self, loss: Loss, order: int, points: np.ndarray, ids: np.ndarray | None
+    ) -> np.ndarray:
         gradient = torch.func.grad(loss)
         hessian = torch.func.jacrev(gradient) if self.reverse else torch.func.hessian(loss)
         derivative = torch.func.vmap((loss, gradient, hessian)[order])

@@ -16,11 +16,14 @@ GRACE = 1.0
 
 
 class Process:
-    """One run of a command: lines in, as many lines out, and nothing left of it when it is stopped."""
+    """One run of a command: lines in, as many lines out, and nothing left of it when it is
+    stopped."""
 
     def __init__(self, command: list[str], limit: float) -> None:
         pipe = subprocess.PIPE
-        self.popen = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, bufsize=0, start_new_session=True)
+        self.popen = subprocess.Popen(
+            command, stdin=pipe, stdout=pipe, stderr=pipe, bufsize=0, start_new_session=True
+        )
         self.pipes = [x for x in (self.popen.stdin, self.popen.stdout, self.popen.stderr) if x]
         self.stdin, self.stdout, self.stderr = (pipe.fileno() for pipe in self.pipes)
         for end in (self.stdin, self.stdout, self.stderr):
@@ -30,7 +33,8 @@ class Process:
         self.limit, self.lines = limit, 0
 
     def ask(self, lines: list[str]) -> Iterator[str]:
-        """The answer to each line. Questions are written while answers are read, so neither side waits for ever."""
+        """The answer to each line. Questions are written while answers are read, so neither side
+        waits for ever."""
         self.waiting += "".join(f"{line}\n" for line in lines).encode()
         for _ in lines:
             deadline = time.monotonic() + self.limit
@@ -43,7 +47,9 @@ class Process:
     def _move(self, deadline: float) -> None:
         """Read what the pipes have, and write what they take."""
         left = deadline - time.monotonic()
-        readable, writable, _ = select.select(self.sources, [self.stdin] if self.waiting else [], [], max(left, 0))
+        readable, writable, _ = select.select(
+            self.sources, [self.stdin] if self.waiting else [], [], max(left, 0)
+        )
         if left <= 0 or not (readable or writable):
             raise PortError(self._silence())
         if self.stderr in readable:
@@ -62,7 +68,9 @@ class Process:
         if not block:
             raise PortError(self._ending())
         if len(self.unread) > LONGEST:
-            raise PortError(f"the port wrote {LONGEST} bytes without a line end {self._when()}: one line per answer")
+            raise PortError(
+                f"the port wrote {LONGEST} bytes without a line end {self._when()}: one line per answer"
+            )
 
     def _listen(self) -> None:
         block = os.read(self.stderr, BLOCK)
@@ -91,7 +99,8 @@ class Process:
         return f"after {answers}" if self.lines else "before it answered the handshake"
 
     def _last_words(self) -> str:
-        """The last line of stderr that speaks of an error, or the last one: many languages put a trace below it."""
+        """The last line of stderr that speaks of an error, or the last one: many languages put a
+        trace below it."""
         with suppress(BlockingIOError):
             self.words += os.read(self.stderr, BLOCK)
         lines = [line for line in self.words.decode(errors="replace").splitlines() if line.strip()]

@@ -1,4 +1,5 @@
-"""A port in any language: a process that reads questions as lines of JSON, and answers each with a line.
+"""A port in any language: a process that reads questions as lines of JSON, and answers each with a
+line.
 
 `protocol` has what the lines hold, `process` how they are carried.
 """
@@ -30,10 +31,11 @@ ORDERS = {VALUE: "loss", GRADIENT: "logits", SECOND: "logits logits"}
 
 
 class ProcessPort:
-    """A `Subject` that is a command, for use in a `with` statement, after which nothing of it is left running.
+    """A `Subject` that is a command, for use in a `with` statement, after which nothing of it is
+    left running.
 
-    `limit` is how many seconds it may take for its next line. Where it fails it is started anew for the next problem.
-    `first_contact` changes `plan` if the port refuses alpha = null.
+    `limit` is how many seconds it may take for its next line. Where it fails it is started anew for
+    the next problem. `first_contact` changes `plan` if the port refuses alpha = null.
     """
 
     def __init__(self, command: str, plan: Plan, limit: float = 10.0) -> None:
@@ -89,14 +91,20 @@ class ProcessPort:
         self.arguments, self.results = offer["arguments"], offer["results"]
         for name in ("logits", "targets"):
             if not self.takes(name):
-                raise PortError(f"{name!r} is not in the arguments of its handshake: see docs/protocol.md")
+                raise PortError(
+                    f"{name!r} is not in the arguments of its handshake: see docs/protocol.md"
+                )
         if VALUE not in self.orders:
             raise PortError("'loss' is not in the results of its handshake: see docs/protocol.md")
 
     def _demand_settings(self) -> None:
         """Each setting that matters is taken by the port or fixed by the user."""
         for argument in self.plan.record.arguments:
-            if argument.essential and not self.takes(argument.name) and argument.name not in self.plan.fixed:
+            if (
+                argument.essential
+                and not self.takes(argument.name)
+                and argument.name not in self.plan.fixed
+            ):
                 raise BadPortError(
                     f"{self.title} takes no {argument.name}; say which value it has, e.g. --set {argument.name}="
                     f"{argument.default}, or name it in the arguments of the handshake"
@@ -116,7 +124,9 @@ class ProcessPort:
 
     def answer(self, problem: Problem, order: int) -> np.ndarray:
         names = logit_names(problem)
-        rows = [parse_results(answer, names, order, problem.dtype) for answer in self._answers(problem)]
+        rows = [
+            parse_results(answer, names, order, problem.dtype) for answer in self._answers(problem)
+        ]
         got = np.array(rows)
         if order == SECOND:
             with np.errstate(all="ignore"):
@@ -135,15 +145,22 @@ class ProcessPort:
         return known
 
     def _exchange(self, problem: Problem) -> list[dict[str, Any]]:
-        """The answers to all samples of a problem. After a failure the process is out of step, and is ended."""
+        """The answers to all samples of a problem. After a failure the process is out of step, and
+        is ended."""
         try:
             if self._process is None or self._dtype != problem.dtype:
                 self._begin(problem.dtype)
             assert self._process
             first = self._process.lines
-            samples = [question(problem, row, self.plan, self.arguments) for row in range(len(problem.points))]
+            samples = [
+                question(problem, row, self.plan, self.arguments)
+                for row in range(len(problem.points))
+            ]
             lines = [compact({"id": first + row, **sample}) for row, sample in enumerate(samples)]
-            answers = [_in_order(parse_line(line), first + row) for row, line in enumerate(self._process.ask(lines))]
+            answers = [
+                _in_order(parse_line(line), first + row)
+                for row, line in enumerate(self._process.ask(lines))
+            ]
         except PortError:
             self._end()
             raise
@@ -153,7 +170,8 @@ class ProcessPort:
         return answers
 
     def first_contact(self) -> Self:
-        """Ask a few ordinary samples. Raise BadPortError, with what to do, if nothing can be learned from the port."""
+        """Ask a few ordinary samples. Raise BadPortError, with what to do, if nothing can be
+        learned from the port."""
         problem = questions.first(self.plan)
         try:
             losses, *_ = [self.answer(problem, order) for order in self.orders]
@@ -181,5 +199,7 @@ class ProcessPort:
 def _in_order(answer: dict[str, Any], number: int) -> dict[str, Any]:
     if answer.get("id") != number:
         came = f"answer {one_line(answer['id'])}" if "id" in answer else "an answer without id"
-        raise PortError(f"{came} came where {number} was asked: answer in the order of the questions, one line each")
+        raise PortError(
+            f"{came} came where {number} was asked: answer in the order of the questions, one line each"
+        )
     return answer

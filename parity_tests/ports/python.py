@@ -1,4 +1,5 @@
-"""A port that is a Python function, or a class whose instances are called, in one of the frameworks."""
+"""A port that is a Python function, or a class whose instances are called, in one of the
+frameworks."""
 
 import importlib
 import inspect
@@ -32,7 +33,9 @@ def locate(path: str) -> Any:
     """The object that `module:attribute` names, with the current folder on the path."""
     module_name, colon, attribute = path.partition(":")
     if not (module_name and colon and attribute):
-        raise BadPortError(f"{path!r} does not name a port: write MODULE:ATTRIBUTE, e.g. mypkg.losses:focal")
+        raise BadPortError(
+            f"{path!r} does not name a port: write MODULE:ATTRIBUTE, e.g. mypkg.losses:focal"
+        )
     if os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())
     try:
@@ -43,11 +46,17 @@ def locate(path: str) -> Any:
         raise BadPortError(f"cannot import {module_name}: {first_line(error)}; {advice}") from None
     for name in attribute.split("."):
         if not hasattr(found, name):
-            have = ", ".join(sorted(x for x in dir(found) if callable(getattr(found, x)) and x[0] != "_")[:8])
-            raise BadPortError(f"{module_name} has no {attribute!r}; it has {have or 'nothing to call'}")
+            have = ", ".join(
+                sorted(x for x in dir(found) if callable(getattr(found, x)) and x[0] != "_")[:8]
+            )
+            raise BadPortError(
+                f"{module_name} has no {attribute!r}; it has {have or 'nothing to call'}"
+            )
         found = getattr(found, name)
     if not callable(found):
-        raise BadPortError(f"{path} is a {type(found).__name__} and cannot be called: name a function or a class")
+        raise BadPortError(
+            f"{path} is a {type(found).__name__} and cannot be called: name a function or a class"
+        )
     return found
 
 
@@ -87,14 +96,20 @@ class PythonPort:
     def takes(self, argument: str) -> bool:
         return argument in self.names
 
-    def call(self, logits: np.ndarray, arguments: Mapping[str, Any], order: int = VALUE) -> np.ndarray:
+    def call(
+        self, logits: np.ndarray, arguments: Mapping[str, Any], order: int = VALUE
+    ) -> np.ndarray:
         """The raw result for numpy arguments: the loss, or a derivative of its sum."""
         try:
             if order == SECOND:
                 direction = np.broadcast_to(arguments["along"], logits.shape).astype(logits.dtype)
-                result = self.framework.second(lambda z: self._loss(z, arguments), logits, direction)
+                result = self.framework.second(
+                    lambda z: self._loss(z, arguments), logits, direction
+                )
             elif order == GRADIENT and self.slope:
-                result = self.framework.value(lambda z: self._loss(z, arguments, self.slope), logits)
+                result = self.framework.value(
+                    lambda z: self._loss(z, arguments, self.slope), logits
+                )
             elif order == GRADIENT:
                 result = self.framework.gradient(lambda z: self._loss(z, arguments), logits)
             else:
@@ -106,15 +121,25 @@ class PythonPort:
             raise RefusedError(first_line(error)) from error
         return result
 
-    def _loss(self, logits: Any, arguments: Mapping[str, Any], target: Callable[..., Any] | None = None) -> Any:
+    def _loss(
+        self, logits: Any, arguments: Mapping[str, Any], target: Callable[..., Any] | None = None
+    ) -> Any:
         """Give the port what it takes under its own names, and leave out what it lacks."""
         given = {name: self._convert(x) for name, x in arguments.items() if name in self.names}
-        fixed = {name: self._convert(x) for name, x in self.plan.fixed.items() if name in self.names}
+        fixed = {
+            name: self._convert(x) for name, x in self.plan.fixed.items() if name in self.names
+        }
         ours = given | fixed | {"logits": logits}
-        before = {name: np.array(self.framework.numpy(x)) for name, x in ours.items() if self._mutable(x)}
-        result = self._result(target or self.target, {self.names[name]: x for name, x in ours.items()})
+        before = {
+            name: np.array(self.framework.numpy(x)) for name, x in ours.items() if self._mutable(x)
+        }
+        result = self._result(
+            target or self.target, {self.names[name]: x for name, x in ours.items()}
+        )
         for name, x in before.items():
-            if not np.array_equal(self.framework.numpy(ours[name]), x, equal_nan=x.dtype.kind != "b"):
+            if not np.array_equal(
+                self.framework.numpy(ours[name]), x, equal_nan=x.dtype.kind != "b"
+            ):
                 raise PortError(f"the loss changes its {name} in place")
         return result
 
@@ -141,7 +166,9 @@ class PythonPort:
         result = self.call(logits, arguments, order)
         expected = logits.shape if order or not self.plan.record.classes else logits.shape[:1]
         if result.shape != expected:
-            raise PortError(f"a result of shape {result.shape} for logits of shape {logits.shape}, not {expected}")
+            raise PortError(
+                f"a result of shape {result.shape} for logits of shape {logits.shape}, not {expected}"
+            )
         if result.dtype != logits.dtype:
             raise PortError(f"a result of {result.dtype} for logits of {logits.dtype}")
         return result.astype(float)
@@ -154,7 +181,9 @@ class PythonPort:
 
         direction = np.broadcast_to(arguments["along"], logits[:1].shape).astype(logits.dtype)
         try:
-            return self.framework.rows(loss, logits, arguments["targets"], 0 if self.slope else order, direction)
+            return self.framework.rows(
+                loss, logits, arguments["targets"], 0 if self.slope else order, direction
+            )
         except BaseException as error:
             stop(error)
             raise RefusedError(first_line(error)) from error
@@ -167,7 +196,9 @@ class PythonPort:
         if problem.ids is None:
             arrays["targets"] = columns(problem, "targets").astype(logits.dtype)
         else:
-            arrays["targets"] = problem.ids.astype(np.int64 if self.plan.record.classes else logits.dtype)
+            arrays["targets"] = problem.ids.astype(
+                np.int64 if self.plan.record.classes else logits.dtype
+            )
         axis = {"axis": -1} if self.plan.record.classes else {}
         return arrays | axis | {"reduction": "none", "along": along(problem)}
 

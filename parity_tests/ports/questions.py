@@ -1,4 +1,5 @@
-"""What a port is asked: the samples of each layer, the smallest set in which no published fault can hide."""
+"""What a port is asked: the samples of each layer, the smallest set in which no published fault can
+hide."""
 
 import itertools
 from dataclasses import replace
@@ -47,8 +48,13 @@ def hard(plan: Plan) -> list[Problem]:
     """Hard targets at every γ: the layer that everybody has to pass."""
     if plan.record.classes:
         pairs = zip(gammas(plan), itertools.cycle((3, 2)), strict=False)
-        return [softmax_ids(plan.dtype, classes, gamma, _weights(plan, classes)) for gamma, classes in pairs]
-    alphas = _choices(plan, "alpha", tuple(a for a in ALPHAS if a is not None or plan.without_alpha))
+        return [
+            softmax_ids(plan.dtype, classes, gamma, _weights(plan, classes))
+            for gamma, classes in pairs
+        ]
+    alphas = _choices(
+        plan, "alpha", tuple(a for a in ALPHAS if a is not None or plan.without_alpha)
+    )
     return [
         sigmoid_hard(plan.dtype, gamma, alpha, plan.probabilities)
         for gamma, alpha in zip(gammas(plan), itertools.cycle(alphas), strict=False)
@@ -85,15 +91,21 @@ def _logits(dtype: str, probabilities: bool, count: int = 60) -> np.ndarray:
 
 
 @cache
-def sigmoid_hard(dtype: str, gamma: float, alpha: float | None, probabilities: bool = False) -> Problem:
+def sigmoid_hard(
+    dtype: str, gamma: float, alpha: float | None, probabilities: bool = False
+) -> Problem:
     rows = list(itertools.product(_logits(dtype, probabilities).tolist(), (0, 1)))
     points = grid.rounded(np.array([[z] for z, _ in rows]), dtype)
     ids = np.array([y for _, y in rows])
-    return Problem("sigmoid_focal_loss", dtype, ("logits",), points, ids, {"gamma": gamma, "alpha": alpha})
+    return Problem(
+        "sigmoid_focal_loss", dtype, ("logits",), points, ids, {"gamma": gamma, "alpha": alpha}
+    )
 
 
 @cache
-def sigmoid_soft(dtype: str, gamma: float, alpha: float | None, probabilities: bool = False) -> Problem:
+def sigmoid_soft(
+    dtype: str, gamma: float, alpha: float | None, probabilities: bool = False
+) -> Problem:
     logits = np.array(SOFT_LOGITS)
     if probabilities:
         logits = sigmoids(logits[np.abs(logits) < 10])
@@ -103,7 +115,9 @@ def sigmoid_soft(dtype: str, gamma: float, alpha: float | None, probabilities: b
 
 
 @cache
-def softmax_ids(dtype: str, classes: int, gamma: float, alpha: tuple[float, ...] | None = None) -> Problem:
+def softmax_ids(
+    dtype: str, classes: int, gamma: float, alpha: tuple[float, ...] | None = None
+) -> Problem:
     rows = grid.softmax_logits(dtype, classes)
     points, ids = np.repeat(rows, classes, axis=0), np.tile(np.arange(classes), len(rows))
     names = tuple(f"logits{c}" for c in range(classes))
@@ -112,9 +126,13 @@ def softmax_ids(dtype: str, classes: int, gamma: float, alpha: tuple[float, ...]
 
 
 @cache
-def softmax_soft(dtype: str, classes: int, gamma: float, alpha: tuple[float, ...] | None = None) -> Problem:
+def softmax_soft(
+    dtype: str, classes: int, gamma: float, alpha: tuple[float, ...] | None = None
+) -> Problem:
     rows = grid.softmax_logits(dtype, classes)
-    points = grid.rounded(np.concatenate([rows, Draws(classes).simplex(len(rows), classes)], axis=1), dtype)
+    points = grid.rounded(
+        np.concatenate([rows, Draws(classes).simplex(len(rows), classes)], axis=1), dtype
+    )
     names = tuple(f"{stem}{c}" for stem in ("logits", "targets") for c in range(classes))
     constants: dict[str, Any] = {"gamma": gamma} | ({"alpha": list(alpha)} if alpha else {})
     return Problem("softmax_focal_loss", dtype, names, points, constants=constants)

@@ -1,4 +1,5 @@
-"""Which arguments a Python port takes, and what it calls them: from its signature, and from what the user says."""
+"""Which arguments a Python port takes, and what it calls them: from its signature, and from what
+the user says."""
 
 import inspect
 from collections.abc import Callable, Mapping
@@ -23,7 +24,9 @@ def bind(port: "PythonPort", renamed: Mapping[str, str]) -> "PythonPort":
     record, names = port.plan.record, {}
     for theirs in renamed.values():
         if theirs not in parameters and not _swallows(port.target):
-            raise BadPortError(f"{port.title} has no argument {theirs!r}; it has {', '.join(parameters)}")
+            raise BadPortError(
+                f"{port.title} has no argument {theirs!r}; it has {', '.join(parameters)}"
+            )
     free = [name for name in parameters if name not in renamed.values() and name not in port.extra]
     for argument in record.arguments:
         known = {"logits": LOGITS, "targets": TARGETS}.get(argument.name, (argument.name,))
@@ -43,7 +46,11 @@ def bind(port: "PythonPort", renamed: Mapping[str, str]) -> "PythonPort":
             f"say it by --map {missing[0]}=THEIRS"
         )
     for argument in record.arguments:
-        if argument.essential and argument.name not in names and argument.name not in port.plan.fixed:
+        if (
+            argument.essential
+            and argument.name not in names
+            and argument.name not in port.plan.fixed
+        ):
             value = "none" if argument.default is REQUIRED else argument.default
             raise BadPortError(
                 f"{port.title} takes no {argument.name}; say which value it has, e.g. --set {argument.name}={value}, "
@@ -69,7 +76,9 @@ def _parameters(target: Callable[..., Any]) -> list[str]:
     try:
         found = [name for function in functions for name in inspect.signature(function).parameters]
     except (TypeError, ValueError):
-        raise BadPortError("the port has no signature that Python can read; wrap it in a function") from None
+        raise BadPortError(
+            "the port has no signature that Python can read; wrap it in a function"
+        ) from None
     return [name for name in found if name not in ("self", "args", "kwargs")]
 
 

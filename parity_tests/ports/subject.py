@@ -1,4 +1,5 @@
-"""What is judged: a port, and what it says it does. Everything above asks a `Subject` and knows no framework."""
+"""What is judged: a port, and what it says it does. Everything above asks a `Subject` and knows no
+framework."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,7 +14,8 @@ VALUE, GRADIENT, SECOND = 0, 1, 2
 
 
 class BadPortError(Exception):
-    """The port cannot be judged as it was given: one line for the user that says what, and what to do."""
+    """The port cannot be judged as it was given: one line for the user that says what, and what to
+    do."""
 
 
 class PortError(Exception):
@@ -21,12 +23,14 @@ class PortError(Exception):
 
 
 class RefusedError(PortError):
-    """The port raised an error of its own. Where the contract leaves it the choice, that is an honest answer."""
+    """The port raised an error of its own. Where the contract leaves it the choice, that is an
+    honest answer."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What the user says of the port: fixed settings, conventions, and what it takes in place of logits."""
+    """What the user says of the port: fixed settings, conventions, and what it takes in place of
+    logits."""
 
     record: Record
     dtype: str = "float32"
@@ -55,12 +59,14 @@ class Subject(Protocol):
         ...
 
     def answer(self, problem: Problem, order: int) -> np.ndarray:
-        """For each sample the loss, its gradient in the logits, or its Hessian times `along(problem)`."""
+        """For each sample the loss, its gradient in the logits, or its Hessian times
+        `along(problem)`."""
         ...
 
 
 def along(problem: Problem) -> np.ndarray:
-    """The direction of second derivatives. Rows of a softmax's Hessian sum to 0, so it must not be constant."""
+    """The direction of second derivatives. Rows of a softmax's Hessian sum to 0, so it must not be
+    constant."""
     return np.arange(1.0, len(logit_names(problem)) + 1)
 
 
@@ -69,7 +75,8 @@ def logit_names(problem: Problem) -> list[str]:
 
 
 def columns(problem: Problem, stem: str) -> np.ndarray:
-    """The samples of one argument: shape (n,), or (n, C) for an argument with one column per class."""
+    """The samples of one argument: shape (n,), or (n, C) for an argument with one column per
+    class."""
     chosen = [i for i, name in enumerate(problem.names) if name.rstrip("0123456789") == stem]
     flat = len(chosen) == 1 and problem.names[chosen[0]] == stem
     return problem.points[:, chosen[0]] if flat else problem.points[:, chosen]

@@ -1,14 +1,16 @@
-"""Settings of the whole run: the strictest that JAX has, one thread per worker, and seeds that are printed.
+"""Settings of the whole run: the strictest that JAX has, one thread per worker, and seeds that are
+printed.
 
-By default hypothesis draws the same examples in every run, so that a red run has its reason in the code.
-`make test` draws fewer of them than `make test-slow`, and `make test-quick` the fewest.
-`--hypothesis-profile explore` draws a thousand new ones per test, `--hypothesis-seed N` those of one seed.
+By default hypothesis draws the same examples in every run, so that a red run has its reason in the
+code. `make test` draws fewer of them than `make test-slow`, and `make test-quick` the fewest.
+`--hypothesis-profile explore` draws a thousand new ones per test, `--hypothesis-seed N` those of
+one seed.
 """
 
 import os
 
-# Before anything loads OpenMP or OpenBLAS. A pool of threads in each worker, and in each process that a test starts,
-# would fight the others for the same cores.
+# Before anything loads OpenMP or OpenBLAS. A pool of threads in each worker, and in each process
+# that a test starts, would fight the others for the same cores.
 os.environ["OMP_NUM_THREADS"] = "1"
 
 from collections.abc import Iterator
@@ -31,11 +33,14 @@ jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_platforms", "cpu")
-# For the processes that tests start. The compilers for GPU and TPU are installed, and would look for their devices.
+# For the processes that tests start. The compilers for GPU and TPU are installed, and would look
+# for their devices.
 os.environ["JAX_PLATFORMS"] = "cpu"
 torch.set_num_threads(1)
 
-shared = hypothesis.settings(deadline=None, print_blob=True, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+shared = hypothesis.settings(
+    deadline=None, print_blob=True, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
 hypothesis.settings.register_profile("parity", shared, max_examples=60, derandomize=True)
 hypothesis.settings.register_profile("test", shared, max_examples=10, derandomize=True)
 hypothesis.settings.register_profile("quick", shared, max_examples=5, derandomize=True)
@@ -45,7 +50,9 @@ hypothesis.settings.load_profile("parity")
 
 def pytest_report_header(config: pytest.Config) -> str:
     fixed = hypothesis.settings.get_current_profile_name() != "explore"
-    seed = config.getoption("--hypothesis-seed") or ("fixed by the test" if fixed else "random, printed on failure")
+    seed = config.getoption("--hypothesis-seed") or (
+        "fixed by the test" if fixed else "random, printed on failure"
+    )
     versions = f"jax {jax.__version__}, torch {torch.__version__}, numpy {np.__version__}"
     return f"{versions}, hypothesis seed {seed}"
 
@@ -58,7 +65,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--tier", choices=tiers.TIERS, help="run the tests of one tier (default: all tests)")
+    parser.addoption(
+        "--tier", choices=tiers.TIERS, help="run the tests of one tier (default: all tests)"
+    )
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
@@ -74,14 +83,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Tests of one problem, or else of one file, share a worker. `--dist loadgroup` does nothing with pytest 9.2."""
+    """Tests of one problem, or else of one file, share a worker. `--dist loadgroup` does nothing
+    with pytest 9.2."""
     from xdist.scheduler import LoadScopeScheduling
 
     class ByGroup(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
             return group(nodeid)
 
-    # In the order of the files. By the number of its tests, a file with few and long ones would be the last.
+    # In the order of the files. By the number of its tests, a file with few and long ones would be
+    # the last.
     config.option.loadscopereorder = False
     return ByGroup(config, log)
 

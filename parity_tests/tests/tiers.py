@@ -1,12 +1,13 @@
-"""Three tiers of tests: `--tier quick`, `--tier test`, `--tier slow`. Without the option all of them are run.
+"""Three tiers of tests: `--tier quick`, `--tier test`, `--tier slow`. Without the option all of
+them are run.
 
     quick   the numbered layers on a small grid, with both packages: the inner loop
     test    what the claims of the README rest on; its packages are those of the extra [test]
     slow    the rest: compilers for accelerators, browsers, peers, long trainings, many processes
 
-A file is slow as a whole, so that what it imports need not be installed for the others, or it marks some of its tests
-with `pytest.mark.slow`. JAX without jit compiles every operation by itself, which takes longer than the whole loss:
-beyond the small grid in float32 that is slow, too.
+A file is slow as a whole, so that what it imports need not be installed for the others, or it marks
+some of its tests with `pytest.mark.slow`. JAX without jit compiles every operation by itself, which
+takes longer than the whole loss: beyond the small grid in float32 that is slow, too.
 """
 
 from pathlib import Path
@@ -44,8 +45,8 @@ SLOW_FILES = {
     "test_vocabulary.py": TRAINING,
 }
 
-# The small grid: one γ that is no whole number and the usual one, each package in its usual way, the fewest classes,
-# and of each kind of problem one, in float64 where it has few variables.
+# The small grid: one γ that is no whole number and the usual one, each package in its usual way,
+# the fewest classes, and of each kind of problem one, in float64 where it has few variables.
 QUICK_GAMMAS = (0.5, 2.0)
 SMALL_GRID = {
     "sigmoid, hard float32 gamma=0.5 alpha=0.25",

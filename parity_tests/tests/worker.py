@@ -1,4 +1,5 @@
-"""What keeps the workers of a test run small and apart: released memory, and tests that share a worker."""
+"""What keeps the workers of a test run small and apart: released memory, and tests that share a
+worker."""
 
 import ctypes
 import gc
@@ -16,7 +17,8 @@ GROWTH = 700 * 2**20
 
 
 class MemoryLimit:
-    """A plugin. Neither framework forgets what it has compiled, and thousands of tests compile gigabytes."""
+    """A plugin. Neither framework forgets what it has compiled, and thousands of tests compile
+    gigabytes."""
 
     def __init__(self) -> None:
         self.after_release = resident_bytes()
@@ -28,7 +30,8 @@ class MemoryLimit:
 
 
 def resident_bytes() -> int:
-    """The memory of this process, or 0 where the system does not say it in /proc: nothing is released there."""
+    """The memory of this process, or 0 where the system does not say it in /proc: nothing is
+    released there."""
     status = Path("/proc/self/status")
     if not status.exists():
         return 0
@@ -46,7 +49,8 @@ def release_compiled_programs() -> None:
 
 
 def group(nodeid: str) -> str:
-    """Tests of one kind of problem, or else of one file, use the same truths and compiled programs."""
+    """Tests of one kind of problem, or else of one file, use the same truths and compiled
+    programs."""
     path, _, test = nodeid.partition("::")
     fitting = [name for name in KINDS if f"[{name} " in test]
     return fitting[0] if fitting else path

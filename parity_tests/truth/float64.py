@@ -1,8 +1,8 @@
 """The hard sigmoid loss and its gradient in plain float64 numpy: fast enough for exhaustive sweeps.
 
-test_oracle.py holds it against the oracle to a few units of float64, which is nothing beside half precision. The
-sweep of float32 takes the same numbers from `both_margins` and `focal`, which share what logits ±a and all γ have in
-common; test_sweep.py holds those against the oracle.
+test_oracle.py holds it against the oracle to a few units of float64, which is nothing beside half
+precision. The sweep of float32 takes the same numbers from `both_margins` and `focal`, which share
+what logits ±a and all γ have in common; test_sweep.py holds those against the oracle.
 """
 
 from functools import reduce
@@ -15,7 +15,8 @@ Array = np.ndarray
 
 
 def hard_focal(logits: Array, targets: Array, alpha: float, gamma: float) -> tuple[Array, Array]:
-    """The loss and its derivative in the logits, for float64 logits and targets 0 or 1, infinite logits included."""
+    """The loss and its derivative in the logits, for float64 logits and targets 0 or 1, infinite
+    logits included."""
     sign = np.where(targets == 1, 1.0, -1.0)
     u, alpha_t = sign * logits, np.where(targets == 1, alpha, 1 - alpha)
     tail = np.exp(-np.abs(u))
@@ -41,7 +42,9 @@ def both_margins(a: Array) -> Margins:
     more = 1 / (1 + tail)
     less, log = tail * more, np.log1p(tail)
     s = np.stack([log, a + log])
-    return Margins(np.stack([less, more]), s, np.stack([more, less]) * np.minimum(s, np.finfo(float).max))
+    return Margins(
+        np.stack([less, more]), s, np.stack([more, less]) * np.minimum(s, np.finfo(float).max)
+    )
 
 
 def focal(margins: Margins, gamma: float) -> tuple[Array, Array]:

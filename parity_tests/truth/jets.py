@@ -1,8 +1,10 @@
-"""Second-order jets in arbitrary precision: a value with all its first and second partial derivatives.
+"""Second-order jets in arbitrary precision: a value with all its first and second partial
+derivatives.
 
-A jet maps a sorted tuple of variable names to a `Term`: () to the value, (a,) to ∂/∂a, (a, b) to ∂²/∂a∂b. Missing
-entries are 0. Next to each entry it carries the scale: the same sum with the magnitudes of its terms, which is what
-the rounding errors of any floating-point evaluation are proportional to.
+A jet maps a sorted tuple of variable names to a `Term`: () to the value, (a,) to ∂/∂a, (a, b) to
+∂²/∂a∂b. Missing entries are 0. Next to each entry it carries the scale: the same sum with the
+magnitudes of its terms, which is what the rounding errors of any floating-point evaluation are
+proportional to.
 """
 
 from collections.abc import Iterable
@@ -64,7 +66,8 @@ class Jet(dict[Key, Term]):
                     continue
                 term = x * y
                 if left == right != ():
-                    # ∂²(fg)/∂a² has the term f_a·g_a twice; for a ≠ b the two terms come from two pairs of keys.
+                    # ∂²(fg)/∂a² has the term f_a·g_a twice; for a ≠ b the two terms come from two
+                    # pairs of keys.
                     term = term + term
                 key = tuple(sorted(left + right))
                 total[key] = total[key] + term if key in total else term
@@ -72,7 +75,8 @@ class Jet(dict[Key, Term]):
 
 
 def chain(inner: Jet, first: Term, second: Term, value: Term) -> Jet:
-    """g(inner) for a function g of one number with the given value and derivatives at inner's value."""
+    """g(inner) for a function g of one number with the given value and derivatives at inner's
+    value."""
     result: dict[Key, Term] = {(): value}
     names = [key[0] for key in inner if len(key) == 1]
     for a in names:

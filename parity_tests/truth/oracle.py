@@ -1,7 +1,8 @@
 """The truth: focal losses and their derivatives in arbitrary precision, from mpmath alone.
 
-Everything is written in p = σ(z) and q = σ(−z), each computed by itself, so that no digit is lost where one of them
-is tiny. `certified` evaluates at d and at 2d digits and returns only what both agree on.
+Everything is written in p = σ(z) and q = σ(−z), each computed by itself, so that no digit is lost
+where one of them is tiny. `certified` evaluates at d and at 2d digits and returns only what both
+agree on.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,7 +19,8 @@ ARGUMENTS = frozenset({"logits", "targets", "alpha", "gamma", "weight"})
 
 
 def certified(function: Callable[..., Jet], *args: Any, digits: int = 50) -> Jet:
-    """The jet function(*args) to at least 40 digits of each entry, or of its scale where its terms cancel."""
+    """The jet function(*args) to at least 40 digits of each entry, or of its scale where its terms
+    cancel."""
     while digits < 5000:
         with mpmath.workdps(digits):
             low = function(*args)
@@ -41,7 +43,8 @@ def sigmoid(z: Real) -> Real:
 
 
 def neg_log_sigmoid(z: Real) -> Real:
-    """−log p = log(1 + exp(−z)); the form log(σ(z)) would round to 0 as soon as q is below one unit of 1."""
+    """−log p = log(1 + exp(−z)); the form log(σ(z)) would round to 0 as soon as q is below one unit
+    of 1."""
     return mpmath.log1p(mpmath.exp(-z))
 
 
@@ -54,7 +57,8 @@ def sigmoid_focal_loss(
     soft_targets: str = "interpolate",
     variables: frozenset[str] | None = None,
 ) -> Jet:
-    """w·α_t·(1 − p_t)^γ·BCE, or the mixture of the losses of both classes, as a jet in its five arguments.
+    """w·α_t·(1 − p_t)^γ·BCE, or the mixture of the losses of both classes, as a jet in its five
+    arguments.
 
     `variables` are those whose derivatives are wanted, or None for all.
     """
@@ -143,10 +147,11 @@ def softmax_focal_loss(
     weight: float = 1.0,
     variables: frozenset[str] | None = None,
 ) -> Jet:
-    """w·Σ_c y_c·α_c·f(u_c; γ) for class probabilities y, as a jet in logits0…, targets0…, alpha0…, gamma and weight.
+    """w·Σ_c y_c·α_c·f(u_c; γ) for class probabilities y, as a jet in logits0…, targets0…, alpha0…,
+    gamma and weight.
 
-    A hard class id is a one-hot y; label smoothing is in y, too. `variables` are those whose derivatives are wanted, or
-    None for all.
+    A hard class id is a one-hot y; label smoothing is in y, too. `variables` are those whose
+    derivatives are wanted, or None for all.
     """
     z = tuple(mpf(x) for x in logits)
     terms = []
@@ -154,16 +159,21 @@ def softmax_focal_loss(
         share = Jet.variable(f"targets{c}", mpf(y))
         if alpha is not None:
             share = share * Jet.variable(f"alpha{c}", mpf(alpha[c]))
-        terms.append(share.only(variables) * _focal_of_class(z, c, mpf(gamma), mpmath.mp.prec).only(variables))
+        terms.append(
+            share.only(variables)
+            * _focal_of_class(z, c, mpf(gamma), mpmath.mp.prec).only(variables)
+        )
     return Jet.variable("weight", mpf(weight)).only(variables) * total(terms)
 
 
 @lru_cache(maxsize=4096)
 def _focal_of_class(z: tuple[Real, ...], c: int, gamma: Real, precision: int) -> Jet:
-    """f(u_c; γ) with u_c = z_c − log Σ_{k≠c} exp(z_k), at the working precision, which all targets of a row share.
+    """f(u_c; γ) with u_c = z_c − log Σ_{k≠c} exp(z_k), at the working precision, which all targets
+    of a row share.
 
-    Floating-point logits are rounded before anybody computes with them, and u_c moves with them by up to
-    `blur` = Σ_k |∂u_c/∂z_k|·|z_k| rounding units. The scales therefore hold |f′|·blur beside |f|, and so on.
+    Floating-point logits are rounded before anybody computes with them, and u_c moves with them by
+    up to `blur` = Σ_k |∂u_c/∂z_k|·|z_k| rounding units. The scales therefore hold |f′|·blur beside
+    |f|, and so on.
     """
     if len(z) == 1:
         return Jet()
@@ -181,7 +191,9 @@ def _focal_of_class(z: tuple[Real, ...], c: int, gamma: Real, precision: int) ->
         for j in others:
             if j >= k:
                 bend = share[k] * share[j] - (share[k] if j == k else 0)
-                size = (share[k] * share[j] + (share[k] if j == k else 0)) * (1 + abs(z[k]) + abs(z[j]) + 2 * mean)
+                size = (share[k] * share[j] + (share[k] if j == k else 0)) * (
+                    1 + abs(z[k]) + abs(z[j]) + 2 * mean
+                )
                 margin[tuple(sorted((f"logits{k}", f"logits{j}")))] = Term(bend, size)
     return _focal_of_margin(margin, u, gamma, blur)
 
@@ -198,9 +210,13 @@ def _focal_of_margin(margin: Jet, u: Real, gamma: Real, blur: Real) -> Jet:
     first, value = Term(f_u, abs(f_u) + abs(f_uu.value) * blur), Term(f, abs(f) + abs(f_u) * blur)
     jet = chain(margin, first, f_uu, value)
     jet[("gamma",)] = Term(log_q * f, abs(log_q) * value.scale + p * f * blur)
-    jet[("gamma", "gamma")] = Term(log_q**2 * f, log_q**2 * value.scale + 2 * abs(log_q) * p * f * blur)
+    jet[("gamma", "gamma")] = Term(
+        log_q**2 * f, log_q**2 * value.scale + 2 * abs(log_q) * p * f * blur
+    )
     mixed = Term.of(log_q * f_u, -p * f)
-    mixed = Term(mixed.value, mixed.scale + blur * (abs(log_q * f_uu.value) + 2 * p * abs(f_u) + p * q * f))
+    mixed = Term(
+        mixed.value, mixed.scale + blur * (abs(log_q * f_uu.value) + 2 * p * abs(f_u) + p * q * f)
+    )
     for key in [key for key in margin if len(key) == 1]:
         jet[tuple(sorted((*key, "gamma")))] = mixed * margin[key]
     return jet

@@ -1,7 +1,9 @@
-"""How others read "focal loss": each convention and each published mistake, as a formula in arbitrary precision.
+"""How others read "focal loss": each convention and each published mistake, as a formula in
+arbitrary precision.
 
-A reading is a loss of one logit z and one target y. The checker judges a port by the reading that it declares; the
-diagnosis looks for the reading that a failing port agrees with. Derivatives are mpmath's own.
+A reading is a loss of one logit z and one target y. The checker judges a port by the reading that
+it declares; the diagnosis looks for the reading that a failing port agrees with. Derivatives are
+mpmath's own.
 """
 
 from collections.abc import Callable
@@ -42,13 +44,17 @@ ALPHA: dict[str, Callable[[Real, Real], Real]] = {
 
 # The loss without α as a function of (z, y, γ): at y = 0 and y = 1 all of them are the same.
 SOFT: dict[str, Callable[[Real, Real, Real], Real]] = {
-    "interpolate": lambda z, y, g: (y * sigmoid(-z) + (1 - y) * sigmoid(z)) ** g * cross_entropy(z, y),
+    "interpolate": lambda z, y, g: (
+        (y * sigmoid(-z) + (1 - y) * sigmoid(z)) ** g * cross_entropy(z, y)
+    ),
     "mixture": lambda z, y, g: y * focal(z, g) + (1 - y) * focal(-z, g),
     "margin": lambda z, y, g: sigmoid(-z * (2 * y - 1)) ** g * cross_entropy(z, y),
     "exp_bce": lambda z, y, g: (-mpmath.expm1(-cross_entropy(z, y))) ** g * cross_entropy(z, y),
     "quality": lambda z, y, g: abs(y - sigmoid(z)) ** g * cross_entropy(z, y),
     "legacy": lambda z, y, g: mpmath.exp(-g * y * z - g * neg_log_sigmoid(z)) * cross_entropy(z, y),
-    "hard_modulator": lambda z, y, g: (sigmoid(-z) if hardened(y) else sigmoid(z)) ** g * cross_entropy(z, y),
+    "hard_modulator": lambda z, y, g: (
+        (sigmoid(-z) if hardened(y) else sigmoid(z)) ** g * cross_entropy(z, y)
+    ),
     "scaled_margin": lambda z, y, g: focal((2 * y - 1) * z, g),
     "rounded": lambda z, y, g: focal(z if hardened(y) else -z, g),
 }
@@ -59,7 +65,8 @@ def star(z: Real, y: Real, gamma: Real, beta: Real = 0) -> Real:
     return neg_log_sigmoid(gamma * (z if y else -z) + beta) / gamma
 
 
-# The loss of a hard target without α, where a port has something else in place of (1 − p_t)^γ·(−log p_t).
+# The loss of a hard target without α, where a port has something else in place of (1 − p_t)^γ·(−log
+# p_t).
 FORM: dict[str, Callable[[Real, Real, Real], Real]] = {
     "FL": lambda z, y, g: focal(z if y else -z, g),
     "FL*": star,
@@ -86,7 +93,11 @@ def declared(alpha: str, soft_targets: str, form: str, beta: float) -> Loss:
     """The loss under conventions that a port declares."""
 
     def loss(z: Real, y: Real, a: Real, g: Real) -> Real:
-        part = star(z, y, g, beta) if form == "FL*" else SOFT["mixture" if y in (0, 1) else soft_targets](z, y, g)
+        part = (
+            star(z, y, g, beta)
+            if form == "FL*"
+            else SOFT["mixture" if y in (0, 1) else soft_targets](z, y, g)
+        )
         return part if a is None else ALPHA[alpha](y, a) * part
 
     return loss

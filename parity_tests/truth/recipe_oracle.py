@@ -1,7 +1,7 @@
 """The truth about what papers advise around the loss, in arbitrary precision, from mpmath alone.
 
-Results are named entries of a jet: bias, alpha0, alpha1, …, gamma, and posterior, or posterior0, … of a softmax.
-As in the loss, q and 1 − q are each computed by themselves.
+Results are named entries of a jet: bias, alpha0, alpha1, …, gamma, and posterior, or posterior0, …
+of a softmax. As in the loss, q and 1 − q are each computed by themselves.
 """
 
 from collections.abc import Sequence
@@ -21,7 +21,9 @@ def alpha_from_counts(counts: Sequence[float], beta: float = 1.0) -> Jet:
     """α_c ∝ (1 − β) / (1 − β^n_c): Cui et al., arXiv:1901.05555, equation (2), with the mean 1."""
     b = mpf(beta)
     shares = [1 / mpf(n) if b == 1 else (1 - b) / (1 - b ** mpf(n)) for n in counts]
-    return Jet({(f"alpha{c}",): Term.of(len(shares) * x / sum(shares)) for c, x in enumerate(shares)})
+    return Jet(
+        {(f"alpha{c}",): Term.of(len(shares) * x / sum(shares)) for c, x in enumerate(shares)}
+    )
 
 
 def gamma_flsd(p_t: float, threshold: float = 0.2, below: float = 5.0, above: float = 3.0) -> Jet:
@@ -32,7 +34,8 @@ def gamma_flsd(p_t: float, threshold: float = 0.2, below: float = 5.0, above: fl
 def posterior_from_focal(logits: float | Sequence[float], gamma: float = 2.0) -> Jet:
     """Ψ^γ: Charoenphakdee et al., arXiv:2011.09172, Theorem 11. One logit is that of a sigmoid.
 
-    An error of an exponent is a relative one of the result, so the scale holds the largest exponent.
+    An error of an exponent is a relative one of the result, so the scale holds the largest
+    exponent.
     """
     z = [mpf(x) for x in (logits if isinstance(logits, Sequence) else (logits, 0))]
     parts = [_unnormalised(z, c, mpf(gamma)) for c in range(len(z))]

@@ -1,4 +1,5 @@
-"""Run tests and a smoke of all transformations with the oldest versions, the newest, and some between.
+"""Run tests and a smoke of all transformations with the oldest versions, the newest, and some
+between.
 
 python -m parity_tests.versions                  all pairs, each in an environment of its own, which is made
 python -m parity_tests.versions --pair oldest    one of them, or several
@@ -31,7 +32,12 @@ def done(python: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     settings["TORCHINDUCTOR_COMPILE_THREADS"] = "1"
     environment = os.environ | settings
     return subprocess.run(
-        [python, *arguments], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=LIMIT
+        [python, *arguments],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=LIMIT,
     )
 
 
@@ -44,12 +50,17 @@ def tests(python: str) -> str:
     # Warnings are those of other versions.
     options = ["-q", "-p", "no:cacheprovider", "-o", "filterwarnings=default", "--disable-warnings"]
     found = done(python, "-m", "pytest", "parity_tests/tests", "--tier=quick", *options)
-    return re.sub(r"(, \d+ (deselected|warnings?))* in .*", "", last_line(found.stdout or found.stderr))
+    return re.sub(
+        r"(, \d+ (deselected|warnings?))* in .*", "", last_line(found.stdout or found.stderr)
+    )
 
 
 def smoke(python: str, name: str) -> dict[str, str]:
     """The outcome of each check, and of the whole if it ended before its last one."""
-    framework, found = name.removeprefix("smoke_"), done(python, "-m", f"parity_tests.versions.{name}")
+    framework, found = (
+        name.removeprefix("smoke_"),
+        done(python, "-m", f"parity_tests.versions.{name}"),
+    )
     lines = re.findall(r"^(.*?): (ok|needs .*|FAILED .*)$", found.stdout, re.M)
     outcomes = {f"{framework}, {check}": text for check, text in lines}
     failed = any(text.startswith("FAILED") for text in outcomes.values())
@@ -68,7 +79,9 @@ def run(name: str, python: str) -> Row:
         smokes = [pool.submit(smoke, python, name) for name in SMOKES]
         passed = pool.submit(tests, python)
         found = {check: text for ended in smokes for check, text in ended.result().items()}
-        return Row(name, dict(zip(("python", *FRAMEWORKS), numbers, strict=True)), passed.result(), found)
+        return Row(
+            name, dict(zip(("python", *FRAMEWORKS), numbers, strict=True)), passed.result(), found
+        )
 
 
 def run_all(chosen: dict[str, Pair]) -> tuple[list[Row], list[str]]:
@@ -84,9 +97,15 @@ def run_all(chosen: dict[str, Pair]) -> tuple[list[Row], list[str]]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m parity_tests.versions", description=__doc__)
-    parser.add_argument("--pair", action="append", choices=list(pairs()), help="all, if none is named")
-    parser.add_argument("--only-run", action="store_true", help="in this environment, without making one")
-    parser.add_argument("--markdown", action="store_true", help="the table of docs/versions.md alone")
+    parser.add_argument(
+        "--pair", action="append", choices=list(pairs()), help="all, if none is named"
+    )
+    parser.add_argument(
+        "--only-run", action="store_true", help="in this environment, without making one"
+    )
+    parser.add_argument(
+        "--markdown", action="store_true", help="the table of docs/versions.md alone"
+    )
     options = parser.parse_args()
     chosen = {name: pair for name, pair in pairs().items() if name in (options.pair or pairs())}
     if options.only_run:

@@ -43,8 +43,8 @@ def refused(function: Callable[..., Any], *args: Any, words: str) -> None:
 
 
 def outcome(check: Check, version: str) -> str:
-    """ok, or the version that is needed, or the first line of an error; where a version is needed, a check has to
-    fail without it."""
+    """ok, or the version that is needed, or the first line of an error; where a version is needed,
+    a check has to fail without it."""
     in_time = SpecifierSet(check.needs, prereleases=True).contains(version.partition("+")[0])
     try:
         check.run()

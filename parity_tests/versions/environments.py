@@ -72,8 +72,13 @@ def _install(python: str, pair: Pair) -> None:
     own = [line for line in _run(python, "-c", REQUIRES).splitlines() if "extra ==" not in line]
     own = [line for line in own if not line.startswith(OF_CUDA)]
     _pip(python, *own, *asked.values(), *OF_THE_TESTS)
-    done = subprocess.run([python, "-c", "import torch"], capture_output=True, text=True, timeout=300)
-    if "cannot open shared object file" in done.stderr or "not found in the system path" in done.stderr:
+    done = subprocess.run(
+        [python, "-c", "import torch"], capture_output=True, text=True, timeout=300
+    )
+    if (
+        "cannot open shared object file" in done.stderr
+        or "not found in the system path" in done.stderr
+    ):
         stand_ins.make(Path(_run(python, "-c", LIBRARIES).strip(), "lib"))
 
 

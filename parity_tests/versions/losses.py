@@ -18,7 +18,8 @@ PROBABILITIES = DRAWS.simplex(ROWS, CLASSES)
 PER_CLASS, PER_ROW = DRAWS.uniform(0.5, 1.5, CLASSES), DRAWS.uniform(0.5, 1.5, ROWS)
 KEPT = np.arange(ROWS) != 2
 
-# What each loss is called with beside logits, or features and kernel. Arrays become those of the framework.
+# What each loss is called with beside logits, or features and kernel. Arrays become those of the
+# framework.
 ALL = {"weight": PER_ROW, "where": KEPT}
 MATRIX = {"weight": PER_ROW[:, None], "where": KEPT[:, None]}
 CLASS = {"alpha": PER_CLASS, "gamma": PER_CLASS, "axis": -1}
@@ -32,10 +33,18 @@ CALLS: dict[str, tuple[str, np.ndarray, dict[str, Any]]] = {
         {"soft_targets": "mixture", "alpha": PER_CLASS / 2, "reduction": "mean_positive"},
     ),
     "softmax": ("softmax_focal_loss", IDS, {"axis": -1, "reduction": "mean"}),
-    "softmax all": ("softmax_focal_loss", IDS, {**CLASS, **ALL, "ignore_index": 1, "reduction": "sum"}),
+    "softmax all": (
+        "softmax_focal_loss",
+        IDS,
+        {**CLASS, **ALL, "ignore_index": 1, "reduction": "sum"},
+    ),
     "softmax smooth": ("softmax_focal_loss", IDS, {"axis": -1, "label_smoothing": 0.1}),
     "softmax soft": ("softmax_focal_loss", PROBABILITIES, {**CLASS, **ALL, "reduction": "mean"}),
     "linear": ("linear_softmax_focal_loss", IDS, {"chunk_size": 3}),
     "linear all": ("linear_softmax_focal_loss", IDS, {**LINEAR, **ALL, "reduction": "sum"}),
-    "linear rows": ("linear_softmax_focal_loss", IDS, {**LINEAR, "gamma": 1.5, "reduction": "none"}),
+    "linear rows": (
+        "linear_softmax_focal_loss",
+        IDS,
+        {**LINEAR, "gamma": 1.5, "reduction": "none"},
+    ),
 }

@@ -1,4 +1,5 @@
-"""Which versions are run together: the oldest that pyproject.toml allows, the newest, and some between."""
+"""Which versions are run together: the oldest that pyproject.toml allows, the newest, and some
+between."""
 
 import re
 import tomllib
@@ -51,7 +52,13 @@ def pairs() -> dict[str, Pair]:
         return {name: f"=={version}" for name, version in versions.items()}
 
     def between(torch: str, jax: str, flax: str, numpy: str) -> Pair:
-        versions = {"numpy": numpy, "jax": jax, "flax": flax, "optax": pinned["optax"], "torch": torch}
+        versions = {
+            "numpy": numpy,
+            "jax": jax,
+            "flax": flax,
+            "optax": pinned["optax"],
+            "torch": torch,
+        }
         return Pair(python, exactly(versions))
 
     return {

@@ -1,4 +1,5 @@
-"""focal_jax inside of what JAX does to functions, each against the eager loss in float64 of the same version.
+"""focal_jax inside of what JAX does to functions, each against the eager loss in float64 of the
+same version.
 
 python -m parity_tests.versions.smoke_jax
 """
@@ -28,21 +29,36 @@ from .older import without_float64
 Loss = Callable[[Array], Array]
 DEVICES = 4
 # Of each rule of derivatives, one loss.
-EACH_RULE = ("sigmoid", "sigmoid interpolate", "sigmoid mixture", "softmax", "softmax soft", "linear", "linear rows")
+EACH_RULE = (
+    "sigmoid",
+    "sigmoid interpolate",
+    "sigmoid mixture",
+    "softmax",
+    "softmax soft",
+    "linear",
+    "linear rows",
+)
 
 
 def loss_of(name: str, **more: Any) -> tuple[Loss, Array]:
     """A loss as a function of logits or features, and those."""
     function, targets, settings = losses.CALLS[name]
-    given = {key: jnp.asarray(x) if isinstance(x, np.ndarray) else x for key, x in settings.items()} | more
-    loss, t, kernel = getattr(focal_jax, function), jnp.asarray(targets), jnp.asarray(losses.KERNEL.T)
+    given = {
+        key: jnp.asarray(x) if isinstance(x, np.ndarray) else x for key, x in settings.items()
+    } | more
+    loss, t, kernel = (
+        getattr(focal_jax, function),
+        jnp.asarray(targets),
+        jnp.asarray(losses.KERNEL.T),
+    )
     if "linear" in name:
         return lambda x: loss(x, kernel, t, **given).sum(), jnp.asarray(losses.FEATURES)
     return lambda x: loss(x, t, **given).sum(), jnp.asarray(losses.LOGITS)
 
 
 def call_of(name: str, **more: Any) -> tuple[Callable[..., Array], Array, Array]:
-    """A loss as a function of logits or features and targets, and those. Rows have no masks and weights."""
+    """A loss as a function of logits or features and targets, and those. Rows have no masks and
+    weights."""
     function, targets, settings = losses.CALLS[name]
     shared = {key: x for key, x in settings.items() if key not in losses.ALL} | more
     given = {key: jnp.asarray(x) if isinstance(x, np.ndarray) else x for key, x in shared.items()}
@@ -86,7 +102,9 @@ def exported(name: str) -> None:
     slope = jax.jit(jax.value_and_grad(loss))
     exporter = jax.export.export(slope, platforms=("cpu", "cuda", "tpu"))
     program = exporter(jax.ShapeDtypeStruct(x.shape, x.dtype))
-    for got, expected in zip(jax.tree.leaves(program.call(x)), jax.tree.leaves(slope(x)), strict=True):
+    for got, expected in zip(
+        jax.tree.leaves(program.call(x)), jax.tree.leaves(slope(x)), strict=True
+    ):
         same(got, expected)
 
 
@@ -103,7 +121,13 @@ def float32(name: str) -> None:
         value, slope = jax.jit(jax.value_and_grad(loss))(x)
     assert value.dtype == slope.dtype == jnp.float32
     # Logits of up to ten are rounded to float32, and the slope moves with them.
-    same(slope, jax.grad(loss_of(name)[0])(jnp.asarray(losses.FEATURES if "linear" in name else losses.LOGITS)), 1e-5)
+    same(
+        slope,
+        jax.grad(loss_of(name)[0])(
+            jnp.asarray(losses.FEATURES if "linear" in name else losses.LOGITS)
+        ),
+        1e-5,
+    )
 
 
 def mesh(*types: AxisType) -> Mesh:
@@ -124,7 +148,9 @@ def by_rows(name: str) -> None:
 
 
 def by_classes() -> None:
-    z, t, kernel = (jnp.asarray(x) for x in (losses.LOGITS, losses.IDS.astype(np.int32), losses.KERNEL.T))
+    z, t, kernel = (
+        jnp.asarray(x) for x in (losses.LOGITS, losses.IDS.astype(np.int32), losses.KERNEL.T)
+    )
     whole, columns = PartitionSpec(), PartitionSpec(None, "data")
     settings = {"axis": -1, "reduction": "mean"}
     loss = partial(focal_jax.softmax_focal_loss, **settings)
@@ -134,7 +160,10 @@ def by_classes() -> None:
     split = shard_map(partial(linear, class_axis_name="data"), (whole, columns, whole))
     features = jnp.asarray(losses.FEATURES)
     for i in range(2):
-        same(jax.jit(jax.grad(split, i))(features, kernel, t), jax.grad(linear, i)(features, kernel, t))
+        same(
+            jax.jit(jax.grad(split, i))(features, kernel, t),
+            jax.grad(linear, i)(features, kernel, t),
+        )
 
 
 def on_a_mesh(name: str, kind: AxisType) -> None:
@@ -152,7 +181,8 @@ def on_a_mesh(name: str, kind: AxisType) -> None:
 
 
 def flax_modules() -> None:
-    """A step of training with NNX, and a loss inside of a Linen module, which asks for other types of numbers."""
+    """A step of training with NNX, and a loss inside of a Linen module, which asks for other types
+    of numbers."""
     with jax.numpy_dtype_promotion("standard"):
         _train_with_nnx()
         _train_with_linen()
@@ -199,7 +229,11 @@ def recipes() -> None:
 
 
 def checks() -> dict[str, Check]:
-    found = {"Flax": Check(flax_modules), "recipes": Check(recipes), "class_axis_name": Check(by_classes)}
+    found = {
+        "Flax": Check(flax_modules),
+        "recipes": Check(recipes),
+        "class_axis_name": Check(by_classes),
+    }
     for name in losses.CALLS:
         found[f"{name}, functions"] = Check(partial(functions, name))
         found[f"{name}, differences"] = Check(partial(slopes_by_differences, name))

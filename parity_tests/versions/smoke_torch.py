@@ -1,4 +1,5 @@
-"""focal_torch inside of what PyTorch does to functions, each against the eager loss in float64 of the same version.
+"""focal_torch inside of what PyTorch does to functions, each against the eager loss in float64 of
+the same version.
 
 python -m parity_tests.versions.smoke_torch
 """
@@ -122,8 +123,8 @@ def autocast(name: str) -> None:
     low, _ = loss_of(name, torch.bfloat16)
     with torch.autocast("cpu", torch.bfloat16):
         found, in_float32 = slope_of(loss, x), loss(x).dtype == torch.float32
-    # In `low` α, γ and weight are rounded to bfloat16 as well, and each rounding is one of up to 2⁻⁹. That of γ counts
-    # γ·|log q| times: sixteen in all.
+    # In `low` α, γ and weight are rounded to bfloat16 as well, and each rounding is one of up to
+    # 2⁻⁹. That of γ counts γ·|log q| times: sixteen in all.
     same(found, slope_of(low if "linear" in name else loss, x), 16 * 2**-9)
     assert in_float32 or "rows" in name
 
@@ -131,7 +132,9 @@ def autocast(name: str) -> None:
 def on_meta(name: str) -> None:
     """Shapes without numbers."""
     function, targets, settings = losses.CALLS[name]
-    given = {key: torch.tensor(x).to("meta") if hasattr(x, "dtype") else x for key, x in settings.items()}
+    given = {
+        key: torch.tensor(x).to("meta") if hasattr(x, "dtype") else x for key, x in settings.items()
+    }
     arrays = [losses.FEATURES, losses.KERNEL] if "linear" in name else [losses.LOGITS]
     args = [torch.tensor(x).to("meta") for x in (*arrays, targets)]
     assert getattr(focal_torch, function)(*args, **given).is_meta
@@ -148,7 +151,9 @@ def modules() -> None:
     binary = focal_torch.SigmoidFocalLoss()(x, torch.tensor(losses.BITS))
     same(binary, focal_torch.sigmoid_focal_loss(x, torch.tensor(losses.BITS)))
     given = torch.tensor(losses.FEATURES), torch.tensor(losses.KERNEL), t
-    same(focal_torch.LinearSoftmaxFocalLoss()(*given), focal_torch.linear_softmax_focal_loss(*given))
+    same(
+        focal_torch.LinearSoftmaxFocalLoss()(*given), focal_torch.linear_softmax_focal_loss(*given)
+    )
     focal_torch.WeightedFocalLoss()(x[:, 0], torch.tensor(losses.BITS[:, 0]).double())
 
 
@@ -166,7 +171,9 @@ def on_one_rank(name: str) -> None:
     loss, x = loss_of(name)
     of_classes: dict[str, Any] = {} if "sigmoid" in name else {"class_group": dist.group.WORLD}
     of_rows: dict[str, Any] = (
-        {} if name in ("sigmoid interpolate", "softmax smooth", "linear rows") else {"group": dist.group.WORLD}
+        {}
+        if name in ("sigmoid interpolate", "softmax smooth", "linear rows")
+        else {"group": dist.group.WORLD}
     )
     split, _ = loss_of(name, **of_classes, **of_rows)
     same(slope_of(split, x), slope_of(loss, x))
@@ -185,8 +192,13 @@ def distributed(name: str) -> None:
         return tensors.distribute_tensor(x, mesh, list(placements))
 
     places = [tensors.Shard(0), tensors.Replicate()]
-    given = {key: split(x, tensors.Replicate()) if isinstance(x, Tensor) else x for key, x in given.items()}
-    parts = [split(x.detach(), place).requires_grad_() for x, place in zip(plain, places, strict=False)]
+    given = {
+        key: split(x, tensors.Replicate()) if isinstance(x, Tensor) else x
+        for key, x in given.items()
+    }
+    parts = [
+        split(x.detach(), place).requires_grad_() for x, place in zip(plain, places, strict=False)
+    ]
     found: Any = loss(*parts, split(torch.tensor(targets), tensors.Shard(0)), **given)
     whole = found.full_tensor() if hasattr(found, "full_tensor") else found
     whole.sum().backward()
@@ -204,7 +216,16 @@ DYNAMIC = {"softmax": "!=2.11.*", "softmax all": "!=2.11.*"}
 def checks() -> dict[str, Check]:
     found = {"modules": Check(modules), "recipes": Check(recipes)}
     for name in losses.CALLS:
-        for way in (derivatives, functions, checkpoints, exported, autocast, on_meta, on_one_rank, distributed):
+        for way in (
+            derivatives,
+            functions,
+            checkpoints,
+            exported,
+            autocast,
+            on_meta,
+            on_one_rank,
+            distributed,
+        ):
             found[f"{name}, {way.__name__}"] = Check(partial(way, name))
         if "linear" not in name:
             found[f"{name}, traced"] = Check(partial(traced, name))
@@ -213,7 +234,9 @@ def checks() -> dict[str, Check]:
         dynamic = partial(compiled, name, dynamic=True)
         found[f"{name}, compiled, dynamic"] = Check(dynamic, DYNAMIC.get(name, ""))
         found[f"{name}, compiled, float32"] = Check(partial(compiled, name, torch.float32))
-        found[f"{name}, compiled torch.func.grad"] = Check(partial(compiled_gradient, name), ">=2.11")
+        found[f"{name}, compiled torch.func.grad"] = Check(
+            partial(compiled_gradient, name), ">=2.11"
+        )
     return found
 
 

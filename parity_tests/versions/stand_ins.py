@@ -1,4 +1,5 @@
-"""Stand-ins for NVIDIA's libraries, so that a CUDA build of PyTorch can be imported on a machine without them.
+"""Stand-ins for NVIDIA's libraries, so that a CUDA build of PyTorch can be imported on a machine
+without them.
 
 Older versions of PyTorch come as CUDA builds alone, and the libraries that those are linked to have
 several gigabytes. Nothing calls them on a CPU, but the loader asks for each by its name and for
@@ -29,10 +30,13 @@ class Symbols(NamedTuple):
 
 
 def make(libraries: Path) -> list[str]:
-    """Put a stand-in for each library that is missing beside those of PyTorch; returns their names."""
+    """Put a stand-in for each library that is missing beside those of PyTorch; returns their
+    names."""
     have = sorted(libraries.glob("*.so*"))
     symbols = _read(have)
-    missing = sorted(name for name in symbols.needed - {path.name for path in have} if not _exists(name))
+    missing = sorted(
+        name for name in symbols.needed - {path.name for path in have} if not _exists(name)
+    )
     for name, functions in _shares(symbols, missing).items():
         _compile(libraries / name, functions)
     return missing
@@ -79,8 +83,8 @@ def _read_dependencies(path: Path, found: Symbols) -> None:
 
 
 def _shares(symbols: Symbols, missing: list[str]) -> dict[str, dict[str, list[str]]]:
-    """The functions of each library that is missing, by version. Functions without one may be in any: the first has
-    all of them."""
+    """The functions of each library that is missing, by version. Functions without one may be in
+    any: the first has all of them."""
     shares: dict[str, dict[str, list[str]]] = {name: defaultdict(list) for name in missing}
     for name, version in sorted(symbols.undefined):
         library = symbols.library_of.get(version, "") if version else ""
@@ -101,7 +105,9 @@ def _compile(path: Path, functions: dict[str, list[str]]) -> None:
     names = sorted({name for some in functions.values() for name in some} - {"cudaGetDeviceCount"})
     code = NO_DEVICE + "".join(f"long {name}() {{ return 0; }}\n" for name in names)
     versions = {version: some for version, some in functions.items() if version}
-    script = "".join(f"{version} {{ global: {'; '.join(some)}; }};\n" for version, some in versions.items())
+    script = "".join(
+        f"{version} {{ global: {'; '.join(some)}; }};\n" for version, some in versions.items()
+    )
     with TemporaryDirectory() as folder:
         source, exported = Path(folder, "stand_in.c"), Path(folder, "versions.map")
         source.write_text(code)

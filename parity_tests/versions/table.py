@@ -1,4 +1,5 @@
-"""The table of what was run with which versions, and what it says of the lower bounds in pyproject.toml."""
+"""The table of what was run with which versions, and what it says of the lower bounds in
+pyproject.toml."""
 
 import re
 from collections.abc import Iterable
@@ -11,7 +12,8 @@ COLUMNS = ("python", *FRAMEWORKS)
 
 
 class Row(NamedTuple):
-    """What was run in one environment: its versions, the tests, and the outcomes of the smoke by check."""
+    """What was run in one environment: its versions, the tests, and the outcomes of the smoke by
+    check."""
 
     name: str
     versions: dict[str, str]
@@ -20,7 +22,9 @@ class Row(NamedTuple):
 
     def failures(self) -> list[str]:
         tests = [] if re.fullmatch(r"\d+ passed", self.tests) else [f"tests: {self.tests}"]
-        return tests + [f"{name}: {text}" for name, text in self.smoke.items() if text.startswith("FAILED")]
+        return tests + [
+            f"{name}: {text}" for name, text in self.smoke.items() if text.startswith("FAILED")
+        ]
 
     def limits(self) -> list[str]:
         """The kinds of checks that need another version, with it."""
@@ -32,7 +36,13 @@ class Row(NamedTuple):
         checks = f"{works} of {len(self.smoke)}"
         failed = f"{len(self.failures())} failed" if self.failures() else ""
         versions = [self.versions[name].partition("+")[0] for name in COLUMNS]
-        return [self.name, *versions, self.tests, checks, "; ".join(filter(None, [failed, *self.limits()]))]
+        return [
+            self.name,
+            *versions,
+            self.tests,
+            checks,
+            "; ".join(filter(None, [failed, *self.limits()])),
+        ]
 
 
 def _limit(name: str, text: str) -> str:

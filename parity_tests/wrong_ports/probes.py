@@ -1,4 +1,5 @@
-"""Where a port is looked at: a loss, its derivatives, a reduction, or arguments that have to be refused."""
+"""Where a port is looked at: a loss, its derivatives, a reduction, or arguments that have to be
+refused."""
 
 import math
 from dataclasses import dataclass
@@ -25,7 +26,9 @@ class Probe:
     order: int = VALUE
 
     def check(self, port: Port) -> None:
-        points = np.array([(z, y) for z in self.logits for y in self.targets], np.float32).astype(float)
+        points = np.array([(z, y) for z in self.logits for y in self.targets], np.float32).astype(
+            float
+        )
         constants = {"gamma": self.gamma, "alpha": self.alpha}
         names, ids = ("logits", "targets"), None
         if set(self.targets) <= {0.0, 1.0}:
@@ -48,7 +51,14 @@ class SoftmaxProbe:
             np.array(self.rows, np.float32).astype(float),
             tuple(f"logits{i}" for i in range(len(self.rows[0]))),
         )
-        problem = Problem("softmax_focal_loss", "float32", names, points, np.array(self.ids), {"gamma": self.gamma})
+        problem = Problem(
+            "softmax_focal_loss",
+            "float32",
+            names,
+            points,
+            np.array(self.ids),
+            {"gamma": self.gamma},
+        )
         examine(Solved.of(problem), port, self.order)
 
 
@@ -65,7 +75,9 @@ class Reduced:
     repeat: int = 1
 
     def check(self, port: Port) -> None:
-        logits = port.array(np.tile(np.array(self.logits, np.float32), self.repeat)).astype(self.dtype)
+        logits = port.array(np.tile(np.array(self.logits, np.float32), self.repeat)).astype(
+            self.dtype
+        )
         targets = port.array(np.tile(np.array(self.targets), self.repeat))
         settings: dict[str, Any] = {"reduction": self.reduction}
         if self.kept is not None:
@@ -75,16 +87,28 @@ class Reduced:
         got = float(port.module.sigmoid_focal_loss(logits, targets, **settings))
         truth = self.truth(port.numpy(logits).astype(float).tolist())
         error = abs(got - truth) / (EPS["float32"] * truth)
-        assert error <= 16, f"{self.reduction} of {port.name}: {error:.3g} eps, allowed 16: got {got}, truth {truth}"
+        assert error <= 16, (
+            f"{self.reduction} of {port.name}: {error:.3g} eps, allowed 16: got {got}, truth {truth}"
+        )
 
     def truth(self, logits: list[float]) -> float:
         kept = (self.kept or (True,) * len(self.targets)) * self.repeat
-        samples = [(z, y) for z, y, keep in zip(logits, self.targets * self.repeat, kept, strict=True) if keep]
+        samples = [
+            (z, y)
+            for z, y, keep in zip(logits, self.targets * self.repeat, kept, strict=True)
+            if keep
+        ]
         each = {
-            sample: float(oracle.certified(oracle.sigmoid_focal_loss, *sample)[()].value) for sample in set(samples)
+            sample: float(oracle.certified(oracle.sigmoid_focal_loss, *sample)[()].value)
+            for sample in set(samples)
         }
         total = math.fsum(each[sample] for sample in samples) * (self.weight or 1.0)
-        return total / {"sum": 1, "mean": len(samples), "mean_positive": sum(y for _, y in samples)}[self.reduction]
+        return (
+            total
+            / {"sum": 1, "mean": len(samples), "mean_positive": sum(y for _, y in samples)}[
+                self.reduction
+            ]
+        )
 
 
 @dataclass(frozen=True)
@@ -102,7 +126,9 @@ class Refuses:
                 loss = port.module.sigmoid_focal_loss(logits, targets)
         except ValueError:
             return
-        raise AssertionError(f"logits {self.logits} with targets {self.targets} gave a loss of shape {loss.shape}")
+        raise AssertionError(
+            f"logits {self.logits} with targets {self.targets} gave a loss of shape {loss.shape}"
+        )
 
 
 EASY = (-2.0, -0.5, 0.3, 1.0)

@@ -15,7 +15,12 @@ def losses(logits: Array, targets: Array, alpha: float, gamma: float) -> Array:
 
 
 def half_precision_sum(
-    logits: Array, targets: Array, *, alpha: float = 0.25, gamma: float = 2.0, reduction: str = "sum"
+    logits: Array,
+    targets: Array,
+    *,
+    alpha: float = 0.25,
+    gamma: float = 2.0,
+    reduction: str = "sum",
 ) -> Array:
     """Losses are summed in the dtype of the logits: a float16 sum of many is not the sum."""
     loss = losses(logits, targets, alpha, gamma)
@@ -33,7 +38,8 @@ def mean_over_ignored(
     where: Array | None = None,
     reduction: str = "mean",
 ) -> Array:
-    """The mean divides by all elements, the ignored ones included (kornia, pytorch-toolbelt, catalyst)."""
+    """The mean divides by all elements, the ignored ones included (kornia, pytorch-toolbelt,
+    catalyst)."""
     loss = losses(logits, targets, alpha, gamma)
     if where is not None:
         loss = jnp.where(where, loss, 0)

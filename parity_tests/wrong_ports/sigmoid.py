@@ -23,11 +23,17 @@ def mistake(control: Probe, probe: Probe | Refuses, reason: str) -> Callable[[Fo
     """Make a formula a port, with the arguments that ports have, and add it to the mistakes."""
 
     def add(formula: Formula) -> Loss:
-        def loss(logits: Array, targets: Array, *, alpha: float | None = 0.25, gamma: float = 2.0) -> Array:
+        def loss(
+            logits: Array, targets: Array, *, alpha: float | None = 0.25, gamma: float = 2.0
+        ) -> Array:
             return formula(logits, jnp.asarray(targets, logits.dtype), alpha, gamma)
 
         # Not by functools.wraps, which would show the signature of the formula.
-        loss.__name__, loss.__qualname__, loss.__doc__ = formula.__name__, formula.__qualname__, formula.__doc__
+        loss.__name__, loss.__qualname__, loss.__doc__ = (
+            formula.__name__,
+            formula.__qualname__,
+            formula.__doc__,
+        )
         MISTAKES.append(Mistake(loss, "sigmoid_focal_loss", control, probe, reason))
         return loss
 
@@ -77,21 +83,24 @@ def broadcast_targets(z: Array, y: Array, alpha: float | None, gamma: float) -> 
     "got -?0.0",
 )
 def clipped_probabilities(z: Array, y: Array, alpha: float | None, gamma: float) -> Array:
-    """p is clipped to [ε, 1 − ε] before the logarithm, so that a badly missed positive has gradient 0."""
+    """p is clipped to [ε, 1 − ε] before the logarithm, so that a badly missed positive has gradient
+    0."""
     u = margin(z, y)
     return -alpha_t(y, alpha) * sigmoid(-u) ** gamma * jnp.log(jnp.clip(sigmoid(u), 1e-7, 1 - 1e-7))
 
 
 @mistake(Probe(EASY), Probe(EASY, order=GRADIENT), "d logits of")
 def detached_modulator(z: Array, y: Array, alpha: float | None, gamma: float) -> Array:
-    """The factor (1 − p_t)^γ is taken as a constant: the loss is right, its gradient 12 % off (clcarwin)."""
+    """The factor (1 − p_t)^γ is taken as a constant: the loss is right, its gradient 12 % off
+    (clcarwin)."""
     u = margin(z, y)
     return alpha_t(y, alpha) * jax.lax.stop_gradient(sigmoid(-u) ** gamma) * softplus(-u)
 
 
 @mistake(Probe(EASY, targets=(1.0,)), Probe(EASY, targets=(0.0,)), "value of")
 def doubled_negatives(z: Array, y: Array, alpha: float | None, gamma: float) -> Array:
-    """Negatives count twice as soon as there is an α: it passed all tests of the best known JAX focal loss."""
+    """Negatives count twice as soon as there is an α: it passed all tests of the best known JAX
+    focal loss."""
     twice = jnp.where((y == 0) & (alpha is not None), 2.0, 1.0).astype(z.dtype)
     return twice * alpha_t(y, alpha) * focal(margin(z, y), gamma)
 
@@ -126,14 +135,16 @@ def mixture_for_soft_targets(z: Array, y: Array, alpha: float | None, gamma: flo
 
 @mistake(Probe((-2.0, -1.0), targets=(1.0,)), Probe((20.0,), targets=(1.0,)), "got 0.0")
 def one_minus_p(z: Array, y: Array, alpha: float | None, gamma: float) -> Array:
-    """1 − p_t is formed by subtraction: exactly 0 from a margin of 17, and inexact long before (nearly everybody)."""
+    """1 − p_t is formed by subtraction: exactly 0 from a margin of 17, and inexact long before
+    (nearly everybody)."""
     u = margin(z, y)
     return alpha_t(y, alpha) * (1 - sigmoid(u)) ** gamma * softplus(-u)
 
 
 @mistake(Probe((-1.0, 1.0), targets=(1.0,)), Probe((-100.0,), targets=(1.0,)), "got nan")
 def overflowing_exponent(z: Array, y: Array, alpha: float | None, gamma: float) -> Array:
-    """exp(−z) by itself overflows for a badly missed positive: loss and gradient are NaN (effdet's legacy loss)."""
+    """exp(−z) by itself overflows for a badly missed positive: loss and gradient are NaN (effdet's
+    legacy loss)."""
     e = jnp.exp(-margin(z, y))
     return alpha_t(y, alpha) * (e / (1 + e)) ** gamma * jnp.log1p(e)
 
@@ -144,5 +155,6 @@ def overflowing_exponent(z: Array, y: Array, alpha: float | None, gamma: float) 
     "got nan",
 )
 def power_of_zero(z: Array, y: Array, alpha: float | None, gamma: float) -> Array:
-    """The power rule on (1 − p_t)^γ makes (1 − p_t)^(γ − 1): NaN at saturation for γ < 1 (9 of 12 in PyTorch)."""
+    """The power rule on (1 − p_t)^γ makes (1 − p_t)^(γ − 1): NaN at saturation for γ < 1 (9 of 12
+    in PyTorch)."""
     return alpha_t(y, alpha) * focal(margin(z, y), gamma)

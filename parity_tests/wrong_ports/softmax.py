@@ -14,8 +14,11 @@ def of_target(rows: Array, targets: Array, axis: int) -> Array:
     return jnp.take_along_axis(rows, targets[..., None], axis)[..., 0]
 
 
-def sigmoid_for_softmax(logits: Array, targets: Array, *, gamma: float = 2.0, axis: int = -1) -> Array:
-    """ "Multi-class" is a sigmoid of the true logit alone, which the other classes do not enter (smp, catalyst)."""
+def sigmoid_for_softmax(
+    logits: Array, targets: Array, *, gamma: float = 2.0, axis: int = -1
+) -> Array:
+    """ "Multi-class" is a sigmoid of the true logit alone, which the other classes do not enter
+    (smp, catalyst)."""
     u = of_target(logits, targets, axis)
     return jax.nn.sigmoid(-u) ** gamma * jax.nn.softplus(-u)
 
@@ -26,8 +29,11 @@ def softmax_clipped(logits: Array, targets: Array, *, gamma: float = 2.0, axis: 
     return -((1 - p) ** gamma) * jnp.log(p)
 
 
-def softmax_through_log_p(logits: Array, targets: Array, *, gamma: float = 2.0, axis: int = -1) -> Array:
-    """1 − exp(log p_t): the softmax form of the subtraction, exactly 0 from a margin of 17 (every public version)."""
+def softmax_through_log_p(
+    logits: Array, targets: Array, *, gamma: float = 2.0, axis: int = -1
+) -> Array:
+    """1 − exp(log p_t): the softmax form of the subtraction, exactly 0 from a margin of 17 (every
+    public version)."""
     log_p = of_target(jax.nn.log_softmax(logits, axis), targets, axis)
     return -((1 - jnp.exp(log_p)) ** gamma) * log_p
 

@@ -39,7 +39,9 @@ def installed(adapter: Adapter) -> str | None:
 
 def audit(adapter: Adapter, layers: Sequence[str] | None = None, limit: float = 600.0) -> Row:
     """The facts of one implementation, or the reason why there are none."""
-    row: Row = {name: getattr(adapter, name) for name in ("label", "calls", "framework", "function", "note")}
+    row: Row = {
+        name: getattr(adapter, name) for name in ("label", "calls", "framework", "function", "note")
+    }
     row["version"] = installed(adapter)
     if row["version"] is None:
         return row | {"reason": ABSENT}
@@ -53,7 +55,13 @@ def _asked(job: str, framework: str, limit: float) -> Row:
         environment = os.environ | _environment(framework, folder)
         try:
             done = subprocess.run(
-                command, input=job, capture_output=True, text=True, timeout=limit, env=environment, check=False
+                command,
+                input=job,
+                capture_output=True,
+                text=True,
+                timeout=limit,
+                env=environment,
+                check=False,
             )
         except subprocess.TimeoutExpired:
             return {"reason": f"no answer in {limit:g} s"}
@@ -78,7 +86,9 @@ def _environment(framework: str, folder: str) -> dict[str, str]:
     }
 
 
-def rows(adapters: Sequence[Adapter], layers: Sequence[str] | None, jobs: int, limit: float) -> list[Row]:
+def rows(
+    adapters: Sequence[Adapter], layers: Sequence[str] | None, jobs: int, limit: float
+) -> list[Row]:
     with ThreadPoolExecutor(jobs) as pool:
         work = pool.map(lambda adapter: audit(adapter, layers, limit), adapters)
         return list(tqdm(work, total=len(adapters), desc="audit", disable=None))
@@ -101,7 +111,9 @@ def print_markdown(found: list[Row], short: bool) -> None:
 
 
 def environment() -> str:
-    parts = [f"{name} {version(name)}" for name in ("numpy", "mpmath", "jax", "torch") if _has(name)]
+    parts = [
+        f"{name} {version(name)}" for name in ("numpy", "mpmath", "jax", "torch") if _has(name)
+    ]
     return f"Python {platform.python_version()}, {', '.join(parts)}, float32 on the CPU."
 
 
@@ -110,13 +122,24 @@ def _has(name: str) -> bool:
 
 
 def parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="focal-parity audit", description="The public implementations, checked.")
-    parser.add_argument("--only", nargs="+", metavar="LABEL", help="implementations whose names contain one of these")
+    parser = argparse.ArgumentParser(
+        prog="focal-parity audit", description="The public implementations, checked."
+    )
+    parser.add_argument(
+        "--only",
+        nargs="+",
+        metavar="LABEL",
+        help="implementations whose names contain one of these",
+    )
     parser.add_argument("--markdown", action="store_true", help="print Markdown tables")
     parser.add_argument("--short", action="store_true", help="with --markdown: the short table")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all facts to this file")
-    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="how many at the same time (default: 1)")
-    parser.add_argument("--time-limit", type=float, default=600.0, metavar="SECONDS", help="for one implementation")
+    parser.add_argument(
+        "--jobs", type=int, default=1, metavar="N", help="how many at the same time (default: 1)"
+    )
+    parser.add_argument(
+        "--time-limit", type=float, default=600.0, metavar="SECONDS", help="for one implementation"
+    )
     return parser
 
 
@@ -131,7 +154,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.markdown:
         print_markdown(found, arguments.short)
         return 0
-    Console().print(terminal(found, SHORT, "Public focal losses; all facts by --markdown or --json FILE"))
+    Console().print(
+        terminal(found, SHORT, "Public focal losses; all facts by --markdown or --json FILE")
+    )
     return 0
 
 

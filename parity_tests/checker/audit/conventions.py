@@ -1,4 +1,5 @@
-"""Which conventions an implementation has, found by its answers at ordinary points, whatever it declares."""
+"""Which conventions an implementation has, found by its answers at ordinary points, whatever it
+declares."""
 
 import itertools
 from collections.abc import Callable
@@ -59,7 +60,9 @@ def _free(evidence: Evidence) -> Evidence:
     """The same implementation with α as it is given."""
     port = evidence.subject
     assert isinstance(port, PythonPort)
-    plan = replace(evidence.plan, fixed={name: x for name, x in evidence.plan.fixed.items() if name != "alpha"})
+    plan = replace(
+        evidence.plan, fixed={name: x for name, x in evidence.plan.fixed.items() if name != "alpha"}
+    )
     return Evidence(replace(port, plan=plan), plan)
 
 
@@ -81,7 +84,8 @@ def _alpha_of_two(evidence: Evidence) -> str:
         loss = readings.declared(name, "interpolate", form, evidence.plan.fixed.get("beta", 0.0))
         with mpmath.workdps(20):
             expected = {
-                a: [float(loss(mpf(z), y, a, gamma)) for z, y in zip(logits, targets, strict=True)] for a in answers
+                a: [float(loss(mpf(z), y, a, gamma)) for z, y in zip(logits, targets, strict=True)]
+                for a in answers
             }
         if all(evidence.agrees(answers[a], expected[a]) for a in answers):
             return ALPHA_SAYS[name]
@@ -94,7 +98,10 @@ def _alpha_of_classes(evidence: Evidence) -> str:
     weights = [0.25, 0.5, 0.75]
     if _is_weighted(evidence, weights, weights):
         found.append("one per class")
-    for says, expected in {"1 − α for class 0, else α": [0.75, 0.25, 0.25], "α for all": [0.25] * 3}.items():
+    for says, expected in {
+        "1 − α for class 0, else α": [0.75, 0.25, 0.25],
+        "α for all": [0.25] * 3,
+    }.items():
         if _is_weighted(evidence, 0.25, expected):
             found.append(f"a number: {says}")
     return "; ".join(found) or OTHER
@@ -123,7 +130,10 @@ def _soft_sigmoid(evidence: Evidence) -> str:
         return ERROR
     for name, loss in readings.SOFT.items():
         with mpmath.workdps(20):
-            expected = [share * float(loss(mpf(z), mpf(y), gamma)) for z, y in zip(logits, targets, strict=True)]
+            expected = [
+                share * float(loss(mpf(z), mpf(y), gamma))
+                for z, y in zip(logits, targets, strict=True)
+            ]
         if evidence.agrees(got, expected):
             return name
     return OTHER
@@ -132,7 +142,9 @@ def _soft_sigmoid(evidence: Evidence) -> str:
 def _soft_rows(evidence: Evidence) -> str:
     names = tuple(f"{stem}{c}" for stem in ("logits", "targets") for c in range(3))
     points, gamma = np.concatenate([ROWS, SHARES], axis=1), _gamma(evidence)
-    problem = Problem(evidence.plan.record.name, evidence.plan.dtype, names, points, constants={"gamma": gamma})
+    problem = Problem(
+        evidence.plan.record.name, evidence.plan.dtype, names, points, constants={"gamma": gamma}
+    )
     try:
         got = evidence.subject.answer(problem, 0)
     except PortError:
@@ -140,7 +152,9 @@ def _soft_rows(evidence: Evidence) -> str:
     for name, loss in SOFT_CLASSES.items():
         with mpmath.workdps(20):
             pairs = zip(ROWS, SHARES, strict=True)
-            expected = [float(loss(margins(row), [mpf(y) for y in shares], gamma)) for row, shares in pairs]
+            expected = [
+                float(loss(margins(row), [mpf(y) for y in shares], gamma)) for row, shares in pairs
+            ]
         if evidence.agrees(got, expected):
             return name
     return OTHER

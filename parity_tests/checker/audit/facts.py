@@ -2,7 +2,8 @@
 
     python -m parity_tests.checker.audit.facts < job.json
 
-The job is an adapter and the layers of `check` to judge; the last line of the output is the facts as JSON.
+The job is an adapter and the layers of `check` to judge; the last line of the output is the facts
+as JSON.
 """
 
 import contextlib
@@ -49,7 +50,9 @@ def port_of(adapter: Adapter) -> PythonPort:
 def facts(adapter: Adapter, layers: tuple[str, ...]) -> dict[str, Any]:
     port: Any = port_of(adapter)
     evidence = Evidence(port, port.plan)
-    rows = {name: layer(port, port.plan, name) for name in layers if adapter.shapes or name != "shapes"}
+    rows = {
+        name: layer(port, port.plan, name) for name in layers if adapter.shapes or name != "shapes"
+    }
     return {
         "layers": {name: row.status for name, row in rows.items()},
         "value": _worst(rows.get("values")),
@@ -72,10 +75,18 @@ def _worst(row: Row | None) -> dict[str, Any] | None:
         return None
     logits, gamma = row.point["logits"], row.point["gamma"]
     eps = row.error if np.isfinite(row.error) else None
-    return {"eps": eps, "got": row.got, "logits": logits, "targets": row.point["targets"], "gamma": gamma}
+    return {
+        "eps": eps,
+        "got": row.got,
+        "logits": logits,
+        "targets": row.point["targets"],
+        "gamma": gamma,
+    }
 
 
-def _climb(evidence: Evidence, side: int, gamma: float, order: int = VALUE, target: int = 1) -> np.ndarray | None:
+def _climb(
+    evidence: Evidence, side: int, gamma: float, order: int = VALUE, target: int = 1
+) -> np.ndarray | None:
     """The loss or slope of a class at growing margins, to its side or against it."""
     margins, ids = side * MARGINS, [target] * len(MARGINS)
     if not evidence.plan.record.classes:
@@ -96,7 +107,9 @@ def _scaled(evidence: Evidence, got: np.ndarray | None, truth: np.ndarray) -> np
     if got is None:
         return None
     factors = got[RUNGS] / truth[RUNGS]
-    return got / np.mean(factors) if np.ptp(factors) <= 10 * evidence.near * np.mean(factors) else None
+    return (
+        got / np.mean(factors) if np.ptp(factors) <= 10 * evidence.near * np.mean(factors) else None
+    )
 
 
 def _first(condition: np.ndarray) -> float | None:
@@ -108,7 +121,8 @@ def _middle(evidence: Evidence) -> float:
 
 
 def _easy(evidence: Evidence) -> dict[str, Any]:
-    """Where examples of class 1 and class 0 that are learned have no loss, although it is a normal number."""
+    """Where examples of class 1 and class 0 that are learned have no loss, although it is a normal
+    number."""
     gamma = _middle(evidence)
     truth = _truth(evidence, MARGINS, gamma)
     normal = truth > 4 * SMALLEST_NORMAL[evidence.plan.dtype]
@@ -117,7 +131,10 @@ def _easy(evidence: Evidence) -> dict[str, Any]:
     return {
         "focal": all(x is not None for x in scaled),
         "easy_zero": [None if got is None else _first(normal & (got == 0)) for got in climbs],
-        "easy_off": [None if x is None else _first(normal & ~(np.abs(x - truth) <= OFF * truth)) for x in scaled],
+        "easy_off": [
+            None if x is None else _first(normal & ~(np.abs(x - truth) <= OFF * truth))
+            for x in scaled
+        ],
     }
 
 

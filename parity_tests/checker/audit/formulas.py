@@ -1,7 +1,9 @@
-"""Readings of public implementations that are not installed: their formulas, in the order of their operations.
+"""Readings of public implementations that are not installed: their formulas, in the order of their
+operations.
 
-Each returns the loss before any reduction. What is written here is the arithmetic; names, checks and options are not.
-Frameworks are imported where they are used, so that a list of these functions needs neither.
+Each returns the loss before any reduction. What is written here is the arithmetic; names, checks
+and options are not. Frameworks are imported where they are used, so that a list of these functions
+needs neither.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -22,7 +24,8 @@ def torchvision(logits: "Tensor", targets: "Tensor", alpha: float, gamma: float)
 
 
 def tutorial(logits: "Tensor", targets: "Tensor", alpha: float, gamma: float) -> "Tensor":
-    """WeightedFocalLoss of the tutorial "What is Focal Loss and when should you use it in Object Detection"."""
+    """WeightedFocalLoss of the tutorial "What is Focal Loss and when should you use it in Object
+    Detection"."""
     from torch.nn.functional import binary_cross_entropy_with_logits
 
     weights = logits.new_tensor([alpha, 1 - alpha])
@@ -32,7 +35,8 @@ def tutorial(logits: "Tensor", targets: "Tensor", alpha: float, gamma: float) ->
 
 
 def clcarwin(logits: "Tensor", targets: "Tensor", gamma: float) -> "Tensor":
-    """FocalLoss of clcarwin/focal_loss_pytorch: p_t of a softmax, through which no gradient flows."""
+    """FocalLoss of clcarwin/focal_loss_pytorch: p_t of a softmax, through which no gradient
+    flows."""
     log_p = logits.log_softmax(1).gather(1, targets.view(-1, 1)).view(-1)
     return -((1 - log_p.detach().exp()) ** gamma) * log_p
 
@@ -48,7 +52,8 @@ def mmdet(logits: "Tensor", targets: "Tensor", alpha: float, gamma: float) -> "T
 
 
 def tensorflow_addons(logits: "Tensor", targets: "Tensor", alpha: float, gamma: float) -> "Tensor":
-    """tfa.losses.sigmoid_focal_crossentropy of logits; α = 0 is off, and γ = 0 leaves the factor out."""
+    """tfa.losses.sigmoid_focal_crossentropy of logits; α = 0 is off, and γ = 0 leaves the factor
+    out."""
     from torch.nn.functional import binary_cross_entropy_with_logits
 
     p = logits.sigmoid()
@@ -58,8 +63,11 @@ def tensorflow_addons(logits: "Tensor", targets: "Tensor", alpha: float, gamma: 
     return weight * modulator * binary_cross_entropy_with_logits(logits, targets, reduction="none")
 
 
-def artemmavrin(logits: "Tensor", targets: "Tensor", gamma: float, alpha: float | None = None) -> "Tensor":
-    """binary_focal_loss of artemmavrin/focal-loss, from logits: labels other than 0 have the modulator of class 1."""
+def artemmavrin(
+    logits: "Tensor", targets: "Tensor", gamma: float, alpha: float | None = None
+) -> "Tensor":
+    """binary_focal_loss of artemmavrin/focal-loss, from logits: labels other than 0 have the
+    modulator of class 1."""
     import torch
     from torch.nn.functional import binary_cross_entropy_with_logits
 
@@ -69,7 +77,9 @@ def artemmavrin(logits: "Tensor", targets: "Tensor", gamma: float, alpha: float 
     return torch.where(targets != 0, (1 - p) ** gamma, p**gamma) * loss
 
 
-def scenic_sigmoid(logits: "jax.Array", targets: "jax.Array", alpha: float, gamma: float) -> "jax.Array":
+def scenic_sigmoid(
+    logits: "jax.Array", targets: "jax.Array", alpha: float, gamma: float
+) -> "jax.Array":
     """focal_sigmoid_cross_entropy of scenic: 1 − p_t is 1 − exp(−BCE)."""
     import jax
     import jax.numpy as jnp
@@ -83,7 +93,9 @@ def scenic_softmax(logits: "jax.Array", targets: "jax.Array", gamma: float) -> "
     """focal_softmax_cross_entropy of scenic, for one-hot labels or class probabilities."""
     import jax
 
-    one_hot: Any = targets if targets.ndim == logits.ndim else jax.nn.one_hot(targets, logits.shape[-1])
+    one_hot: Any = (
+        targets if targets.ndim == logits.ndim else jax.nn.one_hot(targets, logits.shape[-1])
+    )
     loss = -one_hot * jax.nn.log_softmax(logits)
     p_t = (jax.nn.softmax(logits) * one_hot).sum(-1, keepdims=True)
     return (loss * (1 - p_t) ** gamma).sum(-1)

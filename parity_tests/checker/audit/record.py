@@ -1,8 +1,8 @@
 """What the audit knows of a public implementation: what to call, and what it says it does.
 
-A record is data alone, so that it can be given to another process; what it names is imported there. Where an
-implementation cannot be called as `logits, targets -> one loss per element`, the record names a few lines of
-`adapters_wrappers.py` that call it, and `public` says what they call.
+A record is data alone, so that it can be given to another process; what it names is imported there.
+Where an implementation cannot be called as `logits, targets -> one loss per element`, the record
+names a few lines of `adapters_wrappers.py` that call it, and `public` says what they call.
 """
 
 from collections.abc import Mapping
@@ -16,8 +16,8 @@ SOFTMAX = "softmax_focal_loss"
 
 @dataclass(frozen=True)
 class Adapter:
-    """`names`, `fixed`, `extra` and `conventions` are what `focal-parity check` takes as --map, --set, --pass and
-    --convention."""
+    """`names`, `fixed`, `extra` and `conventions` are what `focal-parity check` takes as --map,
+    --set, --pass and --convention."""
 
     label: str
     path: str

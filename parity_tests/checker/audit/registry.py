@@ -1,11 +1,14 @@
-"""Everything that the audit runs: this project, the public implementations, and formulas that are read here."""
+"""Everything that the audit runs: this project, the public implementations, and formulas that are
+read here."""
 
 from .record import FORMULAS, SOFTMAX, WRAPPERS, Adapter
 from .sigmoid import SIGMOID
 
 
 def _own(label: str, path: str, framework: str) -> Adapter:
-    return Adapter(label, path, "focal-parity", framework=framework, function=path.partition(":")[2])
+    return Adapter(
+        label, path, "focal-parity", framework=framework, function=path.partition(":")[2]
+    )
 
 
 OWN = (
@@ -34,7 +37,13 @@ CLASSES = (
         shapes=False,
         note="from_logits=True, one-hot labels; JAX as the backend",
     ),
-    Adapter("MONAI softmax", f"{WRAPPERS}:monai_softmax", "monai", "monai.losses.FocalLoss", function=SOFTMAX),
+    Adapter(
+        "MONAI softmax",
+        f"{WRAPPERS}:monai_softmax",
+        "monai",
+        "monai.losses.FocalLoss",
+        function=SOFTMAX,
+    ),
     Adapter(
         "pytorch-focalloss multi-class",
         "torch_focalloss:MultiClassFocalLoss",
@@ -43,7 +52,12 @@ CLASSES = (
         # One weight per class.
         extra={"weight": None},
     ),
-    Adapter("imbalanced-losses softmax", "imbalanced_losses:SoftmaxFocalLoss", "imbalanced-losses", function=SOFTMAX),
+    Adapter(
+        "imbalanced-losses softmax",
+        "imbalanced_losses:SoftmaxFocalLoss",
+        "imbalanced-losses",
+        function=SOFTMAX,
+    ),
     Adapter(
         "pytorch-toolbelt cross entropy",
         "pytorch_toolbelt.losses:CrossEntropyFocalLoss",
@@ -89,7 +103,13 @@ READ = (
         framework="jax",
         conventions={"soft_targets": "exp_bce"},
     ),
-    Adapter("scenic softmax (formula)", f"{FORMULAS}:scenic_softmax", framework="jax", function=SOFTMAX, shapes=False),
+    Adapter(
+        "scenic softmax (formula)",
+        f"{FORMULAS}:scenic_softmax",
+        framework="jax",
+        function=SOFTMAX,
+        shapes=False,
+    ),
     Adapter("clcarwin (formula)", f"{FORMULAS}:clcarwin", function=SOFTMAX, note="before its mean"),
 )
 

@@ -6,7 +6,9 @@ SIGMOID = (
     Adapter("optax", "optax:sigmoid_focal_loss", "optax", framework="jax"),
     Adapter("torchvision", "torchvision.ops:sigmoid_focal_loss", "torchvision", torchvision=True),
     Adapter("fvcore", "fvcore.nn:sigmoid_focal_loss", "fvcore"),
-    Adapter("fvcore star", "fvcore.nn:sigmoid_focal_loss_star", "fvcore", conventions={"form": "FL*"}),
+    Adapter(
+        "fvcore star", "fvcore.nn:sigmoid_focal_loss_star", "fvcore", conventions={"form": "FL*"}
+    ),
     Adapter(
         "kornia binary",
         f"{WRAPPERS}:kornia_binary",
@@ -81,7 +83,12 @@ SIGMOID = (
         torchvision=True,
         note="one number per batch, divided by num_boxes",
     ),
-    Adapter("pytorch-toolbelt binary", "pytorch_toolbelt.losses:BinaryFocalLoss", "pytorch-toolbelt", torchvision=True),
+    Adapter(
+        "pytorch-toolbelt binary",
+        "pytorch_toolbelt.losses:BinaryFocalLoss",
+        "pytorch-toolbelt",
+        torchvision=True,
+    ),
     Adapter(
         "catalyst",
         "catalyst.metrics.functional:sigmoid_focal_loss",

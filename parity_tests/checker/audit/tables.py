@@ -1,4 +1,5 @@
-"""The facts of an audit as tables: for people, for docs/audit.md, and the short form for the README."""
+"""The facts of an audit as tables: for people, for docs/audit.md, and the short form for the
+README."""
 
 import math
 from collections.abc import Callable, Iterable
@@ -19,7 +20,8 @@ class Column(NamedTuple):
 
 
 def _eps(worst: Row | None) -> str:
-    """An error in eps; NaN or ∞ where what was returned is no number, or anything but 0 where the truth is 0."""
+    """An error in eps; NaN or ∞ where what was returned is no number, or anything but 0 where the
+    truth is 0."""
     if worst is None:
         return NEVER
     if worst["eps"] is None:
@@ -58,12 +60,18 @@ def _from(row: Row, key: str) -> str:
 
 
 def _nan(row: Row) -> str:
-    sides = [f"{sign}{row[key]:g}" for sign, key in (("", "nan_easy"), ("−", "nan_hard")) if row[key] is not None]
+    sides = [
+        f"{sign}{row[key]:g}"
+        for sign, key in (("", "nan_easy"), ("−", "nan_hard"))
+        if row[key] is not None
+    ]
     return ", ".join(sides) or NEVER
 
 
 def _infinite(side: int) -> Callable[[Row], str]:
-    return lambda row: ", ".join(row["infinite"][side]).replace("nan", "NaN").replace("-", "−").replace("inf", "∞")
+    return lambda row: (
+        ", ".join(row["infinite"][side]).replace("nan", "NaN").replace("-", "−").replace("inf", "∞")
+    )
 
 
 def _dtype(name: str) -> Callable[[Row], str]:
@@ -125,13 +133,17 @@ def cells(row: Row, columns: Iterable[Column]) -> list[str]:
 def markdown(rows: list[Row], columns: tuple[Column, ...]) -> str:
     ruler = ["---:" if column.right else "---" for column in columns]
     lines = [[column.header for column in columns], ruler, *(cells(row, columns) for row in rows)]
-    return "\n".join("| " + " | ".join(cell.replace("|", "/") for cell in line) + " |" for line in lines)
+    return "\n".join(
+        "| " + " | ".join(cell.replace("|", "/") for cell in line) + " |" for line in lines
+    )
 
 
 def terminal(rows: list[Row], columns: tuple[Column, ...], title: str) -> Table:
     table = Table(title=title)
     for column in columns:
-        table.add_column(column.header, justify="right" if column.right else "left", overflow="fold")
+        table.add_column(
+            column.header, justify="right" if column.right else "left", overflow="fold"
+        )
     for row in rows:
         table.add_row(*cells(row, columns))
     return table

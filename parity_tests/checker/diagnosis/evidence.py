@@ -12,7 +12,8 @@ from parity_tests.contract.problems import Problem
 from parity_tests.ports.questions import gammas
 from parity_tests.ports.subject import GRADIENT, VALUE, Plan, PortError, Subject
 
-# How near a port has to come to a reading to be one: far above rounding, far below the difference of two readings.
+# How near a port has to come to a reading to be one: far above rounding, far below the difference
+# of two readings.
 NEAR = {"float64": 1e-6, "float32": 2e-4, "float16": 0.02, "bfloat16": 0.06}
 
 
@@ -40,8 +41,11 @@ class Evidence:
     def alpha(self) -> Any:
         return self.plan.fixed.get("alpha", None if self.plan.record.classes else 0.25)
 
-    def ask(self, logits: Any, targets: Any, gamma: float, alpha: Any, order: int = VALUE) -> np.ndarray | None:
-        """The port's answer at each logit (or row of logits) with its target; None where it raises an error."""
+    def ask(
+        self, logits: Any, targets: Any, gamma: float, alpha: Any, order: int = VALUE
+    ) -> np.ndarray | None:
+        """The port's answer at each logit (or row of logits) with its target; None where it raises
+        an error."""
         points = np.asarray(logits, float)
         if self.plan.probabilities:
             points = sigmoids(points)
@@ -52,9 +56,16 @@ class Evidence:
             names, ids, points = ("logits", "targets"), None, np.stack([points, targets], 1)
         else:
             names, ids, points = ("logits",), targets, points[:, None]
-        constants = {"gamma": gamma} | ({} if self.plan.record.classes and alpha is None else {"alpha": alpha})
+        constants = {"gamma": gamma} | (
+            {} if self.plan.record.classes and alpha is None else {"alpha": alpha}
+        )
         problem = Problem(
-            self.plan.record.name, self.plan.dtype, names, rounded(points, self.plan.dtype), ids, constants
+            self.plan.record.name,
+            self.plan.dtype,
+            names,
+            rounded(points, self.plan.dtype),
+            ids,
+            constants,
         )
         try:
             return self.subject.answer(problem, order)

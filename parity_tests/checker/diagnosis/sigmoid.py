@@ -1,4 +1,5 @@
-"""The formula that a sigmoid port has, found by its losses at ordinary logits, where rounding does not matter."""
+"""The formula that a sigmoid port has, found by its losses at ordinary logits, where rounding does
+not matter."""
 
 import itertools
 from collections.abc import Iterator
@@ -61,17 +62,25 @@ SOFT_SAYS = {
 
 
 @cache
-def predicted(alpha_rule: str, form: str, gamma: float, alpha: float | None, beta: float = 0.0) -> tuple[float, ...]:
+def predicted(
+    alpha_rule: str, form: str, gamma: float, alpha: float | None, beta: float = 0.0
+) -> tuple[float, ...]:
     """A reading's losses at the ordinary points."""
     with mpmath.workdps(20):
         extra = (beta,) if form == "FL*" else ()
-        losses = [readings.FORM[form](mpmath.mpf(z), y, mpmath.mpf(gamma), *extra) for z, y in POINTS]
-        factors = [1 if alpha is None else readings.ALPHA[alpha_rule](y, mpmath.mpf(alpha)) for _, y in POINTS]
+        losses = [
+            readings.FORM[form](mpmath.mpf(z), y, mpmath.mpf(gamma), *extra) for z, y in POINTS
+        ]
+        factors = [
+            1 if alpha is None else readings.ALPHA[alpha_rule](y, mpmath.mpf(alpha))
+            for _, y in POINTS
+        ]
         return tuple(float(a * x) for a, x in zip(factors, losses, strict=True))
 
 
 def diagnose(evidence: Evidence) -> Iterator[Diagnosis]:
-    """The readings of α and of the formula that explain every answer, or those answers that are not explained."""
+    """The readings of α and of the formula that explain every answer, or those answers that are not
+    explained."""
     plan = evidence.plan
     answers = _answers(evidence)
     own = (plan.convention("alpha"), plan.convention("form"))
@@ -89,7 +98,11 @@ def diagnose(evidence: Evidence) -> Iterator[Diagnosis]:
 def _answers(evidence: Evidence) -> dict[Setting, np.ndarray | None]:
     gammas = [g for g in (2.0, 1.5, 0.5, 0.0) if g in evidence.gammas] or list(evidence.gammas[:1])
     fixed = evidence.plan.fixed
-    alphas = [fixed["alpha"]] if "alpha" in fixed else [0.25, 0.75, *((None,) if evidence.plan.without_alpha else ())]
+    alphas = (
+        [fixed["alpha"]]
+        if "alpha" in fixed
+        else [0.25, 0.75, *((None,) if evidence.plan.without_alpha else ())]
+    )
     logits, targets = zip(*POINTS, strict=True)
     return {(g, a): evidence.ask(logits, list(targets), g, a) for g in gammas for a in alphas}
 
@@ -102,25 +115,40 @@ def _fits(evidence: Evidence, answers: Any, alpha_rule: str, form: str, setting:
     return evidence.agrees(answers[setting], predicted(alpha_rule, form, gamma, alpha, beta))
 
 
-def _explain(evidence: Evidence, answers: Any, own: tuple[str, str], settings: list[Setting]) -> list[Diagnosis]:
+def _explain(
+    evidence: Evidence, answers: Any, own: tuple[str, str], settings: list[Setting]
+) -> list[Diagnosis]:
     """The reading nearest to the declared one that fits all of these settings."""
     pairs = itertools.product((own[0], *readings.ALPHA), (own[1], *readings.FORM))
-    for alpha_rule, form in sorted(pairs, key=lambda pair: (pair[0] != own[0]) + (pair[1] != own[1])):
+    for alpha_rule, form in sorted(
+        pairs, key=lambda pair: (pair[0] != own[0]) + (pair[1] != own[1])
+    ):
         if all(_fits(evidence, answers, alpha_rule, form, setting) for setting in settings):
             said = [Diagnosis(alpha_rule, ALPHA_SAYS[alpha_rule])] if alpha_rule != own[0] else []
             return said + ([Diagnosis(form, FORM_SAYS[form])] if form != own[1] else [])
     return []
 
 
-def _partly(evidence: Evidence, answers: Any, own: tuple[str, str], wrong: list[Setting]) -> Iterator[Diagnosis]:
-    """A formula that is right for some settings only, or a constant factor, or none that is known."""
-    sentinel = [(g, a) for g, a in wrong if a is None and _is_sentinel(evidence, answers, own[1], g)]
+def _partly(
+    evidence: Evidence, answers: Any, own: tuple[str, str], wrong: list[Setting]
+) -> Iterator[Diagnosis]:
+    """A formula that is right for some settings only, or a constant factor, or none that is
+    known."""
+    sentinel = [
+        (g, a) for g, a in wrong if a is None and _is_sentinel(evidence, answers, own[1], g)
+    ]
     if sentinel:
-        yield Diagnosis("alpha_sentinel", "alpha=None is applied as the number −1: class 1 gets −1, class 0 gets 2")
+        yield Diagnosis(
+            "alpha_sentinel",
+            "alpha=None is applied as the number −1: class 1 gets −1, class 0 gets 2",
+        )
     if not (rest := [setting for setting in wrong if setting not in sentinel]):
         return
     if fixed := _deaf(answers):
-        yield Diagnosis("gamma_fixed", f"your gamma has no effect: the loss has γ = {fixed:g} whatever is passed")
+        yield Diagnosis(
+            "gamma_fixed",
+            f"your gamma has no effect: the loss has γ = {fixed:g} whatever is passed",
+        )
     elif found := _explain(evidence, answers, own, rest):
         where = ", ".join(f"γ = {g:g}" for g in dict.fromkeys(g for g, _ in rest))
         yield from (Diagnosis(name, f"{says}; only for {where}") for name, says in found)
@@ -128,7 +156,9 @@ def _partly(evidence: Evidence, answers: Any, own: tuple[str, str], wrong: list[
         yield Diagnosis("factor", f"your loss is {factor:.6g} times this one")
     else:
         gamma, alpha = rest[0]
-        yield Diagnosis("unknown", f"your loss is none of the known formulas at γ = {gamma:g}, α = {alpha}")
+        yield Diagnosis(
+            "unknown", f"your loss is none of the known formulas at γ = {gamma:g}, α = {alpha}"
+        )
 
 
 def _deaf(answers: Any) -> float | None:
@@ -145,7 +175,9 @@ def _is_sentinel(evidence: Evidence, answers: Any, form: str, gamma: float) -> b
     return evidence.agrees(answers[(gamma, None)], predicted("positive", form, gamma, -1.0))
 
 
-def _factor(evidence: Evidence, answers: Any, own: tuple[str, str], settings: list[Setting]) -> float:
+def _factor(
+    evidence: Evidence, answers: Any, own: tuple[str, str], settings: list[Setting]
+) -> float:
     ratios = []
     for gamma, alpha in settings:
         got, truth = answers[(gamma, alpha)], np.array(predicted(*own, gamma, alpha))
@@ -163,16 +195,22 @@ def _slope(evidence: Evidence, own: tuple[str, str]) -> Iterator[Diagnosis]:
     got = evidence.ask(logits, list(targets), gamma, evidence.alpha, GRADIENT)
     loss = readings.declared(own[0], "interpolate", own[1], evidence.plan.fixed.get("beta", 0.0))
     with mpmath.workdps(30):
-        truth = np.array([float(readings.derivative(loss, z, y, evidence.alpha, gamma, 1)) for z, y in POINTS])
+        truth = np.array(
+            [float(readings.derivative(loss, z, y, evidence.alpha, gamma, 1)) for z, y in POINTS]
+        )
         detached = [float(_detached(z, y, evidence.alpha, gamma, own[0])) for z, y in POINTS]
     if got is None:
         yield Diagnosis("no_gradient", "your loss cannot be differentiated in its logits")
     elif evidence.agrees(got, truth):
         return
     elif evidence.agrees(got, detached):
-        yield Diagnosis("detached", "you detach p_t: the gradient lacks the derivative of (1 − p_t)^γ")
+        yield Diagnosis(
+            "detached", "you detach p_t: the gradient lacks the derivative of (1 − p_t)^γ"
+        )
     elif np.ptp(got / truth) <= evidence.near * abs(np.mean(got / truth)):
-        yield Diagnosis("gradient_factor", f"your gradient is {np.mean(got / truth):.6g} times the derivative")
+        yield Diagnosis(
+            "gradient_factor", f"your gradient is {np.mean(got / truth):.6g} times the derivative"
+        )
     else:
         yield Diagnosis("gradient", "your gradient is not the derivative of your loss")
 
@@ -189,11 +227,15 @@ def _soft(evidence: Evidence) -> Iterator[Diagnosis]:
     if rule == "hard" or evidence.plan.convention("form") != "FL":
         return
     samples = list(itertools.product(ORDINARY, (0.3, 0.8)))
-    got = evidence.ask([z for z, _ in samples], np.array([y for _, y in samples]), gamma, evidence.alpha)
+    got = evidence.ask(
+        [z for z, _ in samples], np.array([y for _, y in samples]), gamma, evidence.alpha
+    )
     for name in (rule, *readings.SOFT):
         loss = _weighted(evidence, name)
         with mpmath.workdps(20):
-            expected = [float(loss(mpmath.mpf(z), mpmath.mpf(y), evidence.alpha, gamma)) for z, y in samples]
+            expected = [
+                float(loss(mpmath.mpf(z), mpmath.mpf(y), evidence.alpha, gamma)) for z, y in samples
+            ]
         if evidence.agrees(got, expected):
             if name != rule:
                 yield Diagnosis(name, SOFT_SAYS[name])
@@ -209,6 +251,8 @@ def _weighted(evidence: Evidence, name: str) -> readings.Loss:
         if name == "mixture":
             ends = [readings.ALPHA[evidence.plan.convention("alpha")](end, a) for end in (0, 1)]
             return y * ends[1] * readings.focal(z, g) + (1 - y) * ends[0] * readings.focal(-z, g)
-        return readings.ALPHA[evidence.plan.convention("alpha")](y, a) * readings.SOFT[name](z, y, g)
+        return readings.ALPHA[evidence.plan.convention("alpha")](y, a) * readings.SOFT[name](
+            z, y, g
+        )
 
     return loss

@@ -44,16 +44,24 @@ FORM: dict[str, tuple[str, Callable[[tuple[float, ...], int, float], Real]]] = {
         "your gamma has no effect: this is cross entropy",
         lambda row, t, g: readings.focal(_margin(row, t), 0),
     ),
-    "gamma_plus_one": ("your exponent is γ + 1", lambda row, t, g: readings.focal(_margin(row, t), g + 1)),
+    "gamma_plus_one": (
+        "your exponent is γ + 1",
+        lambda row, t, g: readings.focal(_margin(row, t), g + 1),
+    ),
     "modulator_of_p_t": (
         "your modulating factor is p_t^γ, not (1 − p_t)^γ",
-        lambda row, t, g: readings.sigmoid(_margin(row, t)) ** g * readings.focal(_margin(row, t), 0),
+        lambda row, t, g: (
+            readings.sigmoid(_margin(row, t)) ** g * readings.focal(_margin(row, t), 0)
+        ),
     ),
     "exp_of_minus_margin": (
         "your softmax is taken twice",
         lambda row, t, g: readings.focal(_margin(_softmax(row), t), g),
     ),
-    "negated": ("your loss has the wrong sign", lambda row, t, g: -readings.focal(_margin(row, t), g)),
+    "negated": (
+        "your loss has the wrong sign",
+        lambda row, t, g: -readings.focal(_margin(row, t), g),
+    ),
 }
 
 
@@ -68,7 +76,11 @@ def diagnose(evidence: Evidence) -> Iterator[Diagnosis]:
     rows, ids = zip(*POINTS, strict=True)
     chosen = [g for g in (2.0, 0.5) if g in evidence.gammas] or list(evidence.gammas[:1])
     answers = {g: evidence.ask(rows, list(ids), g, None) for g in chosen}
-    fits = [name for name in FORM if all(evidence.agrees(answers[g], _predicted(name, g)) for g in chosen)]
+    fits = [
+        name
+        for name in FORM
+        if all(evidence.agrees(answers[g], _predicted(name, g)) for g in chosen)
+    ]
     if not fits:
         yield Diagnosis("unknown", f"your loss is none of the known formulas at γ = {chosen[0]:g}")
     elif fits[0] != "FL":
@@ -97,6 +109,8 @@ def _slope(evidence: Evidence, gamma: float) -> Iterator[Diagnosis]:
     if got is None:
         yield Diagnosis("no_gradient", "your loss cannot be differentiated in its logits")
     elif evidence.agrees(got, detached) and gamma:
-        yield Diagnosis("detached", "you detach p_t: the gradient lacks the derivative of (1 − p_t)^γ")
+        yield Diagnosis(
+            "detached", "you detach p_t: the gradient lacks the derivative of (1 − p_t)^γ"
+        )
     elif not evidence.agrees(got, np.array(truth)):
         yield Diagnosis("gradient", "your gradient is not the derivative of your loss")

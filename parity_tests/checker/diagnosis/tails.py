@@ -1,4 +1,5 @@
-"""Numerical faults, found by climbing: one logit after the other, until the loss or its gradient is no longer there."""
+"""Numerical faults, found by climbing: one logit after the other, until the loss or its gradient is
+no longer there."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -18,15 +19,19 @@ LOST = 0.01
 
 
 def diagnose(evidence: Evidence) -> Iterator[Diagnosis]:
-    """Each ladder speaks only where its first rungs are right: a wrong formula is not a numerical fault."""
+    """Each ladder speaks only where its first rungs are right: a wrong formula is not a numerical
+    fault."""
     yield from _easy(evidence)
     yield from _missed(evidence)
     if evidence.differentiates():
         yield from _slopes(evidence)
 
 
-def _ask(evidence: Evidence, margins: np.ndarray, gamma: float, order: int = VALUE) -> tuple[Any, np.ndarray]:
-    """The answers for class 1 at these margins, and the loss or slope that class 1 has there without α."""
+def _ask(
+    evidence: Evidence, margins: np.ndarray, gamma: float, order: int = VALUE
+) -> tuple[Any, np.ndarray]:
+    """The answers for class 1 at these margins, and the loss or slope that class 1 has there
+    without α."""
     loss, slope = float64.hard_focal(margins, np.ones(len(margins)), 1.0, gamma)
     if not evidence.plan.record.classes:
         got = evidence.ask(margins, [1] * len(margins), gamma, evidence.alpha, order)
@@ -78,11 +83,18 @@ def _easy(evidence: Evidence) -> Iterator[Diagnosis]:
             f"and off by 1 % from {EASY[lost]:.1f}",
         )
     elif not np.all(np.isfinite(got[known])):
-        yield Diagnosis("overflows", f"your loss is not finite above logit {EASY[lost]:.1f}, target 1")
+        yield Diagnosis(
+            "overflows", f"your loss is not finite above logit {EASY[lost]:.1f}, target 1"
+        )
     elif ends.any() and np.ptp(got[ends]) <= 1e-3 * np.max(got[ends]):
-        yield Diagnosis("floor", f"your loss stops falling at logit {EASY[lost]:.1f}: p is clipped, or ε is added")
+        yield Diagnosis(
+            "floor",
+            f"your loss stops falling at logit {EASY[lost]:.1f}: p is clipped, or ε is added",
+        )
     else:
-        yield Diagnosis("easy_tail", f"your loss is off by 1 % from logit {EASY[lost]:.1f} on, target 1")
+        yield Diagnosis(
+            "easy_tail", f"your loss is off by 1 % from logit {EASY[lost]:.1f} on, target 1"
+        )
 
 
 def _missed(evidence: Evidence) -> Iterator[Diagnosis]:
@@ -102,27 +114,35 @@ def _missed(evidence: Evidence) -> Iterator[Diagnosis]:
     elif np.ptp(got[-9:]) <= 1e-3 * abs(last):
         epsilon = np.exp(-abs(last))
         yield Diagnosis(
-            "capped", f"your loss is capped at {last:.4g} below {where}: p is clipped or has ε = {epsilon:.0e}"
+            "capped",
+            f"your loss is capped at {last:.4g} below {where}: p is clipped or has ε = {epsilon:.0e}",
         )
     else:
         yield Diagnosis("hard_tail", f"your loss is off by 1 % below {where}")
 
 
 def _slopes(evidence: Evidence) -> Iterator[Diagnosis]:
-    """Gradients that are NaN at saturation, and those that vanish where a positive is badly missed."""
-    for gamma in [g for g in (0.0, 0.5, 1.0, 1.5, 2.0) if g in evidence.gammas] or evidence.gammas[:1]:
+    """Gradients that are NaN at saturation, and those that vanish where a positive is badly
+    missed."""
+    for gamma in [g for g in (0.0, 0.5, 1.0, 1.5, 2.0) if g in evidence.gammas] or evidence.gammas[
+        :1
+    ]:
         for side, name in ((1, "above"), (-1, "below")):
             got, _ = _ask(evidence, side * FAR, gamma, GRADIENT)
             lost = None if got is None else _first(~np.isfinite(got))
             if lost is not None:
                 says = f"your gradient is NaN {name} logit {side * FAR[lost]:.4g}, target 1, for γ = {gamma:g}"
                 power = gamma < 1 and side > 0
-                yield Diagnosis("nan_gradient", says + (": the power rule needs (1 − p_t)^(γ − 1)" if power else ""))
+                yield Diagnosis(
+                    "nan_gradient",
+                    says + (": the power rule needs (1 − p_t)^(γ − 1)" if power else ""),
+                )
                 return
     raw, truth = _ask(evidence, -MISSED, _middle_gamma(evidence), GRADIENT)
     got = _scaled(evidence, raw, truth)
     gone = None if got is None else _first(np.abs(got) <= LOST * np.abs(truth))
     if gone is not None:
         yield Diagnosis(
-            "dead_gradient", f"your gradient is 0 below logit {-MISSED[gone]:.1f}, target 1: p is clipped there"
+            "dead_gradient",
+            f"your gradient is 0 below logit {-MISSED[gone]:.1f}, target 1: p is clipped there",
         )

@@ -1,4 +1,5 @@
-"""Faults beside the formula: shapes, options without effect, reductions and the precision of sums."""
+"""Faults beside the formula: shapes, options without effect, reductions and the precision of
+sums."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -49,7 +50,12 @@ def _broadcast(port: PythonPort) -> Iterator[Diagnosis]:
     if port.plan.record.classes:
         return
     dtype = np.dtype("float32")
-    arguments = {"targets": np.zeros((4, 1), dtype), "gamma": 2.0, "alpha": 0.25, "reduction": "none"}
+    arguments = {
+        "targets": np.zeros((4, 1), dtype),
+        "gamma": 2.0,
+        "alpha": 0.25,
+        "reduction": "none",
+    }
     try:
         got = port.call(np.zeros(4, dtype), arguments)
     except PortError:
@@ -62,9 +68,15 @@ def _without_effect(plan: Plan, port: PythonPort) -> Iterator[Diagnosis]:
     """An option that the port takes, and that changes none of six losses."""
     call = call_of(port, plan)
     for name, x in OPTIONS.items():
-        if not port.takes(name) or name in plan.fixed or (name == "alpha" and not plan.record.classes):
+        if (
+            not port.takes(name)
+            or name in plan.fixed
+            or (name == "alpha" and not plan.record.classes)
+        ):
             continue
-        given = x.astype(DTYPES[plan.dtype]) if isinstance(x, np.ndarray) and x.dtype.kind == "f" else x
+        given = (
+            x.astype(DTYPES[plan.dtype]) if isinstance(x, np.ndarray) and x.dtype.kind == "f" else x
+        )
         try:
             without, having = ask(port, call), ask(port, call, **{name: given})
         except PortError:
@@ -76,7 +88,10 @@ def _without_effect(plan: Plan, port: PythonPort) -> Iterator[Diagnosis]:
 def _mixes_rows(evidence: Evidence) -> Iterator[Diagnosis]:
     """The loss of a row, beside two different rows."""
     row, other = (0.5, -1.0, 0.25), (2.0, 0.5, -0.75)
-    alike, mixed = (evidence.ask((row, x, x), [0, 1, 2], evidence.gammas[0], evidence.alpha) for x in (row, other))
+    alike, mixed = (
+        evidence.ask((row, x, x), [0, 1, 2], evidence.gammas[0], evidence.alpha)
+        for x in (row, other)
+    )
     if alike is not None and mixed is not None and not evidence.agrees(alike[:1], mixed[:1]):
         says = "the loss of a row depends on the other rows: your softmax is over the wrong axis"
         yield Diagnosis("mixes_rows", says)
@@ -115,7 +130,9 @@ def _sum_precision(evidence: Evidence, port: PythonPort) -> Iterator[Diagnosis]:
         return
     gamma, count = 2.0 if 2.0 in evidence.gammas else evidence.gammas[-1], 4096
     arguments = {"gamma": gamma, "alpha": evidence.alpha, "reduction": "sum"}
-    half, full = (_reduced(port, np.full(count, -1.0, dtype), arguments) for dtype in (np.float16, np.float32))
+    half, full = (
+        _reduced(port, np.full(count, -1.0, dtype), arguments) for dtype in (np.float16, np.float32)
+    )
     # Rounding the float32 sum once costs half an eps.
     if half and full and abs(half - full) > 0.75 * EPS["float16"] * full:
         says = f"your sum of {count} float16 losses is {half:.6g}, not {full:.6g}: add in float32"

@@ -50,7 +50,9 @@ def call_of(port: PythonPort, plan: Plan) -> Call:
     else:
         points, ids, names = draws.bell((6, 1)) * 3, np.array([1, 0, 0, 1, 1, 0]), ("logits",)
         constants |= {"alpha": alpha}
-    problem = Problem(plan.record.name, plan.dtype, names, rounded(points, plan.dtype), ids, constants)
+    problem = Problem(
+        plan.record.name, plan.dtype, names, rounded(points, plan.dtype), ids, constants
+    )
     terms = [jet[()] for jet in truth.jets(problem, plan)]
     return Call(problem, terms)
 
@@ -60,16 +62,27 @@ def logits_of(problem: Problem) -> np.ndarray:
     return points.astype(DTYPES[problem.dtype])
 
 
-def findings_of(call: Call, got: np.ndarray, terms: list[Any], more: Mapping[str, Any], said: str) -> Iterator[Finding]:
+def findings_of(
+    call: Call, got: np.ndarray, terms: list[Any], more: Mapping[str, Any], said: str
+) -> Iterator[Finding]:
     problem = call.problem
     units = allowed(problem.function, (), problem.constants["gamma"], problem.dtype) + REDUCED
     flat = np.atleast_1d(got).astype(float)
     if flat.shape != (len(terms),):
         yield Finding(
-            math.inf, units, f"shape {got.shape}", f"{len(terms)} losses", dict(more), f"a result of shape {got.shape}"
+            math.inf,
+            units,
+            f"shape {got.shape}",
+            f"{len(terms)} losses",
+            dict(more),
+            f"a result of shape {got.shape}",
         )
         return
-    point = problem.constants | {key: str(x) for key, x in more.items()} | {"logits": problem.points[:, 0].tolist()}
+    point = (
+        problem.constants
+        | {key: str(x) for key, x in more.items()}
+        | {"logits": problem.points[:, 0].tolist()}
+    )
     for x, term in zip(flat.tolist(), terms, strict=True):
         error = error_in_eps(x, term, problem.dtype, SMALLEST_NORMAL[problem.dtype])
         yield Finding(error, units, x, str(mpmath.nstr(term.value, 17)), point, said)

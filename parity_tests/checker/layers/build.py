@@ -33,16 +33,23 @@ class Options:
 
     @property
     def title(self) -> str:
-        return self.port if isinstance(self.port, str) else getattr(self.port, "__qualname__", repr(self.port))
+        return (
+            self.port
+            if isinstance(self.port, str)
+            else getattr(self.port, "__qualname__", repr(self.port))
+        )
 
 
 def plan_of(options: Options, dtype: str) -> Plan:
-    """The record to judge by, the conventions of its alias, and what the user fixes; each of them a known one."""
+    """The record to judge by, the conventions of its alias, and what the user fixes; each of them a
+    known one."""
     name = options.function or options.title.rpartition(":")[2].rpartition(".")[2]
     function, presets = ALIASES.get(name, (name, {}))
     if function not in RECORDS:
         known = ", ".join((*RECORDS, *ALIASES))
-        raise BadPortError(f"{name!r} is no function of the contract; say what the port is by --as, one of {known}")
+        raise BadPortError(
+            f"{name!r} is no function of the contract; say what the port is by --as, one of {known}"
+        )
     record, conventions = RECORDS[function], presets | dict(options.conventions)
     _known("convention", conventions, tuple(record.conventions))
     for convention, choice in conventions.items():
@@ -56,7 +63,9 @@ def plan_of(options: Options, dtype: str) -> Plan:
     if options.framework:
         _known("framework", [options.framework], tuple(FRAMEWORKS))
     if options.probabilities and record.classes:
-        raise BadPortError("probabilities are for the sigmoid loss; those of a softmax do not determine its logits")
+        raise BadPortError(
+            "probabilities are for the sigmoid loss; those of a softmax do not determine its logits"
+        )
     return Plan(record, dtype, numbers(record, options.fixed), conventions, options.probabilities)
 
 
@@ -67,11 +76,18 @@ def _known(kind: str, given: Any, known: tuple[str, ...]) -> None:
 
 
 def numbers(record: Record, fixed: Mapping[str, Any]) -> dict[str, Any]:
-    """γ and β are numbers of at least 0, α is None, a number in [0, 1], or one weight per class of a softmax."""
+    """γ and β are numbers of at least 0, α is None, a number in [0, 1], or one weight per class of
+    a softmax."""
     values = dict(fixed)
     for name in {"gamma", "beta"} & values.keys():
-        if isinstance(values[name], bool) or not isinstance(values[name], int | float) or not 0 <= values[name] < 1e3:
-            raise BadPortError(f"{name} has to be a number of at least 0 and below 1000, not {values[name]!r}")
+        if (
+            isinstance(values[name], bool)
+            or not isinstance(values[name], int | float)
+            or not 0 <= values[name] < 1e3
+        ):
+            raise BadPortError(
+                f"{name} has to be a number of at least 0 and below 1000, not {values[name]!r}"
+            )
         values[name] = float(values[name])
     if values.get("alpha") is not None:
         values["alpha"] = _alpha(record, values["alpha"])
@@ -97,13 +113,17 @@ def build(options: Options, dtype: str = "float32") -> PythonPort:
     plan = plan_of(options, dtype)
     target = locate(options.port) if isinstance(options.port, str) else options.port
     framework = _framework(options, target)
-    port = PythonPort(options.title, target, framework, plan, extra=options.extra, values_only=options.values_only)
+    port = PythonPort(
+        options.title, target, framework, plan, extra=options.extra, values_only=options.values_only
+    )
     if options.gradient:
         port = replace(port, slope=locate(options.gradient))
     port = bind(port, options.renamed)
     for name in options.fixed:
         if name not in ("alpha", "gamma", "beta") and not port.takes(name):
-            raise BadPortError(f"{options.title} takes no {name}, so that --set {name} has no effect; leave it out")
+            raise BadPortError(
+                f"{options.title} takes no {name}, so that --set {name} has no effect; leave it out"
+            )
     return first_contact(port)
 
 
@@ -116,13 +136,18 @@ def _framework(options: Options, target: Any) -> Any:
     try:
         return load(name)
     except ImportError as error:
-        raise BadPortError(f"{name} is not installed here ({error}); install it, or give --command a process") from None
+        raise BadPortError(
+            f"{name} is not installed here ({error}); install it, or give --command a process"
+        ) from None
 
 
 def guess(target: Any) -> str | None:
     """The one framework that the port's own module mentions."""
     module = sys.modules.get(getattr(inspect.unwrap(target), "__module__", ""), None)
-    names = [getattr(x, "__name__", getattr(x, "__module__", "") or "") for x in vars(module or object()).values()]
+    names = [
+        getattr(x, "__name__", getattr(x, "__module__", "") or "")
+        for x in vars(module or object()).values()
+    ]
     roots = {str(name).partition(".")[0] for name in names} if module else set()
     found = [name for name in ("keras", "jax", "torch", "tensorflow") if name in roots]
     return found[0] if found else ("numpy" if "numpy" in roots else None)

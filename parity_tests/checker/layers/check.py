@@ -1,4 +1,5 @@
-"""A check from first contact to report: the port is called once by hand, then judged layer by layer."""
+"""A check from first contact to report: the port is called once by hand, then judged layer by
+layer."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
@@ -33,8 +34,11 @@ class Report:
         return all(row.status != FAIL for row in self.rows)
 
 
-def _named(checks: dict[str, Any], names: tuple[str, ...], subject: Subject, plan: Plan, failed: Any) -> Iterator[Any]:
-    """The findings of the named checks; one at which the port fails is noted, and the next one asked."""
+def _named(
+    checks: dict[str, Any], names: tuple[str, ...], subject: Subject, plan: Plan, failed: Any
+) -> Iterator[Any]:
+    """The findings of the named checks; one at which the port fails is noted, and the next one
+    asked."""
     for name in names:
         try:
             yield from checks[name](subject, plan, failed)
@@ -92,7 +96,8 @@ def _names(subject: Subject, plan: Plan) -> Row:
 
 
 def first_contact(port: PythonPort) -> PythonPort:
-    """Call the port once as its users do. Raise BadPortError, with what to do, if nothing can be learned from it."""
+    """Call the port once as its users do. Raise BadPortError, with what to do, if nothing can be
+    learned from it."""
     problem = questions.first(port.plan)
     logits = columns(problem, "logits").astype(DTYPES[port.plan.dtype])
     try:
@@ -118,7 +123,9 @@ def _without_alpha(port: PythonPort, problem: Problem, logits: np.ndarray) -> Py
 def _judge_first(port: PythonPort, logits: np.ndarray, got: Any) -> PythonPort:
     expected = logits.shape[:1]
     if got.dtype.kind not in "fV" and got.dtype != logits.dtype:
-        raise BadPortError(f"{port.title} returned {got.dtype}, not numbers: return the loss as an array")
+        raise BadPortError(
+            f"{port.title} returned {got.dtype}, not numbers: return the loss as an array"
+        )
     if got.shape == ():
         port = replace(port, one_by_one=True)
     elif got.shape != expected:
@@ -132,5 +139,7 @@ def _judge_first(port: PythonPort, logits: np.ndarray, got: Any) -> PythonPort:
             f"or check with --dtype {got.dtype}"
         )
     if np.isnan(got.astype(float)).all():
-        raise BadPortError(f"{port.title} returns NaN for every one of {len(logits)} ordinary logits: nothing to judge")
+        raise BadPortError(
+            f"{port.title} returns NaN for every one of {len(logits)} ordinary logits: nothing to judge"
+        )
     return port

@@ -1,4 +1,5 @@
-"""Identities that hold for every loss of the kind, whatever the truth says: they ask the port about itself."""
+"""Identities that hold for every loss of the kind, whatever the truth says: they ask the port about
+itself."""
 
 import itertools
 import math
@@ -26,27 +27,38 @@ Pair = tuple[Problem, np.ndarray]
 
 
 def _logits(plan: Plan) -> np.ndarray:
-    """Multiples of 1/64 to both saturations: numbers of every dtype, with their negatives and sums."""
+    """Multiples of 1/64 to both saturations: numbers of every dtype, with their negatives and
+    sums."""
     random = Draws(7).integers(-64 * 16, 64 * 16, 40) / 64
     return np.unique(rounded(np.concatenate([random, np.arange(-88, 89, 8.0)]), plan.dtype))
 
 
-def _ask(subject: Subject, plan: Plan, points: Any, ids: Any, gamma: float, alpha: float | None = None) -> Pair:
+def _ask(
+    subject: Subject, plan: Plan, points: Any, ids: Any, gamma: float, alpha: float | None = None
+) -> Pair:
     points = np.asarray(points, float)
-    names = tuple(f"logits{c}" for c in range(points.shape[1])) if plan.record.classes else ("logits",)
+    names = (
+        tuple(f"logits{c}" for c in range(points.shape[1])) if plan.record.classes else ("logits",)
+    )
     alpha = plan.fixed.get("alpha", 0.5 if alpha is None and not plan.without_alpha else alpha)
-    constants = {"gamma": gamma} | ({} if plan.record.classes and alpha is None else {"alpha": alpha})
+    constants = {"gamma": gamma} | (
+        {} if plan.record.classes and alpha is None else {"alpha": alpha}
+    )
     problem = Problem(plan.record.name, plan.dtype, names, points, np.asarray(ids), constants)
     return problem, subject.answer(problem, VALUE)
 
 
-def _equal(plan: Plan, pair: Pair, expected: Any, gamma: float, said: str, sizes: Any = None) -> Iterator[Finding]:
+def _equal(
+    plan: Plan, pair: Pair, expected: Any, gamma: float, said: str, sizes: Any = None
+) -> Iterator[Finding]:
     """Two results of the same quantity, each allowed its own error."""
     problem, got = pair
     units = allowed(problem.function, (), gamma, plan.dtype)
     for row, (x, want) in enumerate(zip(got.tolist(), expected, strict=True)):
         size = abs(want) if sizes is None else sizes[row]
-        error = error_in_eps(x, Term(mpmath.mpf(want), mpmath.mpf(size)), plan.dtype, 2 * SMALLEST_NORMAL[plan.dtype])
+        error = error_in_eps(
+            x, Term(mpmath.mpf(want), mpmath.mpf(size)), plan.dtype, 2 * SMALLEST_NORMAL[plan.dtype]
+        )
         yield Finding(error, 2 * units, x, f"{float(want):.9g}", point(problem, row), said)
 
 
@@ -78,7 +90,13 @@ def _entropy(plan: Plan, z: np.ndarray, ids: np.ndarray) -> list[Any]:
 def gamma_zero(subject: Subject, plan: Plan, failed: list[PortError]) -> Iterator[Finding]:
     if 0.0 in gammas(plan):
         z, ids = _binary(plan)
-        yield from _equal(plan, _ask(subject, plan, z, ids, 0.0), _entropy(plan, z, ids), 0.0, "γ = 0 is cross entropy")
+        yield from _equal(
+            plan,
+            _ask(subject, plan, z, ids, 0.0),
+            _entropy(plan, z, ids),
+            0.0,
+            "γ = 0 is cross entropy",
+        )
 
 
 def swapped_classes(subject: Subject, plan: Plan, failed: list[PortError]) -> Iterator[Finding]:
@@ -89,7 +107,9 @@ def swapped_classes(subject: Subject, plan: Plan, failed: list[PortError]) -> It
         gamma = gammas(plan)[-1]
         _, there = _ask(subject, plan, -z, 1 - ids, gamma, 0.75)
         said = "L(z, 1; α) = L(−z, 0; 1 − α)"
-        yield from _equal(plan, _ask(subject, plan, z, ids, gamma, 0.25), there.tolist(), gamma, said)
+        yield from _equal(
+            plan, _ask(subject, plan, z, ids, gamma, 0.25), there.tolist(), gamma, said
+        )
 
 
 def below_cross_entropy(subject: Subject, plan: Plan, failed: list[PortError]) -> Iterator[Finding]:
@@ -97,7 +117,9 @@ def below_cross_entropy(subject: Subject, plan: Plan, failed: list[PortError]) -
         z, ids = _binary(plan)
         gamma = gammas(plan)[-1]
         said = "the focal loss is at most the cross entropy"
-        yield from _at_most(plan, _ask(subject, plan, z, ids, gamma), _entropy(plan, z, ids), gamma, said)
+        yield from _at_most(
+            plan, _ask(subject, plan, z, ids, gamma), _entropy(plan, z, ids), gamma, said
+        )
 
 
 def falls_with_gamma(subject: Subject, plan: Plan, failed: list[PortError]) -> Iterator[Finding]:
@@ -122,7 +144,8 @@ def falls_with_margin(subject: Subject, plan: Plan, failed: list[PortError]) -> 
 def _rows(plan: Plan) -> tuple[np.ndarray, np.ndarray]:
     draws = Draws(3)
     rows = rounded(
-        draws.integers(-64 * 8, 64 * 8, (30, 3)) / 64 * np.repeat((0.125, 1.0, 4.0), 10)[:, None], plan.dtype
+        draws.integers(-64 * 8, 64 * 8, (30, 3)) / 64 * np.repeat((0.125, 1.0, 4.0), 10)[:, None],
+        plan.dtype,
     )
     return rows, draws.integers(0, 3, len(rows))
 

@@ -1,4 +1,5 @@
-"""The layers of a check, from "can it be called" to "does it hold in every dtype". Each gives one row of the report."""
+"""The layers of a check, from "can it be called" to "does it hold in every dtype". Each gives one
+row of the report."""
 
 import math
 from collections.abc import Iterable, Iterator
@@ -10,7 +11,15 @@ import mpmath
 from parity_tests.contract.compare import error_in_eps
 from parity_tests.contract.problems import Problem
 from parity_tests.ports import questions
-from parity_tests.ports.subject import GRADIENT, SECOND, VALUE, Plan, PortError, RefusedError, Subject
+from parity_tests.ports.subject import (
+    GRADIENT,
+    SECOND,
+    VALUE,
+    Plan,
+    PortError,
+    RefusedError,
+    Subject,
+)
 from parity_tests.truth.jets import Term
 
 from . import truth
@@ -47,15 +56,22 @@ class Row:
     def as_dict(self) -> dict[str, Any]:
         """For JSON, which has no infinity."""
         plain = asdict(self)
-        return plain | {key: None if plain[key] is None else f"{plain[key]:.6g}" for key in ("error", "allowed")}
+        return plain | {
+            key: None if plain[key] is None else f"{plain[key]:.6g}" for key in ("error", "allowed")
+        }
 
 
-def verdict(layer: str, findings: Iterable[Finding], failed: list[PortError], optional: bool = False) -> Row:
-    """The worst of a layer's findings, measured by how much is allowed. What is optional may be refused."""
+def verdict(
+    layer: str, findings: Iterable[Finding], failed: list[PortError], optional: bool = False
+) -> Row:
+    """The worst of a layer's findings, measured by how much is allowed. What is optional may be
+    refused."""
     worst, ratio, count, wrong = None, -1.0, 0, 0
     for finding in findings:
         count += 1
-        share = math.inf if math.isnan(finding.error) else finding.error / max(finding.allowed, 1e-300)
+        share = (
+            math.inf if math.isnan(finding.error) else finding.error / max(finding.allowed, 1e-300)
+        )
         wrong += share > 1
         if share > ratio:
             worst, ratio = finding, share
@@ -79,7 +95,8 @@ def verdict(layer: str, findings: Iterable[Finding], failed: list[PortError], op
 def asked(
     subject: Subject, plan: Plan, problems: list[Problem], order: int, failed: list[PortError]
 ) -> Iterator[Finding]:
-    """The findings of one order of derivatives; a question that the port fails at is noted and the next one asked."""
+    """The findings of one order of derivatives; a question that the port fails at is noted and the
+    next one asked."""
     for problem in problems:
         try:
             got = subject.answer(problem, order)
@@ -92,8 +109,18 @@ def asked(
 def compared(problem: Problem, plan: Plan, order: int, got: Any) -> Iterator[Finding]:
     for number in truth.numbers(problem, plan, order):
         x = float(got[number.row] if got.ndim == 1 else got[number.row, number.column])
-        error = math.inf if math.isnan(x) else error_in_eps(x, number.truth, problem.dtype, number.floor)
-        yield Finding(error, number.allowed, x, digits(number.truth), point(problem, number.row, number.column, order))
+        error = (
+            math.inf
+            if math.isnan(x)
+            else error_in_eps(x, number.truth, problem.dtype, number.floor)
+        )
+        yield Finding(
+            error,
+            number.allowed,
+            x,
+            digits(number.truth),
+            point(problem, number.row, number.column, order),
+        )
 
 
 def digits(term: Term) -> str:
@@ -108,7 +135,11 @@ def point(problem: Problem, row: int, column: int = 0, order: int = VALUE) -> di
         values[stem] = x if stem == name else [*values.get(stem, []), x]
     if problem.ids is not None:
         values["targets"] = int(problem.ids[row])
-    derivative = {"derivative": order, "class": column} if order and problem.function == "softmax_focal_loss" else {}
+    derivative = (
+        {"derivative": order, "class": column}
+        if order and problem.function == "softmax_focal_loss"
+        else {}
+    )
     return values | problem.constants | derivative
 
 

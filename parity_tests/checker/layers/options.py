@@ -1,7 +1,8 @@
-"""What a port offers beside logits and targets: masks, weights, reductions, smoothing; and shapes that do not fit.
+"""What a port offers beside logits and targets: masks, weights, reductions, smoothing; and shapes
+that do not fit.
 
-Each option is asked only of ports that take it. The truth is the unreduced truth, masked, weighted and added up in
-arbitrary precision, under the convention for mean that the port declares.
+Each option is asked only of ports that take it. The truth is the unreduced truth, masked, weighted
+and added up in arbitrary precision, under the convention for mean that the port declares.
 """
 
 import math
@@ -37,7 +38,9 @@ from .special import Check
 def where(port: PythonPort, plan: Plan) -> Iterator[Finding]:
     """Masked elements are exactly 0, whatever their logits hold."""
     call = call_of(port, plan)
-    terms = [term if kept else Term(mpf(0), mpf(1)) for term, kept in zip(call.terms, KEPT, strict=True)]
+    terms = [
+        term if kept else Term(mpf(0), mpf(1)) for term, kept in zip(call.terms, KEPT, strict=True)
+    ]
     for poison in (0.5, math.nan, math.inf):
         got = ask(port, poisoned(call, poison), where=np.array(KEPT))
         said = "masked elements must be 0 whatever their logits are, and the others as they were"
@@ -54,9 +57,13 @@ def weight(port: PythonPort, plan: Plan) -> Iterator[Finding]:
 def ignore_index(port: PythonPort, plan: Plan) -> Iterator[Finding]:
     call = call_of(port, plan)
     kept = [t != 0 for t in call.problem.ids.tolist()] if call.problem.ids is not None else []
-    terms = [term if keep else Term(mpf(0), mpf(1)) for term, keep in zip(call.terms, kept, strict=True)]
+    terms = [
+        term if keep else Term(mpf(0), mpf(1)) for term, keep in zip(call.terms, kept, strict=True)
+    ]
     got = ask(port, call, ignore_index=0)
-    yield from findings_of(call, got, terms, {"ignore_index": 0}, "ignored elements must be 0, the others as they were")
+    yield from findings_of(
+        call, got, terms, {"ignore_index": 0}, "ignored elements must be 0, the others as they were"
+    )
 
 
 def label_smoothing(port: PythonPort, plan: Plan) -> Iterator[Finding]:
@@ -69,7 +76,9 @@ def label_smoothing(port: PythonPort, plan: Plan) -> Iterator[Finding]:
             jet = oracle.softmax_focal_loss(row, smooth, constants.get("alpha"), constants["gamma"])
         terms.append(jet[()])
     got = ask(port, call, label_smoothing=0.125)
-    yield from findings_of(call, got, terms, {"label_smoothing": 0.125}, "smoothing mixes the target with 1/C")
+    yield from findings_of(
+        call, got, terms, {"label_smoothing": 0.125}, "smoothing mixes the target with 1/C"
+    )
 
 
 def alpha(port: PythonPort, plan: Plan) -> Iterator[Finding]:
@@ -89,7 +98,9 @@ OPTIONS = (where, weight, alpha, ignore_index, label_smoothing)
 def options(subject: Subject, plan: Plan, failed: list[PortError]) -> Iterator[Finding]:
     if not isinstance(subject, PythonPort) or plan.probabilities:
         return
-    checks = [option for option in OPTIONS if subject.takes(option.__name__) and not subject.one_by_one]
+    checks = [
+        option for option in OPTIONS if subject.takes(option.__name__) and not subject.one_by_one
+    ]
     if subject.takes("reduction") or subject.one_by_one:
         checks.append(reductions if subject.takes("reduction") else own_reduction)
     for check in checks:
@@ -112,7 +123,9 @@ def _refuses(port: PythonPort, plan: Plan, targets: tuple[int, ...]) -> Iterator
         yield Finding(0.0, 0.0, "an error", "an error", {"targets of shape": targets})
         return
     said = f"logits {logits.shape} with targets {targets} gave a loss of shape {got.shape}; it has to be an error"
-    yield Finding(math.inf, 0.0, f"shape {got.shape}", "an error", {"targets of shape": targets}, said)
+    yield Finding(
+        math.inf, 0.0, f"shape {got.shape}", "an error", {"targets of shape": targets}, said
+    )
 
 
 def column_targets(subject: Subject, plan: Plan, failed: list[PortError]) -> Iterator[Finding]:

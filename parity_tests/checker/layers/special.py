@@ -1,4 +1,5 @@
-"""Special values: what the contract says exactly, at infinite logits, NaN, empty and 0-dimensional arrays."""
+"""Special values: what the contract says exactly, at infinite logits, NaN, empty and 0-dimensional
+arrays."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -21,7 +22,12 @@ Check = Callable[[Subject, Plan, list[PortError]], Iterator[Finding]]
 
 
 def exact(
-    subject: Subject, problem: Problem, order: int, expected: Any, said: str, failed: list[PortError]
+    subject: Subject,
+    problem: Problem,
+    order: int,
+    expected: Any,
+    said: str,
+    failed: list[PortError],
 ) -> Iterator[Finding]:
     """Each number has to be this one; NaN expects NaN."""
     try:
@@ -43,7 +49,9 @@ def _alpha(plan: Plan) -> Any:
 
 def _problem(plan: Plan, rows: Any, ids: Any, gamma: float) -> Problem:
     points = np.array(rows, float)
-    names = tuple(f"logits{c}" for c in range(points.shape[1])) if plan.record.classes else ("logits",)
+    names = (
+        tuple(f"logits{c}" for c in range(points.shape[1])) if plan.record.classes else ("logits",)
+    )
     if plan.probabilities:
         points = sigmoids(points)
     alpha = _alpha(plan)
@@ -57,7 +65,11 @@ def _weight(plan: Plan, target: int) -> float:
     alpha = _alpha(plan)
     if alpha is None:
         return 1.0
-    return float(alpha[target] if plan.record.classes else readings.ALPHA[plan.convention("alpha")](target, alpha))
+    return float(
+        alpha[target]
+        if plan.record.classes
+        else readings.ALPHA[plan.convention("alpha")](target, alpha)
+    )
 
 
 def _each_gamma(plan: Plan) -> list[float]:
@@ -67,7 +79,9 @@ def _each_gamma(plan: Plan) -> list[float]:
 
 def infinite_right(subject: Subject, plan: Plan, failed: list[PortError]) -> Iterator[Finding]:
     """Certainty on the right side costs nothing."""
-    rows, ids = ([[INF, 0, 1], [0, 1, INF]], [0, 2]) if plan.record.classes else ([[INF], [-INF]], [1, 0])
+    rows, ids = (
+        ([[INF, 0, 1], [0, 1, INF]], [0, 2]) if plan.record.classes else ([[INF], [-INF]], [1, 0])
+    )
     said = "an infinite logit on the right side costs nothing, and has gradient 0"
     for gamma in _each_gamma(plan):
         problem = _problem(plan, rows, ids, gamma)
@@ -78,9 +92,14 @@ def infinite_right(subject: Subject, plan: Plan, failed: list[PortError]) -> Ite
 
 
 def infinite_wrong(subject: Subject, plan: Plan, failed: list[PortError]) -> Iterator[Finding]:
-    """Certainty on the wrong side costs infinitely much, with the slope that the loss has on the way there."""
+    """Certainty on the wrong side costs infinitely much, with the slope that the loss has on the
+    way there."""
     if plan.record.classes:
-        rows, ids, slopes = [[-INF, 0, 0], [0, INF, 0]], [0, 0], np.array([[-1, 0.5, 0.5], [-1, 1, 0]])
+        rows, ids, slopes = (
+            [[-INF, 0, 0], [0, INF, 0]],
+            [0, 0],
+            np.array([[-1, 0.5, 0.5], [-1, 1, 0]]),
+        )
     else:
         rows, ids, slopes = [[-INF], [INF]], [1, 0], np.array([-1.0, 1.0])
     weight = np.array([_weight(plan, target) for target in ids])
@@ -89,7 +108,11 @@ def infinite_wrong(subject: Subject, plan: Plan, failed: list[PortError]) -> Ite
         problem = _problem(plan, rows, ids, gamma)
         with np.errstate(invalid="ignore"):
             yield from exact(subject, problem, VALUE, np.where(weight == 0, 0, INF), said, failed)
-        if GRADIENT in subject.orders and not plan.probabilities and plan.convention("form") != "FL*":
+        if (
+            GRADIENT in subject.orders
+            and not plan.probabilities
+            and plan.convention("form") != "FL*"
+        ):
             yield from exact(subject, problem, GRADIENT, (slopes.T * weight).T, said, failed)
 
 
@@ -107,13 +130,22 @@ def wrong_by_60(subject: Subject, plan: Plan, failed: list[PortError]) -> Iterat
 def one_class(subject: Subject, plan: Plan, failed: list[PortError]) -> Iterator[Finding]:
     for gamma in _each_gamma(plan):
         problem = _problem(plan, [[-3.0], [0.0], [80.0]], [0, 0, 0], gamma)
-        yield from exact(subject, problem, VALUE, np.zeros(3), "with a single class there is nothing to lose", failed)
+        yield from exact(
+            subject,
+            problem,
+            VALUE,
+            np.zeros(3),
+            "with a single class there is nothing to lose",
+            failed,
+        )
 
 
 def nan_stays(subject: Subject, plan: Plan, failed: list[PortError]) -> Iterator[Finding]:
     """A NaN logit is NaN at its own element, and at no other."""
     rows, ids = (
-        ([[0.5, 1], [math.nan, 1], [1, -1]], [0, 1, 0]) if plan.record.classes else ([[0.5], [math.nan]], [1, 0])
+        ([[0.5, 1], [math.nan, 1], [1, -1]], [0, 1, 0])
+        if plan.record.classes
+        else ([[0.5], [math.nan]], [1, 0])
     )
     problem = _problem(plan, rows, ids, _each_gamma(plan)[-1])
     try:
@@ -125,21 +157,36 @@ def nan_stays(subject: Subject, plan: Plan, failed: list[PortError]) -> Iterator
         right = is_nan == (row == 1)
         said = "a NaN logit makes its own loss NaN, and no other"
         shown = math.nan if is_nan else 0.0
-        yield Finding(0.0 if right else INF, 0.0, shown, "nan" if row == 1 else "a number", point(problem, row), said)
+        yield Finding(
+            0.0 if right else INF,
+            0.0,
+            shown,
+            "nan" if row == 1 else "a number",
+            point(problem, row),
+            said,
+        )
 
 
 def _python(subject: Subject) -> PythonPort | None:
     return subject if isinstance(subject, PythonPort) and not subject.one_by_one else None
 
 
-def _shape(subject: Subject, plan: Plan, failed: list[PortError], logits: tuple[int, ...]) -> Iterator[Finding]:
+def _shape(
+    subject: Subject, plan: Plan, failed: list[PortError], logits: tuple[int, ...]
+) -> Iterator[Finding]:
     port, gamma = _python(subject), _each_gamma(plan)[-1]
     if port is None:
         return
     dtype = DTYPES[plan.dtype]
     expected = logits[:-1] if plan.record.classes else logits
     targets = np.zeros(expected, np.int64 if plan.record.classes else dtype)
-    arguments = {"targets": targets, "gamma": gamma, "alpha": _alpha(plan), "reduction": "none", "axis": -1}
+    arguments = {
+        "targets": targets,
+        "gamma": gamma,
+        "alpha": _alpha(plan),
+        "reduction": "none",
+        "axis": -1,
+    }
     try:
         got = port.call(np.full(logits, 0.5, dtype), arguments)
     except PortError as error:
@@ -148,7 +195,12 @@ def _shape(subject: Subject, plan: Plan, failed: list[PortError], logits: tuple[
     right = got.shape == expected
     said = f"logits of shape {logits} give losses of shape {expected}, not {got.shape}"
     yield Finding(
-        0.0 if right else INF, 0.0, f"shape {got.shape}", f"shape {expected}", {"logits of shape": logits}, said
+        0.0 if right else INF,
+        0.0,
+        f"shape {got.shape}",
+        f"shape {expected}",
+        {"logits of shape": logits},
+        said,
     )
 
 
@@ -177,7 +229,12 @@ def label_types(subject: Subject, plan: Plan, failed: list[PortError]) -> Iterat
         same = got.shape == expected.shape and bool(np.all(got == expected))
         said = f"labels of type {kind} give other losses than the same labels as floats"
         yield Finding(
-            0.0 if same else INF, 0.0, float(got.ravel()[0]), f"{expected.ravel()[0]}", {"labels": kind}, said
+            0.0 if same else INF,
+            0.0,
+            float(got.ravel()[0]),
+            f"{expected.ravel()[0]}",
+            {"labels": kind},
+            said,
         )
 
 

@@ -30,7 +30,10 @@ class Number(NamedTuple):
 
 def jets(problem: Problem, plan: Plan) -> list[Jet]:
     """The truth at every sample, computed once per process."""
-    key = (problem, (tuple(sorted(plan.conventions.items())), plan.fixed.get("beta", 0), plan.probabilities))
+    key = (
+        problem,
+        (tuple(sorted(plan.conventions.items())), plan.fixed.get("beta", 0), plan.probabilities),
+    )
     if key not in _known:
         _known[key] = [_jet(problem, plan, row) for row in range(len(problem.points))]
     return _known[key]
@@ -47,9 +50,18 @@ def _jet(problem: Problem, plan: Plan, row: int) -> Jet:
         chosen["alpha"], alpha = "positive", mpf(1) - mpf(alpha)
     rule = chosen["soft_targets"] if y not in (0, 1) else "interpolate"
     weight = mpf(1)
-    if chosen["alpha"] != "positive" and rule == "interpolate" and chosen["form"] == "FL" and alpha is not None:
+    if (
+        chosen["alpha"] != "positive"
+        and rule == "interpolate"
+        and chosen["form"] == "FL"
+        and alpha is not None
+    ):
         # Another α is another factor of the same loss.
-        weight, alpha, chosen["alpha"] = readings.ALPHA[chosen["alpha"]](mpf(y), mpf(alpha)), None, "positive"
+        weight, alpha, chosen["alpha"] = (
+            readings.ALPHA[chosen["alpha"]](mpf(y), mpf(alpha)),
+            None,
+            "positive",
+        )
     settings = (alpha, gamma, weight, _of_oracle(rule), LOGITS)
     jet = oracle.certified(lambda: oracle.sigmoid_focal_loss(z, y, *settings))
     if chosen["alpha"] != "positive" or rule != _of_oracle(rule) or chosen["form"] != "FL":
@@ -76,10 +88,13 @@ def _sample(problem: Problem, plan: Plan, row: int) -> tuple[Any, float]:
 def _read(loss: readings.Loss, z: Any, y: float, alpha: Any, gamma: float, near: Jet) -> Jet:
     """A reading's jet. Its terms cancel where those of the paper's loss `near` it do.
 
-    Readings scale the margin, by γ or by 2y − 1: the scale holds what the rounding of that product costs.
+    Readings scale the margin, by γ or by 2y − 1: the scale holds what the rounding of that product
+    costs.
     """
     with mpmath.workdps(DIGITS):
-        *values, beyond = (readings.derivative(loss, z, y, alpha, gamma, order) for order in range(4))
+        *values, beyond = (
+            readings.derivative(loss, z, y, alpha, gamma, order) for order in range(4)
+        )
         jet = Jet()
         for order, value in enumerate(values):
             moved = abs(z * (values[order + 1] if order < SECOND else beyond))
@@ -107,7 +122,13 @@ def numbers(problem: Problem, plan: Plan, order: int) -> Iterator[Number]:
     for row, jet in enumerate(jets(problem, plan)):
         for column in range(len(names) if order else 1):
             term = _term(jet, names, column, order, along(problem))
-            limit = allowed(problem.function, ("logits",) * order, gamma, problem.dtype, float(problem.points[row, 0]))
+            limit = allowed(
+                problem.function,
+                ("logits",) * order,
+                gamma,
+                problem.dtype,
+                float(problem.points[row, 0]),
+            )
             yield Number(term, limit, FLOOR[problem.dtype][order], row, column)
 
 

@@ -13,7 +13,14 @@ from parity_tests.ports.subject import BadPortError
 
 def list_functions(arguments: argparse.Namespace) -> int:
     console = Console()
-    table = Table("function", "what it is", "arguments", "dtypes", title=f"contract {VERSION}", title_justify="left")
+    table = Table(
+        "function",
+        "what it is",
+        "arguments",
+        "dtypes",
+        title=f"contract {VERSION}",
+        title_justify="left",
+    )
     for record in RECORDS.values():
         names = ", ".join(argument.name for argument in record.arguments)
         table.add_row(record.name, record.summary, names, ", ".join(record.dtypes))
@@ -28,19 +35,25 @@ def list_functions(arguments: argparse.Namespace) -> int:
 def explain(arguments: argparse.Namespace) -> int:
     name = ALIASES.get(arguments.function, (arguments.function, {}))[0]
     if name not in RECORDS:
-        raise BadPortError(f"there is no function {name!r}; there are {', '.join((*RECORDS, *ALIASES))}")
+        raise BadPortError(
+            f"there is no function {name!r}; there are {', '.join((*RECORDS, *ALIASES))}"
+        )
     _explain(RECORDS[name], Console())
     return 0
 
 
 def _explain(record: Record, console: Console) -> None:
-    console.print(f"[bold]{record.name}[/] (contract {VERSION})\n{record.summary}\n", highlight=False)
+    console.print(
+        f"[bold]{record.name}[/] (contract {VERSION})\n{record.summary}\n", highlight=False
+    )
     for formula in record.formulas:
         console.print(f"  {formula}", highlight=False, markup=False)
     arguments = Table("argument", "domain", "default", title="arguments", title_justify="left")
     for argument in record.arguments:
         arguments.add_row(
-            argument.name, argument.domain, "" if argument.default is REQUIRED else repr(argument.default)
+            argument.name,
+            argument.domain,
+            "" if argument.default is REQUIRED else repr(argument.default),
         )
     console.print(arguments)
     for name, convention in record.conventions.items():
@@ -49,5 +62,7 @@ def _explain(record: Record, console: Console) -> None:
             choices.add_row(choice if number else f"{choice} (default)", escape(says))
         console.print(choices)
     for kind in ("identities", "special", "errors"):
-        console.print(f"{kind}: {', '.join(getattr(record, kind)).replace('_', ' ')}", highlight=False)
+        console.print(
+            f"{kind}: {', '.join(getattr(record, kind)).replace('_', ' ')}", highlight=False
+        )
     console.print(f"source: {record.source}", highlight=False)

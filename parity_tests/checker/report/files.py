@@ -1,4 +1,5 @@
-"""`focal-parity vectors` and `focal-parity score`: the golden vectors as files, and the answers to them."""
+"""`focal-parity vectors` and `focal-parity score`: the golden vectors as files, and the answers to
+them."""
 
 import argparse
 import contextlib
@@ -30,7 +31,9 @@ def vectors(arguments: argparse.Namespace) -> int:
     folder = Path(arguments.out)
     folder.mkdir(parents=True, exist_ok=True)
     write = {"jsonl": _jsonl, "npz": _npz, "csv": _csv}[arguments.format]
-    written = [name for path in sorted(golden.FOLDER.glob("*.jsonl")) for name in write(path, folder)]
+    written = [
+        name for path in sorted(golden.FOLDER.glob("*.jsonl")) for name in write(path, folder)
+    ]
     shutil.copy(golden.FOLDER / "MANIFEST.json", folder / "MANIFEST.json")
     print(f"{len(written)} files and MANIFEST.json in {folder}")
     return 0
@@ -42,7 +45,8 @@ def _jsonl(path: Path, folder: Path) -> list[str]:
 
 
 def _tables(path: Path) -> Iterator[tuple[str, list[dict[str, Any]]]]:
-    """The samples of one file that have the same arguments and constants, under a name of their own."""
+    """The samples of one file that have the same arguments and constants, under a name of their
+    own."""
     groups: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for line in path.read_text().splitlines():
         record = json.loads(line)
@@ -60,25 +64,36 @@ def _results(records: list[dict[str, Any]]) -> list[str]:
 
 
 def _npz(path: Path, folder: Path) -> list[str]:
-    """Arrays of float64: `argument.NAME`, `result.NAME`, `scale.NAME`; and the constants as JSON text."""
+    """Arrays of float64: `argument.NAME`, `result.NAME`, `scale.NAME`; and the constants as JSON
+    text."""
     names = []
     for name, records in _tables(path):
         arrays = {
-            f"argument.{key}": [float.fromhex(r["arguments"][key]) for r in records] for key in records[0]["arguments"]
+            f"argument.{key}": [float.fromhex(r["arguments"][key]) for r in records]
+            for key in records[0]["arguments"]
         }
         for key in _results(records):
             arrays[f"result.{key}"] = [float(r["results"].get(key, 0)) for r in records]
-            arrays[f"scale.{key}"] = [abs(float(r["scales"].get(key, r["results"].get(key, 0)))) for r in records]
-        texts = {"constants": np.array(json.dumps(records[0]["constants"])), "id": np.array([r["id"] for r in records])}
+            arrays[f"scale.{key}"] = [
+                abs(float(r["scales"].get(key, r["results"].get(key, 0)))) for r in records
+            ]
+        texts = {
+            "constants": np.array(json.dumps(records[0]["constants"])),
+            "id": np.array([r["id"] for r in records]),
+        }
         np.savez_compressed(
-            folder / f"{name}.npz", allow_pickle=False, **{k: np.array(x) for k, x in arrays.items()}, **texts
+            folder / f"{name}.npz",
+            allow_pickle=False,
+            **{k: np.array(x) for k, x in arrays.items()},
+            **texts,
         )
         names.append(f"{name}.npz")
     return names
 
 
 def _csv(path: Path, folder: Path) -> list[str]:
-    """Hex floats for arguments, decimals for results: `loss`, and `d NAME` for a derivative; constants have columns."""
+    """Hex floats for arguments, decimals for results: `loss`, and `d NAME` for a derivative;
+    constants have columns."""
     names = []
     for name, records in _tables(path):
         keys = _results(records)
@@ -90,13 +105,16 @@ def _csv(path: Path, folder: Path) -> list[str]:
             for r in records:
                 results = [r["results"].get(key, "0.0") for key in keys]
                 scales = [r["scales"].get(key, "") for key in keys]
-                writer.writerow([r["id"], *r["constants"].values(), *r["arguments"].values(), *results, *scales])
+                writer.writerow(
+                    [r["id"], *r["constants"].values(), *r["arguments"].values(), *results, *scales]
+                )
         names.append(f"{name}.csv")
     return names
 
 
 def score(arguments: argparse.Namespace) -> int:
-    """A row per file and order of derivatives: how many answers, the worst, and whether all are within tolerance."""
+    """A row per file and order of derivatives: how many answers, the worst, and whether all are
+    within tolerance."""
     worst: dict[tuple[str, int], list[tuple[float, float, str]]] = defaultdict(list)
     for number, answer in _answers(arguments.results):
         for key, text in answer["results"].items():
@@ -110,7 +128,9 @@ def score(arguments: argparse.Namespace) -> int:
         error, limit, at = max(found, key=lambda item: item[0] / item[1])
         passed.append(all(error <= limit for error, limit, _ in found))
         verdict = "[green]PASS[/]" if passed[-1] else "[bold red]FAIL[/]"
-        table.add_row(name, ORDERS[order], str(len(found)), f"{error:.3g} eps", f"{limit:g} eps", verdict)
+        table.add_row(
+            name, ORDERS[order], str(len(found)), f"{error:.3g} eps", f"{limit:g} eps", verdict
+        )
         lines.append(f"{ORDERS[order]}: the worst is {at}")
     Console().print(table)
     Console().print("\n".join(lines), highlight=False, soft_wrap=True)
@@ -139,11 +159,15 @@ def _answer(path: str, number: int, line: str) -> dict[str, Any]:
 
 @cache
 def _vectors() -> dict[str, dict[str, Any]]:
-    lines = [line for path in golden.FOLDER.glob("*.jsonl") for line in path.read_text().splitlines()]
+    lines = [
+        line for path in golden.FOLDER.glob("*.jsonl") for line in path.read_text().splitlines()
+    ]
     return {record["id"]: record for record in map(json.loads, lines)}
 
 
-def _judge(path: str, number: int, name: str, key: str, text: Any) -> tuple[str, int, tuple[float, float, str]]:
+def _judge(
+    path: str, number: int, name: str, key: str, text: Any
+) -> tuple[str, int, tuple[float, float, str]]:
     record = _vectors().get(name)
     if record is None:
         raise BadPortError(
@@ -163,7 +187,9 @@ def _judge(path: str, number: int, name: str, key: str, text: Any) -> tuple[str,
         scale = record["scales"].get(" ".join(names) or key, digits)
         truth = Term(mpf(digits), abs(mpf(scale)))
     arguments = {k: float.fromhex(x) for k, x in record["arguments"].items()}
-    limit = allowed(function, names, arguments.get("gamma", 2.0), dtype, next(iter(arguments.values())))
+    limit = allowed(
+        function, names, arguments.get("gamma", 2.0), dtype, next(iter(arguments.values()))
+    )
     error = error_in_eps(got, truth, dtype, FLOOR[dtype][len(names)])
     return file, len(names), (error if error == error else float("inf"), limit, f"{name} {key}")
 
@@ -172,4 +198,6 @@ def _number(path: str, number: int, text: Any) -> float:
     try:
         return float.fromhex(text) if isinstance(text, str) else float(text)
     except (TypeError, ValueError, OverflowError):
-        raise BadPortError(f"{path}, line {number}: {text!r} is no number; write hex floats such as 0x1.8p-3") from None
+        raise BadPortError(
+            f"{path}, line {number}: {text!r} is no number; write hex floats such as 0x1.8p-3"
+        ) from None

@@ -1,7 +1,8 @@
-"""Heat maps: the error of a port over margin and γ, in value and gradient, beside that of this project's function.
+"""Heat maps: the error of a port over margin and γ, in value and gradient, beside that of this
+project's function.
 
-A cell is an error in eps, "nan" where the port returned NaN, "inf" where the error is infinite, or None where the
-port gave no answer. Rows are γ, columns margins.
+A cell is an error in eps, "nan" where the port returned NaN, "inf" where the error is infinite, or
+None where the port gave no answer. Rows are γ, columns margins.
 """
 
 import math
@@ -22,7 +23,8 @@ from parity_tests.ports.python import PythonPort, locate
 from parity_tests.ports.signature import bind
 from parity_tests.ports.subject import GRADIENT, VALUE, BadPortError, Plan, PortError, Subject
 
-# Finer where the loss bends, and around 17, where 1 − p is gone in float32. All are numbers of every dtype.
+# Finer where the loss bends, and around 17, where 1 − p is gone in float32. All are numbers of
+# every dtype.
 STEPS = ((-40, -10, 4), (-10, -2, 1), (-2, 2, 0.25), (2, 22, 1), (22, 40, 2), (40, 101, 3))
 TICKS = (-40, -10, 0, 10, 20, 40, 70, 100)
 MARGINS = tuple(float(m) for start, stop, step in STEPS for m in np.arange(start, stop, step))
@@ -96,14 +98,18 @@ def _problem(plan: Plan, gamma: float, margins: Sequence[float]) -> Problem:
 
 # Cached, for the truth is known by the problem: port and reference then share it.
 @cache
-def _sigmoid(name: str, dtype: str, gamma: float, alpha: Any, margins: tuple[float, ...], as_p: bool) -> Problem:
+def _sigmoid(
+    name: str, dtype: str, gamma: float, alpha: Any, margins: tuple[float, ...], as_p: bool
+) -> Problem:
     points = _probabilities(np.array(margins), dtype) if as_p else rounded(np.array(margins), dtype)
     constants = {"gamma": gamma, "alpha": alpha}
     return Problem(name, dtype, ("logits",), points[:, None], np.ones(len(margins), int), constants)
 
 
 @cache
-def _softmax(name: str, dtype: str, gamma: float, alpha: Any, margins: tuple[float, ...]) -> Problem:
+def _softmax(
+    name: str, dtype: str, gamma: float, alpha: Any, margins: tuple[float, ...]
+) -> Problem:
     ahead = np.array(margins) + log_sum_exp(OTHERS)
     rows = np.column_stack([ahead, *(np.full(len(margins), z) for z in OTHERS)])
     names = tuple(f"logits{c}" for c in range(1 + len(OTHERS)))
@@ -123,12 +129,19 @@ def _map(subject: Subject, plan: Plan, margins: Sequence[float], gammas: Sequenc
 def _order(subject: Subject, plan: Plan, problems: list[Problem], order: int) -> Map:
     notes: list[str] = []
     rows = [_row(subject, plan, problem, order, notes) for problem in problems]
-    limits = [allowed(p.function, ("logits",) * order, p.constants["gamma"], p.dtype) for p in problems]
-    parts = {part: [[cell[i] for cell in row] for row in rows] for i, part in enumerate(("error", "got", "truth"))}
+    limits = [
+        allowed(p.function, ("logits",) * order, p.constants["gamma"], p.dtype) for p in problems
+    ]
+    parts = {
+        part: [[cell[i] for cell in row] for row in rows]
+        for i, part in enumerate(("error", "got", "truth"))
+    }
     return {**parts, "allowed": limits, "note": "; ".join(dict.fromkeys(notes))}
 
 
-def _row(subject: Subject, plan: Plan, problem: Problem, order: int, notes: list[str]) -> list[tuple[Any, str, str]]:
+def _row(
+    subject: Subject, plan: Plan, problem: Problem, order: int, notes: list[str]
+) -> list[tuple[Any, str, str]]:
     """One γ. A port that fails at it leaves the row without numbers, and a note."""
     try:
         findings = list(compared(problem, plan, order, subject.answer(problem, order)))
@@ -153,7 +166,8 @@ def _error(finding: Finding) -> float | str:
 
 
 def _reference(subject: Subject, plan: Plan) -> tuple[Any, str]:
-    """This project's function in the port's framework. One that is itself the port is set beside the other."""
+    """This project's function in the port's framework. One that is itself the port is set beside
+    the other."""
     if not isinstance(subject, PythonPort):
         return None, "There is no reference beside it, for the port is not a Python function."
     frameworks = ("jax", "torch") if subject.framework.name == "jax" else ("torch", "jax")

@@ -1,4 +1,5 @@
-"""The report as one HTML file that needs nothing else: for somebody who opens what a build left behind."""
+"""The report as one HTML file that needs nothing else: for somebody who opens what a build left
+behind."""
 
 import base64
 import hashlib
@@ -11,8 +12,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 Report = dict[str, Any]
 Colour = tuple[int, int, int]
 
-# The colours of an error: 18 steps in its logarithm. Lightness only falls (or only rises, on a dark page), and what is
-# wrong stands out from the page, so that neither colour vision nor a black and white printer matters.
+# The colours of an error: 18 steps in its logarithm. Lightness only falls (or only rises, on a dark
+# page), and what is wrong stands out from the page, so that neither colour vision nor a black and
+# white printer matters.
 LOWEST, HIGHEST, STEPS = 0.25, 1e8, 18
 LIGHT = ("#efebdf", "#f5d8a0", "#f0a860", "#d9604c", "#982a68", "#2b0a45")
 DARK = ("#262a31", "#3f2f63", "#7f3379", "#c94c60", "#f29b55", "#fdf1bb")
@@ -41,16 +43,27 @@ def render(report: Report) -> str:
     legend = [(pretty(x), 100 * _share(x)) for x in LEGEND]
     template = _environment().get_template("page.html.jinja")
     return template.render(
-        report=report, rows=rows, figures=figures, summary=summary, legend=legend, palette=_palette()
+        report=report,
+        rows=rows,
+        figures=figures,
+        summary=summary,
+        legend=legend,
+        palette=_palette(),
     )
 
 
 def _environment() -> Environment:
     """Everything of a report is escaped: titles and messages of errors are not ours."""
     loader = FileSystemLoader(Path(__file__).parent)
-    environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+    environment = Environment(
+        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    )
     environment.lstrip_blocks = True
-    environment.policies["json.dumps_kwargs"] = {"allow_nan": False, "ensure_ascii": False, "separators": (",", ":")}
+    environment.policies["json.dumps_kwargs"] = {
+        "allow_nan": False,
+        "ensure_ascii": False,
+        "separators": (",", ":"),
+    }
     environment.filters |= {"digest": digest, "pretty": pretty, "margin": margin}
     return environment
 
@@ -91,11 +104,25 @@ def _size(row: dict[str, Any]) -> dict[str, Any]:
     """The worst error in words. What can only be right or wrong has none to speak of."""
     if row["error"] is None or row["allowed"] is None:
         return {"error": "—", "limit": "", "share": 0.0, "numbers": "—"}
-    error, allowed, numbers = float(row["error"]), float(row["allowed"]), f"{row['wrong']:,} of {row['count']:,}"
+    error, allowed, numbers = (
+        float(row["error"]),
+        float(row["allowed"]),
+        f"{row['wrong']:,} of {row['count']:,}",
+    )
     if not allowed:
-        return {"error": "wrong" if row["wrong"] else "right", "limit": "", "share": 0.0, "numbers": numbers}
+        return {
+            "error": "wrong" if row["wrong"] else "right",
+            "limit": "",
+            "share": 0.0,
+            "numbers": numbers,
+        }
     share = min(error / allowed, 2.0)
-    return {"error": pretty(error), "limit": pretty(allowed), "share": round(share, 4), "numbers": numbers}
+    return {
+        "error": pretty(error),
+        "limit": pretty(allowed),
+        "share": round(share, 4),
+        "numbers": numbers,
+    }
 
 
 def _palette() -> list[tuple[str, str]]:
@@ -119,9 +146,16 @@ def _share(error: float) -> float:
 
 def _figures(maps: dict[str, Any]) -> list[dict[str, Any]]:
     sides = [side for side in ("port", "reference") if maps[side]]
-    drawn = {order: [_drawing(maps[side], side, order) for side in sides] for order in ("value", "gradient")}
+    drawn = {
+        order: [_drawing(maps[side], side, order) for side in sides]
+        for order in ("value", "gradient")
+    }
     return [
-        {"order": order, "maps": each, "silent": any("none" in one.get("paths", ()) for one in each)}
+        {
+            "order": order,
+            "maps": each,
+            "silent": any("none" in one.get("paths", ()) for one in each),
+        }
         for order, each in drawn.items()
     ]
 
@@ -131,7 +165,11 @@ def _drawing(of: dict[str, Any], side: str, order: str) -> dict[str, Any]:
     drawing = {"side": side, "title": of["title"], "layer": of[order]}
     if not of[order]:
         return drawing
-    cells = [(row, column, x) for row, line in enumerate(of[order]["error"]) for column, x in enumerate(line)]
+    cells = [
+        (row, column, x)
+        for row, line in enumerate(of[order]["error"])
+        for column, x in enumerate(line)
+    ]
     top, allowed = len(of[order]["error"]) - 1, of[order]["allowed"]
     paths: dict[str, str] = {}
     for row, column, x in cells:
@@ -166,7 +204,12 @@ def _strokes(kind: str, path: str) -> str:
 
 def _outline(cells: set[tuple[int, int]]) -> str:
     """The border between these cells and all others."""
-    sides = {(0, -1): "M{x} {y}h1", (0, 1): "M{x} {y1}h1", (-1, 0): "M{x} {y}v1", (1, 0): "M{x1} {y}v1"}
+    sides = {
+        (0, -1): "M{x} {y}h1",
+        (0, 1): "M{x} {y1}h1",
+        (-1, 0): "M{x} {y}v1",
+        (1, 0): "M{x1} {y}v1",
+    }
     return "".join(
         line.format(x=x, y=y, x1=x + 1, y1=y + 1)
         for x, y in sorted(cells)

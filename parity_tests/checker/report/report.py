@@ -26,7 +26,9 @@ def versions(framework: str) -> dict[str, str]:
     """What the verdict depends on."""
     found = {"focal-parity": metadata.version("focal-parity"), "python": platform.python_version()}
     # A module knows its version under every name that it is distributed by.
-    for name in dict.fromkeys(("numpy", "mpmath", framework if framework in FRAMEWORKS else "numpy")):
+    for name in dict.fromkeys(
+        ("numpy", "mpmath", framework if framework in FRAMEWORKS else "numpy")
+    ):
         found[name] = str(import_module(name).__version__)
     return found
 
@@ -55,7 +57,9 @@ def plain(x: Any) -> Any:
 def as_dict(report: Report, command: str, framework: str) -> dict[str, Any]:
     """The whole report as JSON has it."""
     plan = report.plan
-    rows = [row.as_dict() | {"reproduce": reproduce(command, row, plan.dtype)} for row in report.rows]
+    rows = [
+        row.as_dict() | {"reproduce": reproduce(command, row, plan.dtype)} for row in report.rows
+    ]
     return plain(
         {
             "contract": VERSION,
@@ -75,7 +79,16 @@ def as_dict(report: Report, command: str, framework: str) -> dict[str, Any]:
 
 def show(report: Report, command: str, console: Console) -> None:
     """The table; below it what is wrong, why, and how to see it again."""
-    table = Table("layer", "", "worst error", "allowed", "numbers", "wrong", title=_title(report), title_justify="left")
+    table = Table(
+        "layer",
+        "",
+        "worst error",
+        "allowed",
+        "numbers",
+        "wrong",
+        title=_title(report),
+        title_justify="left",
+    )
     for row in report.rows:
         colour = COLOURS[row.status]
         error, allowed = (_eps(row, x) for x in (row.error, row.allowed))
@@ -90,12 +103,16 @@ def show(report: Report, command: str, console: Console) -> None:
     for says in report.diagnosis:
         console.print(f"[bold]→ {escape(says)}[/]", highlight=False)
     colour, word = ("green", "PASS") if report.passed else ("bold red", "FAIL")
-    console.print(f"[{colour}]{word}[/] {escape(report.title)} in {report.plan.dtype}", highlight=False)
+    console.print(
+        f"[{colour}]{word}[/] {escape(report.title)} in {report.plan.dtype}", highlight=False
+    )
 
 
 def _title(report: Report) -> str:
     declared = [f"{name} = {choice}" for name, choice in report.plan.conventions.items()]
-    return ", ".join([f"{report.title} as {report.plan.record.name}, {report.plan.dtype}", *declared])
+    return ", ".join(
+        [f"{report.title} as {report.plan.record.name}, {report.plan.dtype}", *declared]
+    )
 
 
 def _eps(row: Row, x: float | None) -> str:
@@ -105,13 +122,18 @@ def _eps(row: Row, x: float | None) -> str:
 def _details(row: Row, command: str, dtype: str, console: Console) -> None:
     point = ", ".join(f"{name} = {value}" for name, value in (row.point or {}).items())
     numbers = f"got {row.got}, truth {row.truth} at {point}" if row.point else ""
-    console.print(f"[red]{row.layer}[/]: {escape('; '.join(filter(None, (row.note, numbers))))}", highlight=False)
+    console.print(
+        f"[red]{row.layer}[/]: {escape('; '.join(filter(None, (row.note, numbers))))}",
+        highlight=False,
+    )
     console.print(f"  {escape(reproduce(command, row, dtype))}", highlight=False, soft_wrap=True)
 
 
 def junit(reports: list[Report], command: str) -> str:
     """One test case per layer and dtype."""
-    suite = ElementTree.Element("testsuite", name="focal-parity", tests=str(sum(len(r.rows) for r in reports)))
+    suite = ElementTree.Element(
+        "testsuite", name="focal-parity", tests=str(sum(len(r.rows) for r in reports))
+    )
     failures = [(report, row) for report in reports for row in report.rows if row.status == FAIL]
     suite.set("failures", str(len(failures)))
     for report in reports:
@@ -120,7 +142,9 @@ def junit(reports: list[Report], command: str) -> str:
             case = ElementTree.SubElement(suite, "testcase", classname=report.title, name=name)
             if row.status == FAIL:
                 failure = ElementTree.SubElement(case, "failure", message=one_line(row))
-                failure.text = "\n".join([reproduce(command, row, report.plan.dtype), *report.diagnosis])
+                failure.text = "\n".join(
+                    [reproduce(command, row, report.plan.dtype), *report.diagnosis]
+                )
             elif row.status in (NOT_OFFERED, XFAIL):
                 ElementTree.SubElement(case, "skipped", message=row.note or row.status)
     return ElementTree.tostring(suite, encoding="unicode", xml_declaration=True)
@@ -128,16 +152,23 @@ def junit(reports: list[Report], command: str) -> str:
 
 def one_line(row: Row) -> str:
     error = (
-        "" if row.error is None else f"{row.error:.3g} eps, allowed {row.allowed:.3g}; got {row.got}, truth {row.truth}"
+        ""
+        if row.error is None
+        else f"{row.error:.3g} eps, allowed {row.allowed:.3g}; got {row.got}, truth {row.truth}"
     )
     return "; ".join(
-        filter(None, (f"{row.wrong} of {row.count} numbers are wrong" if row.wrong else "", error, row.note))
+        filter(
+            None,
+            (f"{row.wrong} of {row.count} numbers are wrong" if row.wrong else "", error, row.note),
+        )
     )
 
 
 def badge(reports: list[Report]) -> dict[str, Any]:
     """What a badge service reads to draw a badge."""
-    rows = [row for report in reports for row in report.rows if row.status not in (NOT_OFFERED, XFAIL)]
+    rows = [
+        row for report in reports for row in report.rows if row.status not in (NOT_OFFERED, XFAIL)
+    ]
     good = sum(row.status == PASS for row in rows)
     colour = "brightgreen" if good == len(rows) else "red"
     message = f"{good}/{len(rows)} layers, {VERSION}"

@@ -1,4 +1,5 @@
-"""Expected failures, in a file of the adopter's own. They are strict: what passes must leave the list.
+"""Expected failures, in a file of the adopter's own. They are strict: what passes must leave the
+list.
 
 Each line names a layer, with a dtype in front where only that one fails, and a reason:
 
@@ -23,7 +24,11 @@ def read(path: str) -> list[tuple[str, str]]:
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not text"
         raise BadPortError(f"cannot read the expected failures in {path}: {reason}") from None
-    return [_entry(path, number, line) for number, line in enumerate(lines, 1) if line.partition("#")[0].strip()]
+    return [
+        _entry(path, number, line)
+        for number, line in enumerate(lines, 1)
+        if line.partition("#")[0].strip()
+    ]
 
 
 def _entry(path: str, number: int, line: str) -> tuple[str, str]:
@@ -31,7 +36,9 @@ def _entry(path: str, number: int, line: str) -> tuple[str, str]:
     first, _, rest = text.partition(" ")
     dtype, layer = (first, rest.strip()) if first in DTYPES else ("", text)
     if layer not in LAYERS:
-        raise BadPortError(f"{path}, line {number}: {layer!r} is no layer; they are {', '.join(LAYERS)}")
+        raise BadPortError(
+            f"{path}, line {number}: {layer!r} is no layer; they are {', '.join(LAYERS)}"
+        )
     return dtype, layer
 
 
@@ -42,5 +49,9 @@ def apply(row: Row, dtype: str, expected: Iterable[tuple[str, str]]) -> Row:
     if row.status == FAIL:
         return replace(row, status=XFAIL)
     if row.status == PASS:
-        return replace(row, status=FAIL, note="was expected to fail, and passes: take it out of the expected failures")
+        return replace(
+            row,
+            status=FAIL,
+            note="was expected to fail, and passes: take it out of the expected failures",
+        )
     return row

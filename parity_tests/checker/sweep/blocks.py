@@ -1,4 +1,5 @@
-"""One block of the sweep: which logits it has, what the port gives for them, and how far that is from the twin."""
+"""One block of the sweep: which logits it has, what the port gives for them, and how far that is
+from the twin."""
 
 import importlib
 from collections.abc import Callable, Iterator
@@ -32,19 +33,24 @@ def measure(settings: Settings, block: int) -> list[Cell]:
 
 
 def groups(settings: Settings, block: int) -> Iterator[tuple[Array, tuple[float, ...]]]:
-    """The bits of |logit| with the γ that are asked for them. Before the first one stands its neighbour."""
+    """The bits of |logit| with the γ that are asked for them. Before the first one stands its
+    neighbour."""
     if not settings.sample:
         first = block * 2**21
         yield np.maximum(np.arange(first - 1, first + 2**21), 0).astype(np.uint32), settings.gammas
         return
-    # Every exponent has 2^16 mantissas, evenly spread, each with other low bits. Where the loss bends, from 2^-8 to
-    # 2^8, and at infinity and NaN, every γ is asked for all of them. Elsewhere the γ take turns.
+    # Every exponent has 2^16 mantissas, evenly spread, each with other low bits. Where the loss
+    # bends, from 2^-8 to 2^8, and at infinity and NaN, every γ is asked for all of them. Elsewhere
+    # the γ take turns.
     everything = 119 <= block < 135 or block == 255
     share = 1 if everything else min(4, 1 << len(settings.gammas).bit_length() - 1)
     for turn in range(share):
         k = np.arange(turn, 2**16, share, dtype=np.uint32)
         magnitudes = np.uint32(block << 23) | k << np.uint32(7) | k & np.uint32(127)
-        yield np.concatenate([magnitudes[:1], magnitudes]), settings.gammas[(turn - block) % share :: share]
+        yield (
+            np.concatenate([magnitudes[:1], magnitudes]),
+            settings.gammas[(turn - block) % share :: share],
+        )
 
 
 def _chunk(settings: Settings, magnitudes: Array, gammas: tuple[float, ...]) -> Iterator[Cell]:
@@ -53,12 +59,19 @@ def _chunk(settings: Settings, magnitudes: Array, gammas: tuple[float, ...]) -> 
     u = np.stack([magnitudes, magnitudes | np.uint32(2**31)]).view(np.float32)
     with np.errstate(invalid="ignore"):
         margins = float64.both_margins(u[0].astype(float))
-    asked = [(0, u[::-1].copy(), np.zeros(u.size, settings.labels)), (1, u, np.ones(u.size, settings.labels))]
+    asked = [
+        (0, u[::-1].copy(), np.zeros(u.size, settings.labels)),
+        (1, u, np.ones(u.size, settings.labels)),
+    ]
     for gamma in gammas:
         focal = float64.focal(margins, gamma)
         for target, logits, labels in asked:
-            value, slope = (x.reshape(u.shape) for x in evaluate(settings, gamma)(logits.ravel(), labels))
-            yield replace(_judge(value, slope, truths(focal, target), logits), gamma=gamma, target=target)
+            value, slope = (
+                x.reshape(u.shape) for x in evaluate(settings, gamma)(logits.ravel(), labels)
+            )
+            yield replace(
+                _judge(value, slope, truths(focal, target), logits), gamma=gamma, target=target
+            )
 
 
 def truths(focal: tuple[Array, Array], target: int) -> tuple[Array, Array]:
@@ -87,7 +100,8 @@ def _judge(value: Array, slope: Array, truth: tuple[Array, Array], logits: Array
 
 
 def _errors(got: Array, truth: Array) -> Array:
-    """In eps of the truth. A result of 0 may stand for anything up to the smallest normal number."""
+    """In eps of the truth. A result of 0 may stand for anything up to the smallest normal
+    number."""
     with np.errstate(invalid="ignore"):
         error, scale = got - truth, np.abs(truth)
         np.abs(error, out=error)
@@ -99,7 +113,9 @@ def _errors(got: Array, truth: Array) -> Array:
         return error
 
 
-def _special(value: Array, slope: Array, truth: tuple[Array, Array], logits: Array) -> dict[str, int]:
+def _special(
+    value: Array, slope: Array, truth: tuple[Array, Array], logits: Array
+) -> dict[str, int]:
     """The counts of NaN and infinity: their errors have no size."""
     value, slope, logits = value[:, 1:], slope[:, 1:], logits[:, 1:]
     known, nans, infinities = ~np.isnan(logits), 0, 0
@@ -115,7 +131,8 @@ def _count(mask: Array) -> int:
 
 
 def _rises(before: Array, after: Array) -> tuple[int, float]:
-    """How often the loss rises from one margin to the next larger one, and by how many eps at most."""
+    """How often the loss rises from one margin to the next larger one, and by how many eps at
+    most."""
     where = np.flatnonzero(after > before)
     if not where.size:
         return 0, 0.0
@@ -126,7 +143,9 @@ def _rises(before: Array, after: Array) -> tuple[int, float]:
 @cache
 def evaluate(settings: Settings, gamma: float) -> Evaluate:
     loss = locate(settings.target)
-    return {"jax": _jax, "torch": _torch}[settings.framework](lambda z, y: loss(z, y, alpha=ALPHA, gamma=gamma))
+    return {"jax": _jax, "torch": _torch}[settings.framework](
+        lambda z, y: loss(z, y, alpha=ALPHA, gamma=gamma)
+    )
 
 
 def _jax(loss: Callable[[Any, Any], Any]) -> Evaluate:
@@ -154,6 +173,8 @@ def _torch(loss: Callable[[Any, Any], Any]) -> Evaluate:
     def both(z: Array, y: Array) -> tuple[Array, Array]:
         leaf = torch.from_numpy(z).requires_grad_()
         value = loss(leaf, torch.from_numpy(y))
-        return value.detach().numpy(), torch.autograd.grad(value, leaf, torch.ones_like(value))[0].numpy()
+        return value.detach().numpy(), torch.autograd.grad(value, leaf, torch.ones_like(value))[
+            0
+        ].numpy()
 
     return both

@@ -1,18 +1,21 @@
-"""The exhaustive sweep: every float32 logit, both targets, several γ, value and gradient of a sigmoid focal loss.
+"""The exhaustive sweep: every float32 logit, both targets, several γ, value and gradient of a
+sigmoid focal loss.
 
     focal-parity sweep focal_jax:sigmoid_focal_loss --framework jax
     focal-parity sweep focal_torch:sigmoid_focal_loss --framework torch --gamma 2 --jobs 4
     focal-parity sweep mypkg.losses:focal --framework torch --targets float32 --sample
 
-The port is called as loss(logits, targets, alpha=0.25, gamma=γ) and returns one loss per logit. All 2^32 logits are
-compared with a float64 twin, which the tests hold against the oracle. Blocks of logits that are done are kept in a
-results file; the same command goes on from there. `--sample` takes 2^16 mantissas of every sign and exponent, and
-seconds: every γ is asked for all of them where |logit| is from 2^-8 to 2^8, infinite or NaN; elsewhere the γ take
-turns, two of seven for most mantissas.
+The port is called as loss(logits, targets, alpha=0.25, gamma=γ) and returns one loss per logit. All
+2^32 logits are compared with a float64 twin, which the tests hold against the oracle. Blocks of
+logits that are done are kept in a results file; the same command goes on from there. `--sample`
+takes 2^16 mantissas of every sign and exponent, and seconds: every γ is asked for all of them where
+|logit| is from 2^-8 to 2^8, infinite or NaN; elsewhere the γ take turns, two of seven for most
+mantissas.
 
-Errors are |result − truth| in units of eps·|truth|. Below the smallest normal number the unit stays what it is there,
-and a result may be 0. The exit code is 1 where a tolerance is broken or NaN or infinity is wrong, else 0. Rises of
-the loss between neighbouring logits are reported: within the tolerance rounding may cause them.
+Errors are |result − truth| in units of eps·|truth|. Below the smallest normal number the unit stays
+what it is there, and a result may be 0. The exit code is 1 where a tolerance is broken or NaN or
+infinity is wrong, else 0. Rises of the loss between neighbouring logits are reported: within the
+tolerance rounding may cause them.
 """
 
 import argparse
@@ -44,7 +47,11 @@ PATIENCE = 900
 def main(argv: list[str] | None = None) -> int:
     options = _parser().parse_args(argv)
     settings = Settings(
-        options.target, options.framework, tuple(dict.fromkeys(options.gamma)), options.targets, options.sample
+        options.target,
+        options.framework,
+        tuple(dict.fromkeys(options.gamma)),
+        options.targets,
+        options.sample,
     )
     try:
         first_contact(settings)
@@ -53,7 +60,10 @@ def main(argv: list[str] | None = None) -> int:
         print(f"focal-parity sweep: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("focal-parity sweep: interrupted; with a results file the same command goes on", file=sys.stderr)
+        print(
+            "focal-parity sweep: interrupted; with a results file the same command goes on",
+            file=sys.stderr,
+        )
         return 130
     if options.markdown:
         print(table.markdown(cells))
@@ -73,23 +83,45 @@ class _Parser(argparse.ArgumentParser):
 
 def _parser() -> argparse.ArgumentParser:
     about, _, details = (__doc__ or "").partition("\n")
-    parser = _Parser("focal-parity sweep", None, about, details, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = _Parser(
+        "focal-parity sweep",
+        None,
+        about,
+        details,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("target", metavar="TARGET", help="the port, as MODULE:ATTRIBUTE")
     parser.add_argument("--framework", choices=tuple(VERSIONS), required=True)
     gammas = " ".join(f"{gamma:g}" for gamma in GAMMAS)
-    parser.add_argument("--gamma", type=exponent, nargs="+", default=GAMMAS, metavar="G", help=f"default: {gammas}")
-    parser.add_argument("--targets", choices=("int32", "float32", "bool"), default="int32", help="their dtype")
-    parser.add_argument("--sample", action="store_true", help="a stratified sample instead of every logit")
     parser.add_argument(
-        "--jobs", type=count, default=os.cpu_count(), metavar="N", help="processes, default %(default)s"
+        "--gamma", type=exponent, nargs="+", default=GAMMAS, metavar="G", help=f"default: {gammas}"
     )
-    parser.add_argument("--results", type=Path, metavar="FILE", help="default: sweep-TARGET.jsonl, none for a sample")
+    parser.add_argument(
+        "--targets", choices=("int32", "float32", "bool"), default="int32", help="their dtype"
+    )
+    parser.add_argument(
+        "--sample", action="store_true", help="a stratified sample instead of every logit"
+    )
+    parser.add_argument(
+        "--jobs",
+        type=count,
+        default=os.cpu_count(),
+        metavar="N",
+        help="processes, default %(default)s",
+    )
+    parser.add_argument(
+        "--results",
+        type=Path,
+        metavar="FILE",
+        help="default: sweep-TARGET.jsonl, none for a sample",
+    )
     parser.add_argument("--markdown", action="store_true", help="print a Markdown table")
     return parser
 
 
 def exponent(text: str) -> float:
-    """γ as float32 has it: the rounding of γ is not the port's, and at |logit| 60 it costs several eps of the loss."""
+    """γ as float32 has it: the rounding of γ is not the port's, and at |logit| 60 it costs several
+    eps of the loss."""
     gamma = float(np.float32(text))
     if not 0 <= gamma < math.inf:
         raise argparse.ArgumentTypeError(f"γ is finite and at least 0, not {text}")
@@ -110,7 +142,10 @@ def _results(options: argparse.Namespace) -> Path | None:
 
 def first_contact(settings: Settings) -> None:
     """Refuse a port that cannot be called, before it is called for 2^32 logits."""
-    logits, labels = np.array([0.5, -20, np.inf, np.nan], np.float32), np.array([1, 0, 1, 0], settings.labels)
+    logits, labels = (
+        np.array([0.5, -20, np.inf, np.nan], np.float32),
+        np.array([1, 0, 1, 0], settings.labels),
+    )
     locate(settings.target)
     try:
         got = blocks.evaluate(settings, settings.gammas[0])(logits, labels)
@@ -168,5 +203,6 @@ def _measure(settings: Settings, block: int) -> tuple[int, list[Cell]]:
 def _start() -> None:
     """Set a worker up: one thread, and an interrupt is its parent's business."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # The number of threads that XLA takes. Its flags --xla_cpu_multi_thread_eigen and the like leave it at two.
+    # The number of threads that XLA takes. Its flags --xla_cpu_multi_thread_eigen and the like
+    # leave it at two.
     os.environ["NPROC"] = "1"

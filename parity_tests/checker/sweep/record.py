@@ -1,7 +1,7 @@
 """What a sweep asks and what it finds, and the file in which it keeps that.
 
-The first line of the file says what its numbers belong to; each further line is one block that is done. Floats are
-written in hex, so that a sweep that was interrupted ends with the same bits.
+The first line of the file says what its numbers belong to; each further line is one block that is
+done. Floats are written in hex, so that a sweep that was interrupted ends with the same bits.
 """
 
 import hashlib
@@ -25,7 +25,8 @@ VERSIONS = {"jax": ("jax", "jaxlib", "numpy"), "torch": ("torch", "numpy")}
 
 @dataclass(frozen=True)
 class Settings:
-    """What a sweep asks. It goes to every worker, and what it found belongs to no other settings."""
+    """What a sweep asks. It goes to every worker, and what it found belongs to no other
+    settings."""
 
     target: str
     framework: str
@@ -40,13 +41,15 @@ class Settings:
 
     @property
     def chunk(self) -> int:
-        """How many magnitudes are computed at once: what fits into the cache, and divides what a block has."""
+        """How many magnitudes are computed at once: what fits into the cache, and divides what a
+        block has."""
         return 2**14 if self.sample else 2**16
 
 
 @dataclass(frozen=True)
 class Cell:
-    """What was found for one γ and target. Errors are in eps, and each stands before the logit that has it."""
+    """What was found for one γ and target. Errors are in eps, and each stands before the logit that
+    has it."""
 
     gamma: float
     target: int
@@ -63,7 +66,9 @@ class Cell:
 
     def __add__(self, other: "Cell") -> "Cell":
         """Both together. Of equal errors the first one stays."""
-        value, slope = (other if getattr(other, x) > getattr(self, x) else self for x in ("value", "slope"))
+        value, slope = (
+            other if getattr(other, x) > getattr(self, x) else self for x in ("value", "slope")
+        )
         counts = ("nans", "infinities", "nans_lost", "rises", "logits")
         return replace(
             self,
@@ -84,7 +89,9 @@ def header(settings: Settings) -> dict[str, Any]:
     return {
         "port": settings.target,
         "source": _digest(_sources(settings.target)),
-        "framework": {name: importlib.metadata.version(name) for name in VERSIONS[settings.framework]},
+        "framework": {
+            name: importlib.metadata.version(name) for name in VERSIONS[settings.framework]
+        },
         "alpha": ALPHA.hex(),
         "gammas": [gamma.hex() for gamma in settings.gammas],
         "targets": settings.labels,
@@ -121,7 +128,9 @@ def recall(path: Path, expected: dict[str, Any]) -> dict[int, list[Cell]]:
             os.truncate(path, len(whole))
             return {block["block"]: [_decode(cell) for cell in block["cells"]] for block in blocks}
     except (ValueError, AttributeError, KeyError, TypeError):
-        raise BadPortError(f"{path} is no results file of a sweep: name another one with --results") from None
+        raise BadPortError(
+            f"{path} is no results file of a sweep: name another one with --results"
+        ) from None
     key = different[0]
     raise BadPortError(
         f"{path} belongs to another sweep: {key} is {found.get(key)} there and {expected[key]} here; delete it, or "

@@ -51,18 +51,26 @@ def failures(cells: Iterable[Cell]) -> Iterator[str]:
     for cell in cells:
         value, slope = allowed(cell)
         found = {
-            f"value off by {cell.value:.6g} eps at {logit(cell.value_at)}, allowed {value:g}": cell.value > value,
-            f"gradient off by {cell.slope:.6g} eps at {logit(cell.slope_at)}, allowed {slope:g}": cell.slope > slope,
+            f"value off by {cell.value:.6g} eps at {logit(cell.value_at)}, allowed {value:g}": cell.value
+            > value,
+            f"gradient off by {cell.slope:.6g} eps at {logit(cell.slope_at)}, allowed {slope:g}": cell.slope
+            > slope,
             f"{cell.nans} results are NaN for logits that are not": cell.nans,
             f"{cell.infinities} results are infinite where the truth is not, or the reverse": cell.infinities,
             f"{cell.nans_lost} NaN logits have a loss that is not NaN": cell.nans_lost,
         }
-        yield from (f"γ = {cell.gamma:g}, target {cell.target}: {line}" for line, broken in found.items() if broken)
+        yield from (
+            f"γ = {cell.gamma:g}, target {cell.target}: {line}"
+            for line, broken in found.items()
+            if broken
+        )
 
 
 def markdown(cells: Iterable[Cell]) -> str:
     rows = [_row(cell, " = ") for cell in cells]
-    return "\n".join("| " + " | ".join(row) + " |" for row in (HEADER, ("---:",) * len(HEADER), *rows))
+    return "\n".join(
+        "| " + " | ".join(row) + " |" for row in (HEADER, ("---:",) * len(HEADER), *rows)
+    )
 
 
 def show(cells: Iterable[Cell], settings: Settings) -> None:

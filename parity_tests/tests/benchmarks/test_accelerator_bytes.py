@@ -1,4 +1,5 @@
-"""That the bytes of a compiled program are counted: small programs of both compilers, and single instructions."""
+"""That the bytes of a compiled program are counted: small programs of both compilers, and single
+instructions."""
 
 import json
 import os
@@ -39,8 +40,17 @@ for name, (function, *given) in programs.items():
 print(json.dumps(found))
 """
 ARRAY = 1 << 30
-# In units of one array. Of the scatter, 2^10 of 2^21 rows are read and written again; a loop copies its argument first.
-MOVED = {"add": 3, "sum": 1, "chain": 4, "gather": 1 / 1024, "scatter": 2 + 1 / 1024, "outer": 8, "loop": 2 + 8 * 2}
+# In units of one array. Of the scatter, 2^10 of 2^21 rows are read and written again; a loop copies
+# its argument first.
+MOVED = {
+    "add": 3,
+    "sum": 1,
+    "chain": 4,
+    "gather": 1 / 1024,
+    "scatter": 2 + 1 / 1024,
+    "outer": 8,
+    "loop": 2 + 8 * 2,
+}
 
 
 @pytest.mark.parametrize("name", ["H100", "v5e"])
@@ -51,7 +61,9 @@ def test_bytes_of_small_programs(name: str) -> None:
         capture_output=True, text=True, timeout=300, check=True, env=os.environ | process.SETTINGS, cwd=process.ROOT,
     )  # fmt: skip
     found: dict[str, list[Any]] = json.loads(run.stdout)
-    assert {program: moved / ARRAY for program, (moved, _, _) in found.items()} == pytest.approx(MOVED, rel=5e-3)
+    assert {program: moved / ARRAY for program, (moved, _, _) in found.items()} == pytest.approx(
+        MOVED, rel=5e-3
+    )
     assert found["add"][1] == 3 * ARRAY
     # The TPU's compiler counts bytes too, on the chip and off it.
     assert all(found[program][2] in (None, found[program][0]) for program in ("add", "chain"))
@@ -110,23 +122,31 @@ ENTRY %main (x: f32[64,100], i: s32[]) -> f32[64,100] {
 X = 64 * 100 * 4
 WRITTEN = {
     "%r = f32[1,100]{1,0} fusion(%x, %i), kind=kLoop, calls=%part": 400 + 4 + 400,
-    "%r = f32[1,100]{1,0} dynamic-slice(%x, %i, %i), dynamic_slice_sizes={1,100}": 400 + 4 + 4 + 400,
+    "%r = f32[1,100]{1,0} dynamic-slice(%x, %i, %i), dynamic_slice_sizes={1,100}": 400
+    + 4
+    + 4
+    + 400,
     "%r = f32[64,100]{1,0} fusion(%x, %x, %i), kind=kLoop, calls=%update": X + 4 + 2 * 400,
     "%r = f32[64,100]{1,0} call(%x), to_apply=%dear": 2 * X,
     "%r = ((f32[64,100]{1,0}), f32[64,100]{1,0}) call-start(%x), to_apply=%dear": 2 * X,
     "%r = f32[64,100]{1,0} conditional(%i, %x, %x), branch_computations={%cheap, %dear}": 2 * X,
     "%r = (f32[64,100]{1,0:S(1)}, f32[64,100]{1,0}, u32[]{:S(2)}) copy-start(%x)": X,
-    "%r = ((f32[64,100]{1,0}), f32[8,100]{1,0:S(1)}, s32[]{:S(2)}) slice-start(%x), slice={[0:8], [0:100]}": 8 * 400,
+    "%r = ((f32[64,100]{1,0}), f32[8,100]{1,0:S(1)}, s32[]{:S(2)}) slice-start(%x), slice={[0:8], [0:100]}": 8
+    * 400,
     "%r = f32[64,100]{1,0} copy-done(%x)": 0,
     '%r = f32[64,100]{1,0} custom-call(), custom_call_target="AllocateBuffer"': 0,
     "%r = (f32[64,100]{1,0}, s32[]) tuple(%x, %i)": 0,
-    "%r = (f32[64]{0}, s32[64]{0}) reduce(%x, %x, %i, %i), dimensions={1}, to_apply=%max": 2 * X + 8 + 512,
+    "%r = (f32[64]{0}, s32[64]{0}) reduce(%x, %x, %i, %i), dimensions={1}, to_apply=%max": 2 * X
+    + 8
+    + 512,
 }
 
 
 @pytest.mark.parametrize("instruction", WRITTEN)
 def test_bytes_of_an_instruction(instruction: str) -> None:
-    assert Program(PROGRAM.replace("INSTRUCTION", instruction)).traffic().bytes == WRITTEN[instruction]
+    assert (
+        Program(PROGRAM.replace("INSTRUCTION", instruction)).traffic().bytes == WRITTEN[instruction]
+    )
 
 
 def test_a_loop_without_end_is_refused() -> None:

@@ -1,6 +1,7 @@
 """The losses compiled for GPUs and TPUs that are not there: what they may move through memory.
 
-One process per platform, each of which compiles a few dozen programs: see `benchmarks/aot/command.py`.
+One process per platform, each of which compiles a few dozen programs: see
+`benchmarks/aot/command.py`.
 """
 
 from dataclasses import fields, replace
@@ -17,7 +18,8 @@ from parity_tests.pages import make_readme
 from parity_tests.tests import ROOT
 
 SOFTMAX = Case("softmax", targets="int32", classes=1000)
-# For each bound, or what it is the larger of, a case that it holds for, and what such a program moves at least.
+# For each bound, or what it is the larger of, a case that it holds for, and what such a program
+# moves at least.
 BOUNDS = {
     "FORWARD": (Case(run="forward"), 1.0),
     "GRADIENT": (Case(), 1.0),
@@ -59,8 +61,12 @@ def test_every_other_requirement_can_fail() -> None:
 
 @pytest.mark.parametrize("platform", DEVICES)
 def test_a_quick_run_has_every_option_and_every_device(platform: str) -> None:
-    chosen = [(name, case) for name, case in cases.selection(DEVICES[platform], True) if case.by == OURS]
-    assert {(name, case.loss, case.dtype) for name, case in chosen if case.run == "value_and_grad"} == {
+    chosen = [
+        (name, case) for name, case in cases.selection(DEVICES[platform], True) if case.by == OURS
+    ]
+    assert {
+        (name, case.loss, case.dtype) for name, case in chosen if case.run == "value_and_grad"
+    } == {
         (name, loss, dtype)
         for name in DEVICES[platform]
         for loss in ("sigmoid", "softmax")
@@ -94,7 +100,8 @@ def test_the_page_has_every_program_and_every_bound() -> None:
     found = [tuple(cell.strip() for cell in line.strip("|").split("|")) for line in rows]
     devices = [name for names in DEVICES.values() for name in names]
     assert {(row[0], row[1]) for row in found if row[0] != "program"} == {
-        (case.name, f"{cases.traffic(case):.2f}" if case.by == OURS else "") for case in cases.cases()
+        (case.name, f"{cases.traffic(case):.2f}" if case.by == OURS else "")
+        for case in cases.cases()
     }
     assert all(list(row[2 : 2 + len(devices)]) == devices for row in found if row[0] == "program")
 

@@ -1,4 +1,5 @@
-"""The benchmark command: all contenders do the same work, verdicts follow from times, and what needs no clock fits.
+"""The benchmark command: all contenders do the same work, verdicts follow from times, and what
+needs no clock fits.
 
 No test is about a time.
 """
@@ -33,15 +34,24 @@ def one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def array(x: Any) -> np.ndarray:
-    return x.detach().double().numpy() if isinstance(x, torch.Tensor) else np.asarray(x).astype(np.float64)
+    return (
+        x.detach().double().numpy()
+        if isinstance(x, torch.Tensor)
+        else np.asarray(x).astype(np.float64)
+    )
 
 
 @pytest.mark.parametrize("roles", [(OURS, PEER), (FLOOR,)], ids=["focal", "cross entropy"])
 @pytest.mark.parametrize("case", [DETECTOR, LANGUAGE_MODEL], ids=lambda case: case.loss)
 @pytest.mark.parametrize("dtype", EPS)
 def test_contenders_do_the_same_work(case: Case, roles: Sequence[str], dtype: str) -> None:
-    """The same loss and gradient to a few roundings, for logits that are far from the tails where peers are wrong."""
-    chosen = [c for c in CONTENDERS[case.loss] if c.role in roles and (dtype == FLOAT32 or c.way != COMPILED)]
+    """The same loss and gradient to a few roundings, for logits that are far from the tails where
+    peers are wrong."""
+    chosen = [
+        c
+        for c in CONTENDERS[case.loss]
+        if c.role in roles and (dtype == FLOAT32 or c.way != COMPILED)
+    ]
     works = timing.works(Group(case, BACKWARD, dtype), chosen, timing.CPU)
     assert len(works) >= 2
     (loss, slope), *others = ([array(x) for x in work.call()] for work in works)
@@ -58,10 +68,15 @@ def test_the_limits_move_what_they_say(case: Case) -> None:
     assert set(shapes.values()) == {case.shape}
     for contender in chosen:
         arrays = 2 if bandwidth.is_copy(contender) else 3
-        assert bandwidth.ideal_bytes(contender, Group(case, FORWARD, FLOAT32)) == 4 * arrays * case.elements
+        assert (
+            bandwidth.ideal_bytes(contender, Group(case, FORWARD, FLOAT32))
+            == 4 * arrays * case.elements
+        )
 
 
-def test_a_quick_run_writes_table_files_and_picture(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_quick_run_writes_table_files_and_picture(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert command.main(["--quick", "--requirements", "--out", str(tmp_path)]) == 0
     out = capsys.readouterr().out
     assert all(requirement.numerator in out for requirement in REQUIREMENTS)
@@ -82,7 +97,10 @@ def test_nothing_to_do_is_said(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_every_case_is_timed_in_every_mode() -> None:
     """The largest only in float32 with its gradient."""
-    timed = {(group.case.name, group.mode, group.dtype) for group, _ in command.plan(False, re.compile(""), False)}
+    timed = {
+        (group.case.name, group.mode, group.dtype)
+        for group, _ in command.plan(False, re.compile(""), False)
+    }
     assert len(timed) == 2 + 4 * (len(CASES) - 1) + 1
     assert {c.elements for c in CASES} >= {10**k for k in range(3, 9)}
 
@@ -98,9 +116,15 @@ def seconds(asked: Requirement, ratios: Sequence[float]) -> pd.DataFrame:
     return frame.assign(case=asked.case.name, mode=asked.mode, dtype=FLOAT32)
 
 
-@pytest.mark.parametrize("asked", REQUIREMENTS, ids=lambda r: f"{r.case.name}, {r.mode}: {r.numerator}")
+@pytest.mark.parametrize(
+    "asked", REQUIREMENTS, ids=lambda r: f"{r.case.name}, {r.mode}: {r.numerator}"
+)
 def test_requirements_are_about_what_is_timed(asked: Requirement) -> None:
-    [group] = [g for g in groups() if (g.case.name, g.mode, g.dtype) == (asked.case.name, asked.mode, FLOAT32)]
+    [group] = [
+        g
+        for g in groups()
+        if (g.case.name, g.mode, g.dtype) == (asked.case.name, asked.mode, FLOAT32)
+    ]
     labels = {c.label for c in CONTENDERS[asked.case.loss] if takes_part(c, group.mode)}
     assert {asked.numerator, asked.denominator} <= labels
 
@@ -127,7 +151,9 @@ def test_a_broken_bound_is_the_exit_code(
 def test_contenders_take_turns() -> None:
     calls: list[str] = []
     works = [
-        Work(label, lambda label=label: calls.append(label), clock=lambda work, _: work.call() or 1.0)
+        Work(
+            label, lambda label=label: calls.append(label), clock=lambda work, _: work.call() or 1.0
+        )
         for label in "abc"
     ]
     found = timing.paired(works, budget=0, least=4)
@@ -138,7 +164,9 @@ def test_contenders_take_turns() -> None:
     assert len({tuple(turn) for turn in turns}) > 1
 
 
-@pytest.mark.parametrize("error", [RuntimeError("RESOURCE_EXHAUSTED: Out of memory"), RuntimeError("a bug")], ids=str)
+@pytest.mark.parametrize(
+    "error", [RuntimeError("RESOURCE_EXHAUSTED: Out of memory"), RuntimeError("a bug")], ids=str
+)
 def test_what_does_not_fit_is_left_out(
     error: Exception, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -147,7 +175,9 @@ def test_what_does_not_fit_is_left_out(
     def fails() -> None:
         raise error
 
-    monkeypatch.setattr(timing, "works", lambda *_: [Work("too large", fails), Work("small", lambda: None)])
+    monkeypatch.setattr(
+        timing, "works", lambda *_: [Work("too large", fails), Work("small", lambda: None)]
+    )
     if "memory" not in str(error):
         with pytest.raises(RuntimeError, match="a bug"):
             timing.run([(group, chosen)], lambda _: 0.0, 1)
@@ -160,7 +190,12 @@ def slopes() -> list[Any]:
     """All but the one that is known to be missed."""
     missed = pytest.mark.xfail(reason="XLA's CPU backend writes all losses out before it sums them")
     return [
-        pytest.param(series, cost, id=f"{series.name}, {series.against}: {cost}", marks=missed if known else ())
+        pytest.param(
+            series,
+            cost,
+            id=f"{series.name}, {series.against}: {cost}",
+            marks=missed if known else (),
+        )
         for series in SERIES
         for cost in series.expected
         for known in [(series.name, cost) == ("sigmoid, sum", TEMPORARY)]
@@ -189,7 +224,9 @@ def test_a_fit_can_fail() -> None:
     assert not scaling.Fit(series, SIZE, [3.0 * n**0.2 for n in series.work]).fits
 
 
-def test_scaling_prints_every_fit(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_scaling_prints_every_fit(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(scaling, "SERIES", SERIES[3:4])
     scaling.main(["--quick", "--markdown"])
     out = capsys.readouterr().out

@@ -1,4 +1,5 @@
-"""The benchmark on an accelerator: all of its code on the CPU, and the thing itself where there is a device."""
+"""The benchmark on an accelerator: all of its code on the CPU, and the thing itself where there is
+a device."""
 
 import os
 import subprocess
@@ -22,7 +23,9 @@ def on_a_device(module: str, *arguments: str) -> str:
     """What a benchmark prints in a process of its own: the tests keep JAX on the CPU."""
     anywhere = {name: value for name, value in os.environ.items() if name != "JAX_PLATFORMS"}
     command = [sys.executable, "-m", f"benchmarks.{module}", *arguments]
-    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600, env=anywhere)
+    run = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, timeout=600, env=anywhere
+    )
     assert run.returncode == 0, run.stderr
     if run.stdout.strip() == accelerator.NOTHING:
         pytest.skip(accelerator.NOTHING)
@@ -58,17 +61,26 @@ def test_parity_on_a_device_can_fail(monkeypatch: pytest.MonkeyPatch) -> None:
         device_parity.main(["--seconds", "0", "--device", "cpu"])
 
 
-def test_without_a_device_one_line_says_so(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_a_device_one_line_says_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(accelerator, "FILES", ())
     assert accelerator.main([]) == 0
     assert capsys.readouterr() == (f"{accelerator.NOTHING}\n", "")
 
 
-def test_the_cpu_stands_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_cpu_stands_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr(machine, "use_all_cores", lambda: None)
     only = "--only", "focal_.*(jit|eager)|optax"
-    assert accelerator.main(["--device", "cpu", "--quick", *only, "--markdown", "--out", str(tmp_path)]) == 0
+    assert (
+        accelerator.main(
+            ["--device", "cpu", "--quick", *only, "--markdown", "--out", str(tmp_path)]
+        )
+        == 0
+    )
     out = capsys.readouterr().out
     assert out.count("### ") == 6
     assert "| JAX copy, jit |" in out
@@ -113,11 +125,18 @@ def test_a_found_device_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_bandwidth_is_in_units_of_the_copy() -> None:
-    """Two arrays read and one written, in three times what a copy of one takes: half of its bandwidth."""
+    """Two arrays read and one written, in three times what a copy of one takes: half of its
+    bandwidth."""
     group = Group(DETECTOR, BACKWARD, FLOAT32)
-    rows = [(i, label, i * x) for i in (1, 2, 3) for label, x in [("JAX copy, jit", 1e-3), ("optax, jit", 3e-3)]]
+    rows = [
+        (i, label, i * x)
+        for i in (1, 2, 3)
+        for label, x in [("JAX copy, jit", 1e-3), ("optax, jit", 3e-3)]
+    ]
     times = pd.DataFrame(rows, columns=pd.Index(["round", "contender", "seconds"]))
-    [sheet] = sheets(times.assign(case=group.case.name, mode=group.mode, dtype=group.dtype), [group])
+    [sheet] = sheets(
+        times.assign(case=group.case.name, mode=group.mode, dtype=group.dtype), [group]
+    )
     assert [row[0] for row in sheet.rows] == ["optax, jit", "JAX copy, jit"]
     assert [row[3] for row in sheet.rows] == ["50%", "100%"]
 

@@ -28,4 +28,6 @@ def commands(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     command = [tool("cc"), "-O2", *strict, "-o", focal, EXAMPLES / "focal.c", "-lm"]
     subprocess.run(command, check=True, timeout=PATIENT)
     runners = {"focal.js": tool("node"), "wrong.py": sys.executable}
-    return {"focal.c": str(focal)} | {name: shlex.join([x, str(EXAMPLES / name)]) for name, x in runners.items()}
+    return {"focal.c": str(focal)} | {
+        name: shlex.join([x, str(EXAMPLES / name)]) for name, x in runners.items()
+    }

@@ -1,4 +1,5 @@
-"""Processes that the tests of `ProcessPort` run: ports that misbehave, each with the message that it gets."""
+"""Processes that the tests of `ProcessPort` run: ports that misbehave, each with the message that
+it gets."""
 
 import shlex
 import sys
@@ -52,13 +53,31 @@ FAULTS = {
         "while True: os.write(1, b'x' * 4096)",
         r"^the port wrote 1048576 bytes without a line end after 1 answer",
     ),
-    "prints_text": ("print('loss 1.0')", r"^line 'loss 1.0' is not JSON: print nothing but answers on stdout"),
-    "prints_a_list": ("print('[1]')", r"^line '\[1\]' is not a JSON object: print nothing but answers on stdout"),
+    "prints_text": (
+        "print('loss 1.0')",
+        r"^line 'loss 1.0' is not JSON: print nothing but answers on stdout",
+    ),
+    "prints_a_list": (
+        "print('[1]')",
+        r"^line '\[1\]' is not a JSON object: print nothing but answers on stdout",
+    ),
     "prints_brackets": ("print('[' * 99999)", r"^line '\[+…' is not JSON"),
-    "skips_one": ("continue", r"^answer 3 came where 2 was asked: answer in the order of the questions, one line each"),
-    "answers_twice": ("say(id=id, results={'loss': '0x1p+0'})", r"^answer 2 came where 3 was asked"),
-    "has_no_id": ("say(results={'loss': '0x1p+0'})", r"^an answer without id came where 2 was asked"),
-    "has_no_loss": ("say(id=id, results={'x': '0x1p+0'}); continue", r"^answer 2 has no 'loss', only 'x'"),
+    "skips_one": (
+        "continue",
+        r"^answer 3 came where 2 was asked: answer in the order of the questions, one line each",
+    ),
+    "answers_twice": (
+        "say(id=id, results={'loss': '0x1p+0'})",
+        r"^answer 2 came where 3 was asked",
+    ),
+    "has_no_id": (
+        "say(results={'loss': '0x1p+0'})",
+        r"^an answer without id came where 2 was asked",
+    ),
+    "has_no_loss": (
+        "say(id=id, results={'x': '0x1p+0'}); continue",
+        r"^answer 2 has no 'loss', only 'x'",
+    ),
     "has_no_results": ("say(id=id); continue", r"^answer 2 has no results and no error"),
     "writes_decimals": (
         "say(id=id, results={'loss': '0.5'}); continue",
@@ -68,7 +87,10 @@ FAULTS = {
         "say(id=id, results={'loss': 0.5}); continue",
         r"^answer 2: loss is '0.5', not a hex float such as",
     ),
-    "writes_words": ("say(id=id, results={'loss': 'none'}); continue", r"^answer 2: loss is 'none', not a hex float"),
+    "writes_words": (
+        "say(id=id, results={'loss': 'none'}); continue",
+        r"^answer 2: loss is 'none', not a hex float",
+    ),
     "writes_too_much": (
         "say(id=id, results={'loss': '0x1p+9999'}); continue",
         r"^answer 2: loss is .*, not a hex float",
@@ -106,12 +128,21 @@ for line in sys.stdin:
 
 GOOD = {"protocol": 1, "arguments": TAKEN, "results": ["loss"]}
 OFFERS = {
-    "another_version": (GOOD | {"protocol": 2}, r"the port answers protocol 2, not 1: see docs/protocol.md"),
+    "another_version": (
+        GOOD | {"protocol": 2},
+        r"the port answers protocol 2, not 1: see docs/protocol.md",
+    ),
     "no_lists": ({"protocol": 1}, r"its handshake has no list of arguments: see docs/protocol.md"),
     "an_error": ({"error": "float64 only"}, r"float32: float64 only"),
-    "no_targets": (GOOD | {"arguments": ["logits"]}, r"'targets' is not in the arguments of its handshake"),
+    "no_targets": (
+        GOOD | {"arguments": ["logits"]},
+        r"'targets' is not in the arguments of its handshake",
+    ),
     "no_loss": (GOOD | {"results": ["logits"]}, r"'loss' is not in the results of its handshake"),
-    "no_gamma": (GOOD | {"arguments": TAKEN[:3]}, r"takes no gamma; say which value it has, e.g. --set gamma=2.0"),
+    "no_gamma": (
+        GOOD | {"arguments": TAKEN[:3]},
+        r"takes no gamma; say which value it has, e.g. --set gamma=2.0",
+    ),
 }
 
 COMMANDS = {
@@ -140,4 +171,6 @@ def faulty(folder: Path, fault: str, when: str = AT_3, taken: list[str] = TAKEN)
 
 def problem(*logits: float, dtype: str = "float32", alpha: float | None = 0.25) -> Problem:
     points, ids = np.array(logits)[:, None], np.ones(len(logits), int)
-    return Problem("sigmoid_focal_loss", dtype, ("logits",), points, ids, {"gamma": 2.0, "alpha": alpha})
+    return Problem(
+        "sigmoid_focal_loss", dtype, ("logits",), points, ids, {"gamma": 2.0, "alpha": alpha}
+    )

@@ -1,4 +1,5 @@
-"""Ports that the tests of the command judge from a folder of their own: right, wrong, and none at all."""
+"""Ports that the tests of the command judge from a folder of their own: right, wrong, and none at
+all."""
 
 import numpy as np
 import torch
@@ -31,7 +32,9 @@ def extra(logits, targets, gamma, alpha, from_logits):
 
 
 def mean(logits, targets, gamma, alpha):
-    return focal_torch.sigmoid_focal_loss(logits, targets, alpha=alpha, gamma=gamma, reduction="mean")
+    return focal_torch.sigmoid_focal_loss(
+        logits, targets, alpha=alpha, gamma=gamma, reduction="mean"
+    )
 
 
 def detached(logits, targets, gamma, alpha):

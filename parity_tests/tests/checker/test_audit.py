@@ -1,4 +1,5 @@
-"""The audit finds the known facts of optax and of the formulas, and goes on where an implementation cannot be run."""
+"""The audit finds the known facts of optax and of the formulas, and goes on where an implementation
+cannot be run."""
 
 import importlib
 import json
@@ -27,7 +28,9 @@ each_adapter = pytest.mark.parametrize("adapter", ADAPTERS, ids=lambda adapter: 
 def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Row]:
     """The audit of a few, as their processes find it."""
     folder: Path = tmp_path_factory.mktemp("modules")
-    (folder / "audit_breaks.py").write_text("print('hello')\nraise RuntimeError('no such operator')\n")
+    (folder / "audit_breaks.py").write_text(
+        "print('hello')\nraise RuntimeError('no such operator')\n"
+    )
     (folder / "audit_exits.py").write_text("import os\nos._exit(3)\n")
     chosen = [adapter for adapter in ADAPTERS if adapter.label in RUN]
     with pytest.MonkeyPatch.context() as patch:
@@ -65,7 +68,11 @@ def test_ten_packages_are_called_and_no_wrapper_is_left_over() -> None:
     assert len({adapter.distribution for adapter in ADAPTERS} - {"", "focal-parity"}) >= 10
     used = {adapter.path.partition(":")[2] for adapter in ADAPTERS}
     for module in (wrappers, formulas):
-        own = [name for name, x in vars(module).items() if getattr(x, "__module__", "") == module.__name__]
+        own = [
+            name
+            for name, x in vars(module).items()
+            if getattr(x, "__module__", "") == module.__name__
+        ]
         assert {name for name in own if name[0] != "_"} - used <= {"public", "import_torchvision"}
 
 
@@ -102,7 +109,9 @@ def test_the_alpha_of_the_tutorial_is_that_of_the_negatives(found: dict[str, Row
     assert 16.5 <= row["easy_zero"][0] <= 18
 
 
-def test_a_detached_modulator_is_a_gradient_that_is_off_at_every_logit(found: dict[str, Row]) -> None:
+def test_a_detached_modulator_is_a_gradient_that_is_off_at_every_logit(
+    found: dict[str, Row],
+) -> None:
     row = found["clcarwin (formula)"]
     assert row["function"] == "softmax_focal_loss"
     assert row["focal"]
@@ -117,7 +126,9 @@ def test_what_cannot_be_run_has_its_reason(found: dict[str, Row]) -> None:
     assert found["absent"]["version"] is None
 
 
-def test_an_implementation_that_does_not_answer_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_implementation_that_does_not_answer_is_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "audit_sleeps.py").write_text("import time\ntime.sleep(60)\n")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     assert command.audit(SLOW, LAYERS, limit=0.5)["reason"] == "no answer in 0.5 s"
@@ -129,14 +140,19 @@ def test_tables_have_a_cell_for_every_column_and_versions(found: dict[str, Row])
         lines = markdown(rows, columns).splitlines()
         assert len(lines) == len(rows) + 2
         assert {line.count("|") for line in lines} == {len(columns) + 1}
-    short = dict(zip((row["label"] for row in rows), markdown(rows, SHORT).splitlines()[2:], strict=True))
+    short = dict(
+        zip((row["label"] for row in rows), markdown(rows, SHORT).splitlines()[2:], strict=True)
+    )
     assert importlib.import_module("optax").__version__ in short["optax"]
     assert " 16.75 " in short["torchvision (formula)"]
     assert cells(found["absent"], SHORT)[:2] == ["absent", "not installed"]
 
 
 def test_the_command_prints_tables_and_writes_json(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], found: dict[str, Row]
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    found: dict[str, Row],
 ) -> None:
     monkeypatch.setattr(command, "audit", lambda adapter, layers, limit: found[adapter.label])
     file = tmp_path / "audit.json"

@@ -1,4 +1,5 @@
-"""The command as people use it: rows, files, exit codes; and one line for every way to call it wrongly."""
+"""The command as people use it: rows, files, exit codes; and one line for every way to call it
+wrongly."""
 
 import json
 import subprocess
@@ -37,42 +38,101 @@ def check(*arguments: str) -> int:
 # What is given, and what the one line has to say.
 BAD = {
     "no port": ((), "give a port to check"),
-    "no module": (("no_such_module:loss", *SIGMOID), "cannot import no_such_module: ModuleNotFoundError"),
-    "broken module": (("broken:loss", *SIGMOID), "cannot import broken: ModuleNotFoundError: No module named 'nothing"),
+    "no module": (
+        ("no_such_module:loss", *SIGMOID),
+        "cannot import no_such_module: ModuleNotFoundError",
+    ),
+    "broken module": (
+        ("broken:loss", *SIGMOID),
+        "cannot import broken: ModuleNotFoundError: No module named 'nothing",
+    ),
     "no attribute": (("some_ports:missing", *SIGMOID), "some_ports has no 'missing'; it has "),
     "no colon": (("some_ports", *SIGMOID), "write MODULE:ATTRIBUTE"),
     "not callable": (("some_ports:NUMBER", *SIGMOID), "is a int and cannot be called"),
-    "no such function": (("some_ports:formula",), "'formula' is no function of the contract; say what the port is"),
+    "no such function": (
+        ("some_ports:formula",),
+        "'formula' is no function of the contract; say what the port is",
+    ),
     "no framework": (
         ("some_ports:formula", "--as", "sigmoid_focal_loss", "--framework", "caffe"),
         "there is no framework 'caffe'",
     ),
-    "no dtype": (("some_ports:formula", *SIGMOID, "--dtype", "float128"), "there is no dtype 'float128'"),
-    "no layer": (("some_ports:formula", *SIGMOID, "--layer", "colours"), "there is no layer 'colours'"),
-    "no convention": (("some_ports:formula", *SIGMOID, "--convention", "beta=1"), "there is no convention 'beta'"),
-    "no choice": (("some_ports:formula", *SIGMOID, "--convention", "alpha=up"), "no choice of alpha 'up'"),
-    "no setting": (("some_ports:formula", *SIGMOID, "--set", "delta=1"), "there is no setting 'delta'"),
+    "no dtype": (
+        ("some_ports:formula", *SIGMOID, "--dtype", "float128"),
+        "there is no dtype 'float128'",
+    ),
+    "no layer": (
+        ("some_ports:formula", *SIGMOID, "--layer", "colours"),
+        "there is no layer 'colours'",
+    ),
+    "no convention": (
+        ("some_ports:formula", *SIGMOID, "--convention", "beta=1"),
+        "there is no convention 'beta'",
+    ),
+    "no choice": (
+        ("some_ports:formula", *SIGMOID, "--convention", "alpha=up"),
+        "no choice of alpha 'up'",
+    ),
+    "no setting": (
+        ("some_ports:formula", *SIGMOID, "--set", "delta=1"),
+        "there is no setting 'delta'",
+    ),
     "no pair": (("some_ports:formula", *SIGMOID, "--set", "gamma"), "write NAME=VALUE"),
-    "bad gamma": (("some_ports:formula", *SIGMOID, "--set", "gamma=-1"), "gamma has to be a number of at least 0 and"),
-    "bad alpha": (("some_ports:formula", *SIGMOID, "--set", "alpha=3"), "alpha has to be none or a number in [0, 1]"),
-    "no argument": (("some_ports:formula", *SIGMOID, "--map", "gamma=power"), "has no argument 'power'; it has inputs"),
+    "bad gamma": (
+        ("some_ports:formula", *SIGMOID, "--set", "gamma=-1"),
+        "gamma has to be a number of at least 0 and",
+    ),
+    "bad alpha": (
+        ("some_ports:formula", *SIGMOID, "--set", "alpha=3"),
+        "alpha has to be none or a number in [0, 1]",
+    ),
+    "no argument": (
+        ("some_ports:formula", *SIGMOID, "--map", "gamma=power"),
+        "has no argument 'power'; it has inputs",
+    ),
     "unclear": (("some_ports:renamed", *SIGMOID), "say it by --map logits=THEIRS"),
     "no gamma": (
-        ("some_ports:fixed", *SIGMOID, "--map", "logits=scores", "--map", "targets=truth", "--set", "alpha=0.5"),
+        (
+            "some_ports:fixed",
+            *SIGMOID,
+            "--map",
+            "logits=scores",
+            "--map",
+            "targets=truth",
+            "--set",
+            "alpha=0.5",
+        ),
         "takes no gamma; say which value it has, e.g. --set gamma=2.0",
     ),
     "no parameters": (("some_ports:no_arguments", *SIGMOID), "cannot tell which argument"),
-    "raises": (("some_ports:raises", *SIGMOID), "raised RuntimeError: first line; it was called with logits of shape"),
-    "nan": (("some_ports:nothing_but_nan", *SIGMOID), "returns NaN for every one of 6 ordinary logits"),
+    "raises": (
+        ("some_ports:raises", *SIGMOID),
+        "raised RuntimeError: first line; it was called with logits of shape",
+    ),
+    "nan": (
+        ("some_ports:nothing_but_nan", *SIGMOID),
+        "returns NaN for every one of 6 ordinary logits",
+    ),
     "shape": (("some_ports:matrix", *SIGMOID), "returned shape (6, 6) for logits of shape (6,)"),
     "dtype": (("some_ports:double", *SIGMOID), "returned float64 for logits of float32"),
     "integer": (("some_ports:integer", *SIGMOID), "returned int64"),
     "text": (("some_ports:text", *SIGMOID), "return the loss as an array"),
     "none": (("some_ports:none", *SIGMOID), "return the loss as an array"),
-    "bad point": (("some_ports:formula", *SIGMOID, "--at", "logits=3"), "is no point; write JSON such as"),
-    "no key": (("some_ports:formula", *SIGMOID, "--at", '{"logits": 1, "targets": 1}'), "--at: gamma has to be there"),
+    "bad point": (
+        ("some_ports:formula", *SIGMOID, "--at", "logits=3"),
+        "is no point; write JSON such as",
+    ),
+    "no key": (
+        ("some_ports:formula", *SIGMOID, "--at", '{"logits": 1, "targets": 1}'),
+        "--at: gamma has to be there",
+    ),
     "other key": (
-        ("some_ports:formula", *SIGMOID, "--at", '{"logits": 1, "targets": 1, "gamma": 2, "beta": 1}'),
+        (
+            "some_ports:formula",
+            *SIGMOID,
+            "--at",
+            '{"logits": 1, "targets": 1, "gamma": 2, "beta": 1}',
+        ),
         "--at: beta has to be one of logits",
     ),
     "bad key": (
@@ -104,16 +164,27 @@ BAD = {
         ("focal_torch:softmax_focal_loss", "--input", "probabilities"),
         "probabilities are for the sigmoid loss",
     ),
-    "no xfails": (("some_ports:formula", *SIGMOID, "--xfails", "none.txt"), "cannot read the expected failures"),
-    "no program": (("--command", "./no_such_program", "--as", "sigmoid_focal_loss"), "no_such_program"),
+    "no xfails": (
+        ("some_ports:formula", *SIGMOID, "--xfails", "none.txt"),
+        "cannot read the expected failures",
+    ),
+    "no program": (
+        ("--command", "./no_such_program", "--as", "sigmoid_focal_loss"),
+        "no_such_program",
+    ),
     "no function": (("--command", "cat"), "say what the program is by --as"),
-    "option of Python": (("--command", "cat", "--as", "sigmoid_focal_loss", "--map", "a=b"), "--map is for Python"),
+    "option of Python": (
+        ("--command", "cat", "--as", "sigmoid_focal_loss", "--map", "a=b"),
+        "--map is for Python",
+    ),
 }
 
 
 @pytest.mark.parametrize("name", BAD)
 @pytest.mark.usefixtures("ports")
-def test_bad_input_is_one_line_and_exit_code_2(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_bad_input_is_one_line_and_exit_code_2(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     arguments, says = BAD[name]
     assert check(*arguments) == 2
     out, err = capsys.readouterr()
@@ -123,8 +194,12 @@ def test_bad_input_is_one_line_and_exit_code_2(name: str, capsys: pytest.Capture
     assert err.count("\n") == 1
 
 
-@pytest.mark.parametrize("arguments", [["check", "--colour"], ["no_such_command"], [], ["vectors", "--format", "xml"]])
-def test_wrong_options_are_one_line(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    "arguments", [["check", "--colour"], ["no_such_command"], [], ["vectors", "--format", "xml"]]
+)
+def test_wrong_options_are_one_line(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit) as stopped:
         main(arguments)
     assert stopped.value.code == 2
@@ -165,12 +240,16 @@ WRONG = {
 
 @pytest.mark.parametrize("name", WRONG)
 @pytest.mark.usefixtures("ports")
-def test_a_port_that_misuses_its_arguments_fails(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_port_that_misuses_its_arguments_fails(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     layer, says = WRONG[name]
     function = "softmax_focal_loss" if name == "weighted_mean" else "sigmoid_focal_loss"
     code = check(f"some_ports:{name}", "--as", function, "--framework", "torch", "--layer", layer)
     out, err = capsys.readouterr()
-    assert (code, says in " ".join((out + err).split())) == (2 if name == "zeroes" else 1, True), out + err
+    assert (code, says in " ".join((out + err).split())) == (2 if name == "zeroes" else 1, True), (
+        out + err
+    )
 
 
 @pytest.mark.usefixtures("ports")
@@ -185,7 +264,15 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     folder = tmp_path_factory.mktemp("formula")
     (folder / "some_ports.py").write_text(PORTS)
     files = [x for kind in ("json", "junit", "badge") for x in (f"--{kind}", f"out/report.{kind}")]
-    command = [sys.executable, "-m", "parity_tests.checker.cli", "check", "some_ports:formula", *SIGMOID, *files]
+    command = [
+        sys.executable,
+        "-m",
+        "parity_tests.checker.cli",
+        "check",
+        "some_ports:formula",
+        *SIGMOID,
+        *files,
+    ]
     path = str(ROOT)
     done = subprocess.run(
         command,
@@ -205,7 +292,8 @@ def test_the_report_for_people(written: tuple[Path, str]) -> None:
     assert "your gradient is NaN above logit 16.75, target 1, for γ = 0" in text
     assert "FAIL some_ports:formula in float32" in text
     assert (
-        "focal-parity check some_ports:formula --as sigmoid_focal_loss --framework torch --dtype float32 --at " in text
+        "focal-parity check some_ports:formula --as sigmoid_focal_loss --framework torch --dtype float32 --at "
+        in text
     )
 
 
@@ -225,7 +313,10 @@ def test_the_json_has_every_layer(written: tuple[Path, str]) -> None:
     status = {row["layer"]: row["status"] for row in report["rows"]}
     assert status["values"] == status["gradients"] == status["special values"] == "FAIL"
     assert status["names"] == status["options"] == "PASS"
-    assert all(row["reproduce"].startswith("focal-parity check some_ports:formula") for row in report["rows"])
+    assert all(
+        row["reproduce"].startswith("focal-parity check some_ports:formula")
+        for row in report["rows"]
+    )
 
 
 def test_the_junit_file_has_a_case_per_layer(written: tuple[Path, str]) -> None:
@@ -254,9 +345,22 @@ def test_the_line_of_a_report_shows_its_point_again(capsys: pytest.CaptureFixtur
 def test_expected_failures_are_strict(ports: Path, capsys: pytest.CaptureFixture[str]) -> None:
     listed = ports / "expected.txt"
     listed.write_text("values  # 1 − p\nfloat64 gradients\n\n# nothing else\n")
-    assert check("some_ports:formula", *SIGMOID, "--layer", "values", "--xfails", "expected.txt") == 0
+    assert (
+        check("some_ports:formula", *SIGMOID, "--layer", "values", "--xfails", "expected.txt") == 0
+    )
     assert "expected failure" in capsys.readouterr().out
-    assert check("some_ports:extra", *SIGMOID, "--pass", "from_logits=true", *FEW, "--xfails", "expected.txt") == 1
+    assert (
+        check(
+            "some_ports:extra",
+            *SIGMOID,
+            "--pass",
+            "from_logits=true",
+            *FEW,
+            "--xfails",
+            "expected.txt",
+        )
+        == 1
+    )
     assert "take it out of the expected failures" in " ".join(capsys.readouterr().out.split())
     listed.write_text("colours\n")
     assert check("some_ports:formula", *SIGMOID, "--xfails", "expected.txt") == 2
@@ -284,13 +388,16 @@ print(*sorted(name for name in names if not name.startswith("_")))
 def foreign_modules(module: str) -> list[str]:
     """What a new process has after an import, beyond what it has before it."""
     command = [sys.executable, "-c", FOREIGN, module, "parity_tests"]
-    before = subprocess.run([*command[:3], "json"], capture_output=True, text=True, timeout=300, check=True)
+    before = subprocess.run(
+        [*command[:3], "json"], capture_output=True, text=True, timeout=300, check=True
+    )
     after = subprocess.run(command, capture_output=True, text=True, timeout=300, check=True)
     return sorted(set(after.stdout.split()) - set(before.stdout.split()))
 
 
 def test_importing_the_command_imports_nothing_else() -> None:
-    """Importing takes as long as what it imports: no framework, no numpy, nothing that is installed."""
+    """Importing takes as long as what it imports: no framework, no numpy, nothing that is
+    installed."""
     assert foreign_modules("parity_tests.checker.cli") == []
 
 

@@ -40,7 +40,13 @@ MISTAKES = {
     "softmax_through_log_p": ("values", "cancels"),
     "weight_in_the_divisor": ("options", "mean_weights"),
 }
-FUNCTIONS = ("sigmoid_focal_loss", "softmax_focal_loss", "SigmoidFocalLoss", "SoftmaxFocalLoss", "WeightedFocalLoss")
+FUNCTIONS = (
+    "sigmoid_focal_loss",
+    "softmax_focal_loss",
+    "SigmoidFocalLoss",
+    "SoftmaxFocalLoss",
+    "WeightedFocalLoss",
+)
 
 
 PACKAGES = (focal_jax, focal_torch)
@@ -49,7 +55,8 @@ PACKAGES = (focal_jax, focal_torch)
 def passes(package: ModuleType, name: str) -> Any:
     """A parameter of a whole check.
 
-    The classes call the functions, and JAX without jit compiles each operation of the softmax for each shape.
+    The classes call the functions, and JAX without jit compiles each operation of the softmax for
+    each shape.
     """
     takes_long = name.endswith("Loss") or (package is focal_jax and name == "softmax_focal_loss")
     marks = [pytest.mark.slow] * takes_long
@@ -85,9 +92,13 @@ def test_every_mistake_is_in_the_table() -> None:
     assert MISTAKES.keys() == WRONG.keys()
 
 
-@pytest.mark.parametrize(("package", "name"), [passes(*pair) for pair in product(PACKAGES, FUNCTIONS)])
+@pytest.mark.parametrize(
+    ("package", "name"), [passes(*pair) for pair in product(PACKAGES, FUNCTIONS)]
+)
 def test_the_packages_pass(package: ModuleType, name: str) -> None:
-    port = build(Options(f"{package.__name__}:{name}", framework=package.__name__.removeprefix("focal_")))
+    port = build(
+        Options(f"{package.__name__}:{name}", framework=package.__name__.removeprefix("focal_"))
+    )
     report = check(port, port.plan)
     assert [row for row in report.rows if row.status == FAIL] == []
     assert len(report.rows) == 1 + len(LAYERS)
@@ -101,7 +112,8 @@ def test_the_packages_pass_in_every_dtype(name: str, dtype: str) -> None:
     assert [row for row in check(port, port.plan).rows if row.status == FAIL] == []
 
 
-# Ports of one formula each, with the convention under which it is right, and what is said of it without.
+# Ports of one formula each, with the convention under which it is right, and what is said of it
+# without.
 CONVENTIONS: dict[str, dict[str, Any]] = {
     "negative": {"conventions": {"alpha": "negative"}},
     "positive_only": {"conventions": {"alpha": "positive_only"}},
@@ -132,11 +144,19 @@ def sigmoid_port(kind: str) -> Any:
         if kind == "FL*":
             return -logsigmoid(gamma * (2 * y - 1) * z) / gamma
         hard = (y == 0) | (y == 1)
-        return torch.where(hard, plain(z, y, gamma), factors[kind]() * bce) if kind in factors else plain(z, y, gamma)
+        return (
+            torch.where(hard, plain(z, y, gamma), factors[kind]() * bce)
+            if kind in factors
+            else plain(z, y, gamma)
+        )
 
-    def loss(logits: torch.Tensor, targets: torch.Tensor, alpha: float | None, gamma: float) -> torch.Tensor:
+    def loss(
+        logits: torch.Tensor, targets: torch.Tensor, alpha: float | None, gamma: float
+    ) -> torch.Tensor:
         if kind == "mixture":
-            return focal_torch.sigmoid_focal_loss(logits, targets, alpha=alpha, gamma=gamma, soft_targets="mixture")
+            return focal_torch.sigmoid_focal_loss(
+                logits, targets, alpha=alpha, gamma=gamma, soft_targets="mixture"
+            )
         if alpha is None:
             return soft(logits, targets, gamma)
         weights = {
@@ -144,15 +164,20 @@ def sigmoid_port(kind: str) -> Any:
             "positive_only": targets * alpha + (1 - targets),
             "both": torch.full_like(logits, alpha),
         }
-        return weights.get(kind, targets * alpha + (1 - targets) * (1 - alpha)) * soft(logits, targets, gamma)
+        return weights.get(kind, targets * alpha + (1 - targets) * (1 - alpha)) * soft(
+            logits, targets, gamma
+        )
 
     return loss
 
 
 @pytest.mark.parametrize("kind", CONVENTIONS)
 def test_a_declared_convention_is_judged_by(kind: str) -> None:
-    """The same port passes its values where it says what it is, and fails with its name where it does not."""
-    options = Options(sigmoid_port(kind), function="sigmoid_focal_loss", framework="torch", **CONVENTIONS[kind])
+    """The same port passes its values where it says what it is, and fails with its name where it
+    does not."""
+    options = Options(
+        sigmoid_port(kind), function="sigmoid_focal_loss", framework="torch", **CONVENTIONS[kind]
+    )
     port = build(options, "float64")
     rows = {row.layer: row for row in check(port, port.plan, ("values", "soft targets")).rows}
     assert rows["values"].status != FAIL, rows["values"]
@@ -161,6 +186,9 @@ def test_a_declared_convention_is_judged_by(kind: str) -> None:
         assert rows["soft targets"].status != FAIL, rows["soft targets"]
     undeclared = build(Options(sigmoid_port(kind), function="sigmoid_focal_loss", framework="torch",
                                fixed={"gamma": 2.0} if kind == "FL*" else {}), "float64")  # fmt: skip
-    rows = {row.layer: row for row in check(undeclared, undeclared.plan, ("values", "soft targets")).rows}
+    rows = {
+        row.layer: row
+        for row in check(undeclared, undeclared.plan, ("values", "soft targets")).rows
+    }
     assert FAIL in {row.status for row in rows.values()}
     assert kind in {found.name for found in diagnose(undeclared, undeclared.plan)}

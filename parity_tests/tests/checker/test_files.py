@@ -1,4 +1,5 @@
-"""The golden vectors as files for other tools, and answers to them that are scored without a process."""
+"""The golden vectors as files for other tools, and answers to them that are scored without a
+process."""
 
 import csv
 import json
@@ -40,9 +41,15 @@ def test_npz_and_csv_hold_the_same_numbers(tmp_path: Path) -> None:
             assert row["id"] == name
             assert json.loads(str(arrays["constants"])) == record["constants"]
             for key, text in record["arguments"].items():
-                assert arrays[f"argument.{key}"][i] == float.fromhex(text) == float.fromhex(row[key])
+                assert (
+                    arrays[f"argument.{key}"][i] == float.fromhex(text) == float.fromhex(row[key])
+                )
             for key, text in record["results"].items():
-                assert arrays[f"result.{key}"][i] == float(text) == float(row[key if key == "loss" else f"d {key}"])
+                assert (
+                    arrays[f"result.{key}"][i]
+                    == float(text)
+                    == float(row[key if key == "loss" else f"d {key}"])
+                )
             seen += 1
     assert seen == len(by_id)
 
@@ -53,7 +60,11 @@ def answers(tmp_path: Path) -> Path:
     path = tmp_path / "results.jsonl"
     with path.open("w") as file:
         for record in records():
-            results = {key: float(text).hex() for key, text in record["results"].items() if len(key.split()) < 2}
+            results = {
+                key: float(text).hex()
+                for key, text in record["results"].items()
+                if len(key.split()) < 2
+            }
             file.write(json.dumps({"id": record["id"], "results": results}) + "\n")
     return path
 
@@ -65,24 +76,35 @@ def test_the_truth_scores_well(answers: Path, capsys: pytest.CaptureFixture[str]
     assert "320" in out
 
 
-def test_what_surrounds_the_loss_is_scored_by_its_names(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_surrounds_the_loss_is_scored_by_its_names(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     path = tmp_path / "results.jsonl"
-    record = json.loads((golden.FOLDER / "posterior_from_focal_float64.jsonl").read_text().splitlines()[-1])
+    record = json.loads(
+        (golden.FOLDER / "posterior_from_focal_float64.jsonl").read_text().splitlines()[-1]
+    )
     right = {key: float(text) for key, text in record["results"].items()}
-    for answer, code in ((right, 0), (right | {"posterior1": right["posterior1"] * (1 + 1e-12)}, 1)):
+    for answer, code in (
+        (right, 0),
+        (right | {"posterior1": right["posterior1"] * (1 + 1e-12)}, 1),
+    ):
         path.write_text(json.dumps({"id": record["id"], "results": answer}) + "\n")
         assert main(["score", str(path)]) == code
         assert "10 eps" in capsys.readouterr().out
     path.write_text(json.dumps({"id": record["id"], "results": {"loss": 1.0}}) + "\n")
     assert main(["score", str(path)]) == 2
     assert main(["vectors", "--format", "csv", "--out", str(tmp_path)]) == 0
-    titles = (tmp_path / "posterior_from_focal_float64_1.csv").read_text().splitlines()[0].split(",")
+    titles = (
+        (tmp_path / "posterior_from_focal_float64_1.csv").read_text().splitlines()[0].split(",")
+    )
     assert titles == ["id", *record["arguments"], *right, *(f"scale of {key}" for key in right)]
 
 
 def test_the_line_of_the_page_is_right(tmp_path: Path) -> None:
     page = (ROOT / "docs" / "parity.md").read_text()
-    (tmp_path / "results.jsonl").write_text(re.findall(r"`({\"id\".*?}})`", page.replace("\n", " "))[0] + "\n")
+    (tmp_path / "results.jsonl").write_text(
+        re.findall(r"`({\"id\".*?}})`", page.replace("\n", " "))[0] + "\n"
+    )
     assert main(["score", str(tmp_path / "results.jsonl")]) == 0
 
 
@@ -104,13 +126,24 @@ def test_one_wrong_answer_is_found(answers: Path, capsys: pytest.CaptureFixture[
     [
         ("not json", "line 1 is no answer; write "),
         ('{"id": 3, "results": {}}', "line 1 is no answer; write "),
-        ('{"id": "hinge/3", "results": {"loss": "0x1p+0"}}', "line 1: there is no vector 'hinge/3'"),
-        (f'{{"id": "{FILE}/3", "results": {{"beta": "0x1p+0"}}}}', "line 1: 'beta' is no derivative of"),
-        (f'{{"id": "{FILE}/3", "results": {{"loss": "one"}}}}', "line 1: 'one' is no number; write hex floats"),
+        (
+            '{"id": "hinge/3", "results": {"loss": "0x1p+0"}}',
+            "line 1: there is no vector 'hinge/3'",
+        ),
+        (
+            f'{{"id": "{FILE}/3", "results": {{"beta": "0x1p+0"}}}}',
+            "line 1: 'beta' is no derivative of",
+        ),
+        (
+            f'{{"id": "{FILE}/3", "results": {{"loss": "one"}}}}',
+            "line 1: 'one' is no number; write hex floats",
+        ),
         ("", "has no results to score"),
     ],
 )
-def test_bad_answers_are_one_line(tmp_path: Path, line: str, says: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_bad_answers_are_one_line(
+    tmp_path: Path, line: str, says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     path = tmp_path / "results.jsonl"
     path.write_text(line + "\n")
     assert main(["score", str(path)]) == 2

@@ -1,4 +1,5 @@
-"""Ports in TensorFlow, and in Keras on each of its backends, through the command, as their users run it."""
+"""Ports in TensorFlow, and in Keras on each of its backends, through the command, as their users
+run it."""
 
 import json
 import os
@@ -26,13 +27,25 @@ def focal(labels, scores):
     return ops.sigmoid(-u) ** 2 * ops.softplus(-u)
 """,
 }
-FIXED = ("--map", "logits=scores", "--map", "targets=labels", "--set", "gamma=2", "--set", "alpha=none")
+FIXED = (
+    "--map",
+    "logits=scores",
+    "--map",
+    "targets=labels",
+    "--set",
+    "gamma=2",
+    "--set",
+    "alpha=none",
+)
 ORDINARY = '{"logits": 0.5, "targets": 0, "gamma": 2.0, "alpha": null}'
 
 
-@pytest.mark.parametrize(("framework", "backend"), [("tensorflow", ""), ("keras", "jax"), ("keras", "tensorflow")])
+@pytest.mark.parametrize(
+    ("framework", "backend"), [("tensorflow", ""), ("keras", "jax"), ("keras", "tensorflow")]
+)
 def test_a_port_of_another_framework(tmp_path: Path, framework: str, backend: str) -> None:
-    """All values pass; and at an ordinary point, where these formulas are accurate, both derivatives too."""
+    """All values pass; and at an ordinary point, where these formulas are accurate, both
+    derivatives too."""
     (tmp_path / "losses.py").write_text(PORTS[framework])
     done = run(tmp_path, backend, "--layer", "values", "--json", "out.json")
     assert done.returncode == 0, done.stdout + done.stderr
@@ -47,9 +60,22 @@ def test_a_port_of_another_framework(tmp_path: Path, framework: str, backend: st
 
 
 def run(folder: Path, backend: str, *options: str) -> subprocess.CompletedProcess[str]:
-    command = (sys.executable, "-m", "parity_tests.checker.cli", "check", "losses:focal", "--as", "sigmoid_focal_loss")
+    command = (
+        sys.executable,
+        "-m",
+        "parity_tests.checker.cli",
+        "check",
+        "losses:focal",
+        "--as",
+        "sigmoid_focal_loss",
+    )
     settings = {"PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3"}
     environment = {**os.environ, **settings, **({"KERAS_BACKEND": backend} if backend else {})}
     return subprocess.run(
-        [*command, *FIXED, *options], cwd=folder, env=environment, capture_output=True, text=True, timeout=300
+        [*command, *FIXED, *options],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
     )

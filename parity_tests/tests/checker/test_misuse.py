@@ -17,23 +17,33 @@ def softmax(logits: Tensor, targets: Tensor, **options: Any) -> Tensor:
     return focal_torch.softmax_focal_loss(logits, targets, axis=-1, **options)
 
 
-def without_ignoring(logits: Tensor, targets: Tensor, *, gamma: float = 2.0, ignore_index: int = -100) -> Tensor:
+def without_ignoring(
+    logits: Tensor, targets: Tensor, *, gamma: float = 2.0, ignore_index: int = -100
+) -> Tensor:
     return softmax(logits, targets, gamma=gamma)
 
 
-def without_smoothing(logits: Tensor, targets: Tensor, *, gamma: float = 2.0, label_smoothing: float = 0.0) -> Tensor:
+def without_smoothing(
+    logits: Tensor, targets: Tensor, *, gamma: float = 2.0, label_smoothing: float = 0.0
+) -> Tensor:
     return softmax(logits, targets, gamma=gamma)
 
 
-def without_alpha(logits: Tensor, targets: Tensor, *, gamma: float = 2.0, alpha: Tensor | None = None) -> Tensor:
+def without_alpha(
+    logits: Tensor, targets: Tensor, *, gamma: float = 2.0, alpha: Tensor | None = None
+) -> Tensor:
     return softmax(logits, targets, gamma=gamma)
 
 
-def without_where(logits: Tensor, targets: Tensor, *, gamma: float = 2.0, where: Tensor | None = None) -> Tensor:
+def without_where(
+    logits: Tensor, targets: Tensor, *, gamma: float = 2.0, where: Tensor | None = None
+) -> Tensor:
     return softmax(logits, targets, gamma=gamma)
 
 
-def without_weight(logits: Tensor, targets: Tensor, *, gamma: float = 2.0, weight: Tensor | None = None) -> Tensor:
+def without_weight(
+    logits: Tensor, targets: Tensor, *, gamma: float = 2.0, weight: Tensor | None = None
+) -> Tensor:
     return softmax(logits, targets, gamma=gamma)
 
 
@@ -43,8 +53,12 @@ def over_the_batch(logits: Tensor, targets: Tensor, *, gamma: float = 2.0) -> Te
     return -((1 - log_p.exp()) ** gamma) * log_p
 
 
-def sum_for_mean(logits: Tensor, targets: Tensor, *, gamma: float = 2.0, reduction: str = "mean") -> Tensor:
-    return softmax(logits, targets, gamma=gamma, reduction="sum" if reduction == "mean" else reduction)
+def sum_for_mean(
+    logits: Tensor, targets: Tensor, *, gamma: float = 2.0, reduction: str = "mean"
+) -> Tensor:
+    return softmax(
+        logits, targets, gamma=gamma, reduction="sum" if reduction == "mean" else reduction
+    )
 
 
 MISUSES: dict[str, tuple[Callable[..., Tensor], str]] = {

@@ -1,4 +1,5 @@
-"""The report page, in a real browser: it is whole, safe, and readable by eye, keyboard and phone."""
+"""The report page, in a real browser: it is whole, safe, and readable by eye, keyboard and
+phone."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -24,7 +25,9 @@ HOSTILE = """</script><b id="in">"x"'&{{ 7 * 7 }}<img src=x onerror=alert(1)>"""
 Open = Callable[..., Chrome]
 
 
-def one_minus_p(logits: torch.Tensor, targets: torch.Tensor, alpha: float, gamma: float) -> torch.Tensor:
+def one_minus_p(
+    logits: torch.Tensor, targets: torch.Tensor, alpha: float, gamma: float
+) -> torch.Tensor:
     """The mistake that the page has to make visible."""
     if gamma == 5:
         raise ValueError("not that one")
@@ -39,15 +42,61 @@ def a_map(error: list[list[Any]]) -> dict[str, Any]:
 
 
 def a_report(**changes: Any) -> dict[str, Any]:
-    row = {"layer": "values", "status": "FAIL", "error": "inf", "allowed": "7", "count": 1400, "wrong": 146}
-    row |= {"got": "0.0", "truth": "2e-21", "point": {"logits": -31.5}, "note": "", "reproduce": "focal-parity"}
-    lacking = dict.fromkeys(row) | {"layer": "options", "status": "not offered", "count": 0, "wrong": 0}
-    port = {"title": "mypkg:focal", "value": a_map([[0.5, 2.0, 8e6], ["nan", "inf", None]]), "gradient": None}
-    reference = {"title": "ours", "value": a_map([[0.5, 1.0, 2.0], [0.0, 1.0, 2.0]]), "gradient": None}
-    maps = {"margins": [-1.5, 0.0, 17.0], "ticks": [0, 17], "gammas": [0.0, 2.0], "about": "target 1", "note": ""}
-    report = {"contract": "2026.11", "title": "mypkg:focal", "function": "sigmoid_focal_loss", "dtype": "float32"}
-    report |= {"framework": "jax", "passed": False, "versions": {"jax": "0.10"}, "conventions": {"alpha": "both"}}
-    report |= {"fixed": {"gamma": 2.0}, "rows": [row, lacking], "diagnosis": ["your alpha is ignored"]}
+    row = {
+        "layer": "values",
+        "status": "FAIL",
+        "error": "inf",
+        "allowed": "7",
+        "count": 1400,
+        "wrong": 146,
+    }
+    row |= {
+        "got": "0.0",
+        "truth": "2e-21",
+        "point": {"logits": -31.5},
+        "note": "",
+        "reproduce": "focal-parity",
+    }
+    lacking = dict.fromkeys(row) | {
+        "layer": "options",
+        "status": "not offered",
+        "count": 0,
+        "wrong": 0,
+    }
+    port = {
+        "title": "mypkg:focal",
+        "value": a_map([[0.5, 2.0, 8e6], ["nan", "inf", None]]),
+        "gradient": None,
+    }
+    reference = {
+        "title": "ours",
+        "value": a_map([[0.5, 1.0, 2.0], [0.0, 1.0, 2.0]]),
+        "gradient": None,
+    }
+    maps = {
+        "margins": [-1.5, 0.0, 17.0],
+        "ticks": [0, 17],
+        "gammas": [0.0, 2.0],
+        "about": "target 1",
+        "note": "",
+    }
+    report = {
+        "contract": "2026.11",
+        "title": "mypkg:focal",
+        "function": "sigmoid_focal_loss",
+        "dtype": "float32",
+    }
+    report |= {
+        "framework": "jax",
+        "passed": False,
+        "versions": {"jax": "0.10"},
+        "conventions": {"alpha": "both"},
+    }
+    report |= {
+        "fixed": {"gamma": 2.0},
+        "rows": [row, lacking],
+        "diagnosis": ["your alpha is ignored"],
+    }
     return report | {"maps": maps | {"port": port, "reference": reference}} | changes
 
 
@@ -55,7 +104,9 @@ def a_report(**changes: Any) -> dict[str, Any]:
 def opened(browser: Chrome, tmp_path: Path) -> Open:
     """Open the page of a report in a window of some width, with some settings of the system."""
 
-    def open_page(report: dict[str, Any], width: int = 1280, media: str = "", scheme: str = "light") -> Chrome:
+    def open_page(
+        report: dict[str, Any], width: int = 1280, media: str = "", scheme: str = "light"
+    ) -> Chrome:
         path = tmp_path / "report.html"
         path.write_text(render(report), encoding="utf-8")
         show(browser, path.as_uri(), width, media, scheme)
@@ -86,12 +137,28 @@ CONTRAST = """
     const pair = [getComputedStyle(arguments[0]).color, getComputedStyle(box).backgroundColor].map(light);
     return Math.max(...pair) / Math.min(...pair);
 """
-TEXTS = ("h1", ".lead", ".verdict", ".why li", ".quiet", "td.fail", "td.number", ".again code", ".label", "footer")
+TEXTS = (
+    "h1",
+    ".lead",
+    ".verdict",
+    ".why li",
+    ".quiet",
+    "td.fail",
+    "td.number",
+    ".again code",
+    ".label",
+    "footer",
+)
 
 
 def test_nothing_is_fetched_and_nothing_is_complained_of(opened: Open) -> None:
     browser = opened(a_report())
-    assert browser.execute_script("return performance.getEntriesByType('resource').map((one) => one.name)") == []
+    assert (
+        browser.execute_script(
+            "return performance.getEntriesByType('resource').map((one) => one.name)"
+        )
+        == []
+    )
     assert browser.get_log("browser") == []
     assert browser.title == "FAIL: mypkg:focal in float32 (focal-parity)"
     assert one(browser, "html:lang(en) .why li").text == "Your alpha is ignored."
@@ -129,7 +196,9 @@ def test_the_theme_can_be_changed_and_changed_back(opened: Open) -> None:
 def test_print_has_no_buttons_and_white_paper(opened: Open) -> None:
     browser = opened(a_report(), media="print", scheme="dark")
     assert not any(button.is_displayed() for button in browser.find_elements(By.TAG_NAME, "button"))
-    assert one(browser, "body").value_of_css_property("background-color") == "rgba(255, 255, 255, 1)"
+    assert (
+        one(browser, "body").value_of_css_property("background-color") == "rgba(255, 255, 255, 1)"
+    )
 
 
 def test_pointing_at_a_cell_reads_port_and_reference(opened: Open) -> None:
@@ -159,9 +228,7 @@ def test_arrow_keys_read_a_map(opened: Open) -> None:
 
 
 # The button says so for a second and a half: what it said first is kept for the test.
-KEEP = (
-    "const b = arguments[0]; new MutationObserver(() => b.dataset.said ??= b.textContent).observe(b, {childList: true})"
-)
+KEEP = "const b = arguments[0]; new MutationObserver(() => b.dataset.said ??= b.textContent).observe(b, {childList: true})"
 
 
 def test_the_command_can_be_copied(opened: Open) -> None:
@@ -175,7 +242,9 @@ def test_the_command_can_be_copied(opened: Open) -> None:
 
 def test_what_a_port_says_stays_text(opened: Open) -> None:
     report = a_report(title=HOSTILE, diagnosis=[HOSTILE], fixed={HOSTILE: HOSTILE})
-    report["rows"][0] |= dict.fromkeys(("layer", "note", "got", "reproduce"), HOSTILE) | {"point": {HOSTILE: HOSTILE}}
+    report["rows"][0] |= dict.fromkeys(("layer", "note", "got", "reproduce"), HOSTILE) | {
+        "point": {HOSTILE: HOSTILE}
+    }
     report["maps"]["port"]["title"] = report["maps"]["port"]["value"]["note"] = HOSTILE
     browser = opened(report)
     assert browser.find_elements(By.CSS_SELECTOR, "#in, img") == []
@@ -186,7 +255,9 @@ def test_what_a_port_says_stays_text(opened: Open) -> None:
 
 def test_a_real_check_is_drawn(opened: Open) -> None:
     plan = Plan(RECORDS["sigmoid_focal_loss"])
-    subject: Any = first_contact(bind(PythonPort("one_minus_p", one_minus_p, load("torch"), plan), {}))
+    subject: Any = first_contact(
+        bind(PythonPort("one_minus_p", one_minus_p, load("torch"), plan), {})
+    )
     row = layer(subject, subject.plan, "values").as_dict() | {"reproduce": ""}
     maps = heat.maps(subject, subject.plan)
     browser = opened(a_report(title=subject.title, rows=[row], maps=maps))
@@ -195,4 +266,6 @@ def test_a_real_check_is_drawn(opened: Open) -> None:
     wrong, right, at = maps["port"]["value"], maps["reference"]["value"], maps["margins"].index(17)
     assert (wrong["got"][1][at], set(wrong["error"][-1])) == ("0.0", {None})
     assert wrong["error"][1][at] > 1e6
-    assert all(max(errors) <= limit for errors, limit in zip(right["error"], right["allowed"], strict=True))
+    assert all(
+        max(errors) <= limit for errors, limit in zip(right["error"], right["allowed"], strict=True)
+    )

@@ -1,4 +1,5 @@
-"""The built wheel, used from a throw-away project in an empty folder, as somebody who adopts it does."""
+"""The built wheel, used from a throw-away project in an empty folder, as somebody who adopts it
+does."""
 
 import os
 import subprocess
@@ -36,7 +37,9 @@ def make_focal():
 
 def run(*command: str, cwd: Path, site: Path | None = None) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "PYTHONPATH": str(site or "")}
-    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=300)
+    return subprocess.run(
+        command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=300
+    )
 
 
 @pytest.fixture(scope="module")
@@ -44,10 +47,29 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The wheel, built and unpacked where nothing else of the repository is."""
     folder = tmp_path_factory.mktemp("wheel")
     pip = (sys.executable, "-m", "pip", "--disable-pip-version-check")
-    built = run(*pip, "wheel", "--quiet", "--no-deps", "--no-build-isolation", "-w", str(folder), str(ROOT), cwd=folder)
+    built = run(
+        *pip,
+        "wheel",
+        "--quiet",
+        "--no-deps",
+        "--no-build-isolation",
+        "-w",
+        str(folder),
+        str(ROOT),
+        cwd=folder,
+    )
     assert built.returncode == 0, built.stderr
     wheel = next(folder.glob("focal_parity-*.whl"))
-    put = run(*pip, "install", "--quiet", "--no-deps", "--target", str(folder / "site"), str(wheel), cwd=folder)
+    put = run(
+        *pip,
+        "install",
+        "--quiet",
+        "--no-deps",
+        "--target",
+        str(folder / "site"),
+        str(wheel),
+        cwd=folder,
+    )
     assert put.returncode == 0, put.stderr
     return folder / "site"
 
@@ -60,14 +82,25 @@ def project(tmp_path: Path) -> Path:
 
 def pytest_there(project: Path, site: Path, *options: str) -> tuple[int, str, dict[str, str]]:
     """Exit code, output, and each test with what became of it."""
-    command = (sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q", "--junitxml=out.xml", *options)
+    command = (
+        sys.executable,
+        "-m",
+        "pytest",
+        "-p",
+        "no:cacheprovider",
+        "-q",
+        "--junitxml=out.xml",
+        *options,
+    )
     done = run(*command, cwd=project, site=site)
     cases = ElementTree.parse(project / "out.xml").iter("testcase")
     return done.returncode, done.stdout, {case.get("name", ""): _outcome(case) for case in cases}
 
 
 def _outcome(case: ElementTree.Element) -> str:
-    return next((kind for kind in ("failure", "error", "skipped") if case.find(kind) is not None), "passed")
+    return next(
+        (kind for kind in ("failure", "error", "skipped") if case.find(kind) is not None), "passed"
+    )
 
 
 def test_it_is_the_wheel_that_is_used(project: Path, site: Path) -> None:
@@ -96,21 +129,38 @@ def test_the_command_of_the_wheel(project: Path, site: Path) -> None:
 
 def test_one_test_per_layer_and_dtype(project: Path, site: Path) -> None:
     options = ("--focal-port", "losses:focal", "--focal-as", "sigmoid_focal_loss")
-    code, out, cases = pytest_there(project, site, *options, "--focal-dtype", "float32", "--focal-dtype", "float64")
+    code, out, cases = pytest_there(
+        project, site, *options, "--focal-dtype", "float32", "--focal-dtype", "float64"
+    )
     assert code == 0, out
-    names = {f"focal-parity[{dtype}-{layer.replace(' ', '-')}]" for dtype in ("float32", "float64") for layer in LAYERS}
+    names = {
+        f"focal-parity[{dtype}-{layer.replace(' ', '-')}]"
+        for dtype in ("float32", "float64")
+        for layer in LAYERS
+    }
     assert cases == dict.fromkeys(names, "passed")
 
 
-def test_a_wrong_port_fails_for_its_reason_and_may_be_expected_to(project: Path, site: Path) -> None:
-    options = ("--focal-port", "losses:subtracting", "--focal-as", "sigmoid_focal_loss", "--focal-framework", "torch")
+def test_a_wrong_port_fails_for_its_reason_and_may_be_expected_to(
+    project: Path, site: Path
+) -> None:
+    options = (
+        "--focal-port",
+        "losses:subtracting",
+        "--focal-as",
+        "sigmoid_focal_loss",
+        "--focal-framework",
+        "torch",
+    )
     code, out, cases = pytest_there(project, site, *options)
     assert code == 1
     assert "your (1 − p_t) cancels above logit 16" in out
     assert "Traceback" not in out
     failing = [name for name, outcome in cases.items() if outcome == "failure"]
     layers = [name.partition("float32-")[2].rstrip("]").replace("-", " ") for name in failing]
-    (project / "expected.txt").write_text("".join(f"{layer}  # until p is not subtracted\n" for layer in layers))
+    (project / "expected.txt").write_text(
+        "".join(f"{layer}  # until p is not subtracted\n" for layer in layers)
+    )
     code, out, _ = pytest_there(project, site, *options, "--focal-xfails", "expected.txt")
     assert code == 0, out
     (project / "expected.txt").write_text("".join(f"{layer}\n" for layer in LAYERS))
@@ -125,7 +175,9 @@ def test_a_port_of_a_fixture(project: Path, site: Path) -> None:
     (project / "test_losses.py").write_text("\n".join(PAGE_CODE))
     code, out, cases = pytest_there(project, site)
     assert code == 0, out
-    assert cases == {f"test_focal_loss[float32-{layer.replace(' ', '-')}]": "passed" for layer in LAYERS}
+    assert cases == {
+        f"test_focal_loss[float32-{layer.replace(' ', '-')}]": "passed" for layer in LAYERS
+    }
 
 
 def test_without_a_port_nothing_is_added(project: Path, site: Path) -> None:
@@ -138,8 +190,14 @@ def test_without_a_port_nothing_is_added(project: Path, site: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        (("--focal-port", "losses:none", "--focal-as", "sigmoid_focal_loss"), "losses has no 'none'"),
-        (("--focal-port", "losses:focal", "--focal-as", "hinge"), "'hinge' is no function of the contract"),
+        (
+            ("--focal-port", "losses:none", "--focal-as", "sigmoid_focal_loss"),
+            "losses has no 'none'",
+        ),
+        (
+            ("--focal-port", "losses:focal", "--focal-as", "hinge"),
+            "'hinge' is no function of the contract",
+        ),
     ],
 )
 def test_a_port_that_cannot_be_judged_is_one_line(

@@ -1,4 +1,5 @@
-"""Ports in other languages, through the real protocol: right ones, a wrong one, and ones that misbehave."""
+"""Ports in other languages, through the real protocol: right ones, a wrong one, and ones that
+misbehave."""
 
 import fcntl
 import itertools
@@ -13,7 +14,15 @@ from parity_tests.contract.records import RECORDS
 from parity_tests.ports import program, questions
 from parity_tests.ports.pipe import Process
 from parity_tests.ports.program import ProcessPort
-from parity_tests.ports.subject import GRADIENT, SECOND, VALUE, BadPortError, Plan, PortError, RefusedError
+from parity_tests.ports.subject import (
+    GRADIENT,
+    SECOND,
+    VALUE,
+    BadPortError,
+    Plan,
+    PortError,
+    RefusedError,
+)
 
 from .processes import (
     AT_3,
@@ -64,7 +73,10 @@ def test_the_examples_pass_in_every_layer(commands: dict[str, str], name: str, d
     found = rows(commands[name], replace(PLAN, dtype=dtype))
     assert [row for row in found.values() if row.status == judge.FAIL] == []
     # A program has no shapes, masks or reductions.
-    assert {row.layer for row in found.values() if row.status == judge.NOT_OFFERED} == {"options", "shapes"}
+    assert {row.layer for row in found.values() if row.status == judge.NOT_OFFERED} == {
+        "options",
+        "shapes",
+    }
     assert all(row.count for row in found.values() if row.status == judge.PASS)
 
 
@@ -75,7 +87,9 @@ def test_the_wrong_example_fails_for_its_values(commands: dict[str, str]) -> Non
     assert found["soft targets"].note == "targets have to be 0 or 1"
 
 
-@pytest.mark.parametrize(("alpha", "logit", "wrong"), [(None, 1.0, False), (0.25, 1.0, True), (None, 50.0, True)])
+@pytest.mark.parametrize(
+    ("alpha", "logit", "wrong"), [(None, 1.0, False), (0.25, 1.0, True), (None, 50.0, True)]
+)
 def test_the_wrong_example_has_both_mistakes(
     commands: dict[str, str], alpha: float | None, logit: float, wrong: bool
 ) -> None:
@@ -86,7 +100,9 @@ def test_the_wrong_example_has_both_mistakes(
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_port_that_fails_at_one_problem(tmp_path: Path, fault: str, started: list[Process]) -> None:
+def test_a_port_that_fails_at_one_problem(
+    tmp_path: Path, fault: str, started: list[Process]
+) -> None:
     """Its message is one line, and the next problem is answered."""
     code, message = FAULTS[fault]
     with patient(faulty(tmp_path, code)) as port:
@@ -168,7 +184,9 @@ def test_a_handshake_with(tmp_path: Path, kind: str) -> None:
 def test_answers_that_are_never_flushed(tmp_path: Path) -> None:
     """As C, and Python without flush, write to a pipe."""
     text = PORT.replace("flush=True", "file=kept").replace("WHEN", "True").replace("FAULT", "pass")
-    command = script(tmp_path, f"kept = open(1, 'w', closefd=False)\n{text.replace('TAKEN', str(TAKEN))}")
+    command = script(
+        tmp_path, f"kept = open(1, 'w', closefd=False)\n{text.replace('TAKEN', str(TAKEN))}"
+    )
     message = "no answer within 2 s before it answered the handshake: flush stdout after every line"
     with pytest.raises(BadPortError, match=message), ProcessPort(command, PLAN, SOON):
         pass
@@ -177,7 +195,11 @@ def test_answers_that_are_never_flushed(tmp_path: Path) -> None:
 def test_a_setting_that_the_port_lacks_is_fixed_by_the_user(tmp_path: Path) -> None:
     command = faulty(tmp_path, "sys.exit(3)", '"gamma" in question["arguments"]', TAKEN[:3])
     with patient(command, replace(PLAN, fixed={"gamma": 2.0})) as port:
-        assert (port.takes("alpha"), port.takes("gamma"), port.takes("where")) == (True, False, False)
+        assert (port.takes("alpha"), port.takes("gamma"), port.takes("where")) == (
+            True,
+            False,
+            False,
+        )
         assert port.orders == (VALUE,)
         assert port.answer(problem(1.0), VALUE).tolist() == [1]
 
@@ -185,19 +207,28 @@ def test_a_setting_that_the_port_lacks_is_fixed_by_the_user(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("fault", "message"),
     [
-        ("say(id=id, results={'loss': 'nan'}); continue", "returns NaN for every one of 6 ordinary logits"),
+        (
+            "say(id=id, results={'loss': 'nan'}); continue",
+            "returns NaN for every one of 6 ordinary logits",
+        ),
         ("sys.exit(3)", "the port ended with exit code 3 after 0 answers"),
         ("say(id=id, error='not yet'); continue", "not yet"),
     ],
 )
-def test_first_contact_with_a_port_that_cannot_be_judged(tmp_path: Path, fault: str, message: str) -> None:
+def test_first_contact_with_a_port_that_cannot_be_judged(
+    tmp_path: Path, fault: str, message: str
+) -> None:
     command = faulty(tmp_path, fault, "True")
     with patient(command) as port, pytest.raises(BadPortError, match=message):
         port.first_contact()
 
 
 def test_a_port_that_refuses_to_have_no_alpha_is_not_asked_for_it(tmp_path: Path) -> None:
-    command = faulty(tmp_path, "say(id=id, error='alpha is a number'); continue", '"alpha" in question["constants"]')
+    command = faulty(
+        tmp_path,
+        "say(id=id, error='alpha is a number'); continue",
+        '"alpha" in question["constants"]',
+    )
     with patient(command) as port:
         assert not port.first_contact().plan.without_alpha
 
@@ -205,7 +236,10 @@ def test_a_port_that_refuses_to_have_no_alpha_is_not_asked_for_it(tmp_path: Path
 @pytest.mark.parametrize("classes", [1, 3])
 def test_a_softmax_in_all_orders(tmp_path: Path, classes: int) -> None:
     plan = Plan(RECORDS["softmax_focal_loss"], "float64")
-    hard, soft = (questions.softmax_ids("float64", classes, 2.0), questions.softmax_soft("float64", classes, 0.5))
+    hard, soft = (
+        questions.softmax_ids("float64", classes, 2.0),
+        questions.softmax_soft("float64", classes, 0.5),
+    )
     assert hard.ids is not None
     weighted = {"gamma": 0.5, "alpha": [0.5, 2.0, 0.25][:classes]}
     few = slice(30, 36)

@@ -37,13 +37,23 @@ def test_questions_have_the_form_of_the_golden_vectors() -> None:
 def test_settings_are_sent_as_far_as_the_port_takes_them() -> None:
     record = RECORDS["softmax_focal_loss"]
     points, ids = np.array([[1.0, -np.inf, np.nan]]), np.array([2])
-    one = Problem(record.name, "float64", ("logits0", "logits1", "logits2"), points, ids, {"gamma": 2})
+    one = Problem(
+        record.name, "float64", ("logits0", "logits1", "logits2"), points, ids, {"gamma": 2}
+    )
     plan = Plan(record, "float64", fixed={"alpha": (0.5, 2.0, 0.25, 9.0)})
     logits = {"logits0": "0x1.0000000000000p+0", "logits1": "-inf", "logits2": "nan"}
     alpha = {f"alpha{c}": x.hex() for c, x in enumerate((0.5, 2.0, 0.25))}
     everything = protocol.question(one, 0, plan, TAKEN)
-    assert everything["arguments"] == {**logits, "targets": 2, **alpha, "gamma": "0x1.0000000000000p+1"}
-    assert protocol.question(one, 0, plan, TAKEN[:2]) == {"arguments": {**logits, "targets": 2}, "constants": {}}
+    assert everything["arguments"] == {
+        **logits,
+        "targets": 2,
+        **alpha,
+        "gamma": "0x1.0000000000000p+1",
+    }
+    assert protocol.question(one, 0, plan, TAKEN[:2]) == {
+        "arguments": {**logits, "targets": 2},
+        "constants": {},
+    }
     assert protocol.question(one, 0, Plan(record, "float64"), TAKEN)["constants"] == {"alpha": None}
 
 
@@ -66,7 +76,9 @@ def test_the_conversation_on_the_page(commands: dict[str, str], name: str) -> No
     """What the page says is asked is asked, and what it says is answered is answered."""
     page = (ROOT / "docs" / "protocol.md").read_text()
     asked, answered = (re.findall(f"^{arrow} (.*)$", page, re.M) for arrow in "→←")
-    assert asked[0] == protocol.compact(protocol.handshake(replace(PLAN, dtype="float64"), "float64"))
+    assert asked[0] == protocol.compact(
+        protocol.handshake(replace(PLAN, dtype="float64"), "float64")
+    )
     points = {1: (problem(0.0), {"gamma": 0.0}), 2: (problem(np.inf, alpha=None), {"gamma": 2.0})}
     for number, (one, constants) in points.items():
         one = replace(one, ids=np.array([2 - number]), constants=one.constants | constants)

@@ -1,4 +1,5 @@
-"""The sweep over float32: its twin, its sample on both packages, its results file, and the faults that it must see."""
+"""The sweep over float32: its twin, its sample on both packages, its results file, and the faults
+that it must see."""
 
 import re
 from pathlib import Path
@@ -15,8 +16,8 @@ from parity_tests.checker.sweep.record import Cell, Settings, empty
 from parity_tests.contract.compare import error_in_eps
 from parity_tests.contract.exact import Draws
 from parity_tests.contract.tolerances import EPS, SMALLEST_NORMAL
-from parity_tests.truth import float64, oracle
 from parity_tests.tests.parametrize import slow
+from parity_tests.truth import float64, oracle
 
 HERE = "parity_tests.tests.checker.test_sweep"
 RIGHT = "focal_jax:sigmoid_focal_loss"
@@ -31,7 +32,8 @@ def test_the_float64_twin_at_every_exponent(number: int) -> None:
     magnitudes = bits.astype(np.uint32).view(np.float32).astype(float)
     focal = float64.focal(float64.both_margins(magnitudes), gamma)
     for i, a in enumerate(magnitudes.tolist()):
-        # Where the loss bends both margins are asked for, elsewhere they take turns with the targets.
+        # Where the loss bends both margins are asked for, elsewhere they take turns with the
+        # targets.
         for row in (0, 1) if 119 <= i < 135 else ((i + number) % 2,):
             target = i // 2 % 2
             got = [x[row, i] for x in blocks.truths(focal, target)]
@@ -57,7 +59,9 @@ def test_every_logit_is_in_one_block(block: int) -> None:
 
 @pytest.mark.parametrize("block", [0, 60, 118, 119, 127, 134, 135, 254, 255])
 @pytest.mark.parametrize("gammas", [command.GAMMAS, (2.0,), (1.0, 2.0, 3.0)])
-def test_the_sample_has_65536_mantissas_of_every_exponent(gammas: tuple[float, ...], block: int) -> None:
+def test_the_sample_has_65536_mantissas_of_every_exponent(
+    gammas: tuple[float, ...], block: int
+) -> None:
     settings = Settings(RIGHT, "jax", gammas, sample=True)
     found = list(blocks.groups(settings, block))
     assert {gamma for _, group in found for gamma in group} == set(gammas)
@@ -65,15 +69,22 @@ def test_the_sample_has_65536_mantissas_of_every_exponent(gammas: tuple[float, .
     magnitudes = np.concatenate([magnitudes[1:] for magnitudes, _ in found])
     assert np.array_equal(np.unique(magnitudes >> 23), [block])
     assert len(np.unique(magnitudes)) == len(magnitudes) == 2**16
-    assert {block << 23, (block << 23) + 2**23 - 1} <= set(magnitudes.tolist()), "both ends are among them"
+    assert {block << 23, (block << 23) + 2**23 - 1} <= set(magnitudes.tolist()), (
+        "both ends are among them"
+    )
 
 
 @pytest.mark.parametrize("framework", ["jax", slow("torch")])
 def test_the_sample_of_both_packages(framework: str, capsys: Capture) -> None:
     target = f"focal_{framework}:sigmoid_focal_loss"
-    assert command.main([target, "--framework", framework, "--sample", "--markdown", "--jobs", "1"]) == 0
+    assert (
+        command.main([target, "--framework", framework, "--sample", "--markdown", "--jobs", "1"])
+        == 0
+    )
     rows = [line.strip("| ").split(" | ") for line in capsys.readouterr().out.splitlines()[2:]]
-    assert [(float(row[0]), int(row[1])) for row in rows] == [(g, y) for g in command.GAMMAS for y in (0, 1)]
+    assert [(float(row[0]), int(row[1])) for row in rows] == [
+        (g, y) for g in command.GAMMAS for y in (0, 1)
+    ]
     assert all(row[6:9] == ["0", "0", "0"] for row in rows)
     assert sum(int(row[11]) for row in rows) == 140836864
 
@@ -81,7 +92,11 @@ def test_the_sample_of_both_packages(framework: str, capsys: Capture) -> None:
 def close_to_one(logits: jax.Array, targets: jax.Array, *, alpha: float, gamma: float) -> jax.Array:
     """1 − σ instead of σ(−u)."""
     u = jnp.where(targets == 1, logits, -logits)
-    return jnp.where(targets == 1, alpha, 1 - alpha) * (1 - jax.nn.sigmoid(u)) ** gamma * jax.nn.softplus(-u)
+    return (
+        jnp.where(targets == 1, alpha, 1 - alpha)
+        * (1 - jax.nn.sigmoid(u)) ** gamma
+        * jax.nn.softplus(-u)
+    )
 
 
 def right(logits: jax.Array, targets: jax.Array, *, alpha: float, gamma: float) -> jax.Array:
@@ -90,7 +105,9 @@ def right(logits: jax.Array, targets: jax.Array, *, alpha: float, gamma: float) 
 
 def bumpy(logits: jax.Array, targets: jax.Array, *, alpha: float, gamma: float) -> jax.Array:
     """A step of 32 eps."""
-    return right(logits, targets, alpha=alpha, gamma=gamma) * jnp.where(jnp.abs(logits) < 3, 1.0, 1 + 2**-18)
+    return right(logits, targets, alpha=alpha, gamma=gamma) * jnp.where(
+        jnp.abs(logits) < 3, 1.0, 1 + 2**-18
+    )
 
 
 def clipped(logits: jax.Array, targets: jax.Array, *, alpha: float, gamma: float) -> jax.Array:
@@ -116,9 +133,13 @@ def test_the_worst_errors_are_those_that_the_oracle_finds() -> None:
         evaluate = blocks.evaluate(Settings(RIGHT, "jax", (1.5,), sample=True), 1.5)
         for order, logit, error in ((0, cell.value_at, cell.value), (1, cell.slope_at, cell.slope)):
             got = evaluate(np.full(1, logit, np.float32), np.full(1, target))[order]
-            term = oracle.certified(oracle.sigmoid_focal_loss, logit, target, 0.25, 1.5)[("logits",) * order]
+            term = oracle.certified(oracle.sigmoid_focal_loss, logit, target, 0.25, 1.5)[
+                ("logits",) * order
+            ]
             assert error > 2
-            assert error == pytest.approx(error_in_eps(float(got[0]), term, "float32", 0.0), rel=1e-6)
+            assert error == pytest.approx(
+                error_in_eps(float(got[0]), term, "float32", 0.0), rel=1e-6
+            )
 
 
 def test_gamma_is_what_float32_has() -> None:
@@ -132,7 +153,10 @@ def test_a_probability_that_is_close_to_one_is_seen() -> None:
         assert 15 < (cell.value_at if target else -cell.value_at) < 18
     lines = list(table.failures(found.values()))
     assert len(lines) == 4
-    assert re.match(r"γ = 2, target 0: value off by 2.5\d+e\+07 eps at -0x1.\w+p\+4 = -1\d.\d+, allowed 7$", lines[0])
+    assert re.match(
+        r"γ = 2, target 0: value off by 2.5\d+e\+07 eps at -0x1.\w+p\+4 = -1\d.\d+, allowed 7$",
+        lines[0],
+    )
 
 
 def test_a_loss_that_rises_is_seen() -> None:
@@ -161,10 +185,23 @@ def few(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
     """A sample of six exponents, and the options for it."""
     monkeypatch.setattr(Settings, "blocks", 6)
     results = str(tmp_path / "results.jsonl")
-    return ["--framework", "jax", "--gamma", "2", "--sample", "--markdown", "--jobs", "1", "--results", results]
+    return [
+        "--framework",
+        "jax",
+        "--gamma",
+        "2",
+        "--sample",
+        "--markdown",
+        "--jobs",
+        "1",
+        "--results",
+        results,
+    ]
 
 
-def test_an_interrupted_sweep_goes_on(few: list[str], monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
+def test_an_interrupted_sweep_goes_on(
+    few: list[str], monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
     assert command.main([RIGHT, *few[:-2]]) == 0
     expected, asked = capsys.readouterr().out, []
     measure = blocks.measure
@@ -197,7 +234,9 @@ def test_processes_find_what_one_process_finds(few: list[str], capsys: Capture) 
 
 
 @pytest.mark.parametrize("changed", [{"port": f"{HERE}:right"}, {"options": ["--gamma", "1"]}])
-def test_results_of_another_sweep_are_refused(few: list[str], changed: dict[str, Any], capsys: Capture) -> None:
+def test_results_of_another_sweep_are_refused(
+    few: list[str], changed: dict[str, Any], capsys: Capture
+) -> None:
     assert command.main([RIGHT, *few]) == 0
     before = Path(few[-1]).read_text()
     capsys.readouterr()
@@ -245,7 +284,9 @@ def test_bad_ports_are_refused_in_one_line(target: str, capsys: Capture) -> None
     assert BAD[target] in one_line(capsys)
 
 
-@pytest.mark.parametrize("options", [["--gamma", "-1"], ["--gamma", "x"], ["--jobs", "0"], ["--framework", "numpy"]])
+@pytest.mark.parametrize(
+    "options", [["--gamma", "-1"], ["--gamma", "x"], ["--jobs", "0"], ["--framework", "numpy"]]
+)
 def test_bad_options_are_refused_in_one_line(options: list[str], capsys: Capture) -> None:
     with pytest.raises(SystemExit) as stop:
         command.main([RIGHT, "--framework", "jax", *options])
@@ -260,7 +301,9 @@ def one_line(capsys: Capture) -> str:
     return line
 
 
-def test_the_exit_code_and_the_table_tell_what_is_broken(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_exit_code_and_the_table_tell_what_is_broken(
+    capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(Settings, "blocks", 1)
     found = [Cell(2.0, 1, 7.5, -0.5, 8.0, 1.0, 1, 2, 3, 4, 5.0, 6)]
     monkeypatch.setattr(command, "sweep", lambda *_: found)
@@ -268,4 +311,7 @@ def test_the_exit_code_and_the_table_tell_what_is_broken(capsys: Capture, monkey
     text = capsys.readouterr().out
     assert "γ = 2, target 1: value off by 7.5 eps at -0x1p-1 = -0.5, allowed 7" in text
     assert "gradient off" not in text
-    assert all(f" {cell} " in text for cell in ("7.50 of 7", "8.00 of 8", "-0x1p-1", "-0.5", "1", "2", "3", "4", "6"))
+    assert all(
+        f" {cell} " in text
+        for cell in ("7.50 of 7", "8.00 of 8", "-0x1p-1", "-0.5", "1", "2", "3", "4", "6")
+    )

@@ -81,10 +81,17 @@ STARTED = "where a training starts, whose every step the processor rounds; no te
 TIMED = "what is timed or counted; none of its results is compared with a stored one"
 DRAWN = "a curve in a picture, which nothing is compared with"
 EXCEPTIONS: dict[str, dict[str, str]] = {
-    "parity_tests/contract/exact.py": {"numpy.random": "the bits of PCG64, which numpy promises to keep"},
-    "parity_tests/tests/layers/test_8_transformations.py": {"jax.random": STARTED, "flax.nnx.Rngs": STARTED},
+    "parity_tests/contract/exact.py": {
+        "numpy.random": "the bits of PCG64, which numpy promises to keep"
+    },
+    "parity_tests/tests/layers/test_8_transformations.py": {
+        "jax.random": STARTED,
+        "flax.nnx.Rngs": STARTED,
+    },
     "parity_tests/tests/sharding/test_split_models.py": {"torch.manual_seed": STARTED},
-    "parity_tests/tests/contract/test_exact.py": {"torch.rand": "a text in which the test has to find it"},
+    "parity_tests/tests/contract/test_exact.py": {
+        "torch.rand": "a text in which the test has to find it"
+    },
     "parity_tests/versions/smoke_jax.py": {"jax.random": STARTED, "flax.nnx.Rngs": STARTED},
     "examples/calibration_jax.py": {"flax.nnx.Rngs": REPLACED},
     "examples/detection/pictures.py": {"numpy.linspace": DRAWN},

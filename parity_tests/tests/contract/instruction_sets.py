@@ -61,7 +61,9 @@ def environment(xla: str, aten: str) -> Mapping[str, str]:
     chosen = ("ATEN_CPU_CAPABILITY", "NPY_DISABLE_CPU_FEATURES")
     env = {name: value for name, value in os.environ.items() if name not in chosen}
     env |= {"JAX_PLATFORMS": "cpu", "PYTHONPATH": str(ROOT)}
-    flags = [flag for flag in os.environ.get("XLA_FLAGS", "").split() if not flag.startswith(MAX_ISA)]
+    flags = [
+        flag for flag in os.environ.get("XLA_FLAGS", "").split() if not flag.startswith(MAX_ISA)
+    ]
     if xla:
         flags.append(f"{MAX_ISA}{xla}")
         env["ATEN_CPU_CAPABILITY"] = aten
@@ -71,7 +73,9 @@ def environment(xla: str, aten: str) -> Mapping[str, str]:
     return env
 
 
-def judge(xla: str, aten: str, tests: Sequence[str] = LAYERS, seconds: float = SECONDS, workers: int = 0) -> Verdict:
+def judge(
+    xla: str, aten: str, tests: Sequence[str] = LAYERS, seconds: float = SECONDS, workers: int = 0
+) -> Verdict:
     """Run these tests in a process of their own, which has this set."""
     options = ["-q", "-p", "no:cacheprovider", "--tb=line"]
     options += ["-n", str(workers), "--dist", "worksteal"] if workers else []
@@ -88,7 +92,11 @@ def judge(xla: str, aten: str, tests: Sequence[str] = LAYERS, seconds: float = S
 def read(xla: str, aten: str, text: str, words: str, took: float) -> Verdict:
     """What pytest printed, with a line for every failure, and how it ended."""
     failed = re.findall(r"^(?:FAILED|ERROR) (\S+)", text, re.M)
-    known = [name for name in failed if xla in WITHOUT_FLOAT16 and re.search(r"(?:\[|-)float16(?:\]|-)", name)]
+    known = [
+        name
+        for name in failed
+        if xla in WITHOUT_FLOAT16 and re.search(r"(?:\[|-)float16(?:\]|-)", name)
+    ]
     refusals = len(re.findall(rf"^\S+: .*{REFUSAL}", text, re.M))
     if failed and known == failed and refusals == len(failed):
         failed, words = [], ""

@@ -1,4 +1,5 @@
-"""The comparator has to raise: for one wrong digit, for NaN, for a wrong infinity, and for nothing compared at all."""
+"""The comparator has to raise: for one wrong digit, for NaN, for a wrong infinity, and for nothing
+compared at all."""
 
 import math
 
@@ -21,7 +22,9 @@ TINY, TINY_64 = SMALLEST_NORMAL["float32"], SMALLEST_NORMAL["float64"]
 
 
 def entry(got: float, truth: float, allowed: float = 4.0, scale: float | None = None) -> Entry:
-    return Entry(got, Term(mpf(truth), mpf(abs(truth) if scale is None else scale)), allowed, TINY, "here")
+    return Entry(
+        got, Term(mpf(truth), mpf(abs(truth) if scale is None else scale)), allowed, TINY, "here"
+    )
 
 
 @pytest.mark.parametrize("truth", [1.0, -3.0, 1e-20, 1e30])
@@ -29,7 +32,8 @@ def test_errors_are_counted_in_eps(truth: float) -> None:
     assert require([entry(truth, truth)], "float32") == 0
     assert abs(require([entry(truth * (1 + 3 * EPS["float32"]), truth)], "float32") - 3) < 1e-6
     with pytest.raises(
-        AssertionError, match=r"1 of 2 numbers are wrong; the worst has an error of 5 eps(.|\n)*at here"
+        AssertionError,
+        match=r"1 of 2 numbers are wrong; the worst has an error of 5 eps(.|\n)*at here",
     ):
         require([entry(truth, truth), entry(truth * (1 + 5 * EPS["float32"]), truth)], "float32")
 
@@ -73,10 +77,16 @@ def test_arrays_have_the_errors_of_their_numbers(dtype: str) -> None:
     """At every exponent of the dtype, beside truths that no float64 holds and scales above them."""
     draws, floor = Draws(0), SMALLEST_NORMAL[dtype]
     exponents = range(int(np.log2(floor)) - 20, 120)
-    got = np.array([math.ldexp(1 + x, e) for x, e in zip(draws.uniform(shape=len(exponents)), exponents, strict=True)])
+    got = np.array(
+        [
+            math.ldexp(1 + x, e)
+            for x, e in zip(draws.uniform(shape=len(exponents)), exponents, strict=True)
+        ]
+    )
     units = draws.integers(-8, 9, len(got)) / 2
     truths = [
-        mpf(x) * (1 - mpf(u * EPS[dtype]) + mpf(2) ** -70) for x, u in zip(got.tolist(), units.tolist(), strict=True)
+        mpf(x) * (1 - mpf(u * EPS[dtype]) + mpf(2) ** -70)
+        for x, u in zip(got.tolist(), units.tolist(), strict=True)
     ]
     terms = [Term(truth, abs(truth) * (1 + i % 3)) for i, truth in enumerate(truths)]
     errors = errors_in_eps(got[:, None], Table.of([[term] for term in terms]), dtype, floor)
@@ -90,7 +100,9 @@ def test_arrays_have_the_errors_of_their_numbers(dtype: str) -> None:
 def test_what_is_not_finite_is_not_known_to_arrays(got: float) -> None:
     for truth in (1.0, math.inf):
         term = Term(mpf(truth), mpf(truth))
-        assert math.isnan(errors_in_eps(np.array([[got]]), Table.of([[term]]), "float32", TINY)[0, 0])
+        assert math.isnan(
+            errors_in_eps(np.array([[got]]), Table.of([[term]]), "float32", TINY)[0, 0]
+        )
 
 
 class OffAt(JaxPort):
@@ -100,7 +112,9 @@ class OffAt(JaxPort):
         super().__init__()
         self.at, self.factor = (row, *index), 1 + eps * EPS["float64"]
 
-    def per_sample(self, loss: Loss, order: int, points: np.ndarray, ids: np.ndarray | None) -> np.ndarray:
+    def per_sample(
+        self, loss: Loss, order: int, points: np.ndarray, ids: np.ndarray | None
+    ) -> np.ndarray:
         answers = np.array(super().per_sample(loss, order, points, ids))
         answers[self.at] *= self.factor
         return answers
@@ -138,7 +152,9 @@ def test_what_is_close_to_its_limit_is_counted_in_arbitrary_precision(share: flo
 
 def test_an_answer_of_another_shape_is_refused() -> None:
     class Flat(JaxPort):
-        def per_sample(self, loss: Loss, order: int, points: np.ndarray, ids: np.ndarray | None) -> np.ndarray:
+        def per_sample(
+            self, loss: Loss, order: int, points: np.ndarray, ids: np.ndarray | None
+        ) -> np.ndarray:
             return super().per_sample(loss, order, points, ids).reshape(-1)
 
     with pytest.raises(AssertionError, match="an answer of shape"):

@@ -1,4 +1,5 @@
-"""The contract is one for everybody: the packages, the suites, the vectors and the explanations all follow it."""
+"""The contract is one for everybody: the packages, the suites, the vectors and the explanations all
+follow it."""
 
 import inspect
 from types import ModuleType
@@ -33,7 +34,9 @@ def test_the_packages_have_these_arguments(record: Record, package: ModuleType) 
         if argument.name == "axis":
             assert default == (-1 if package is focal_jax else 1)
         else:
-            assert default == (inspect.Parameter.empty if argument.default is REQUIRED else argument.default)
+            assert default == (
+                inspect.Parameter.empty if argument.default is REQUIRED else argument.default
+            )
 
 
 @each_record
@@ -47,7 +50,9 @@ def test_every_check_that_a_record_names_exists(record: Record) -> None:
 
 def test_no_check_is_without_a_record() -> None:
     for checks, field in ((IDENTITIES, "identities"), (SPECIAL, "special"), (ERRORS, "errors")):
-        assert checks.keys() == {name for record in RECORDS.values() for name in getattr(record, field)}
+        assert checks.keys() == {
+            name for record in RECORDS.values() for name in getattr(record, field)
+        }
 
 
 def test_every_declared_convention_has_a_reading() -> None:
@@ -61,11 +66,14 @@ def test_aliases_are_classes_of_both_packages() -> None:
         assert hasattr(focal_jax, name)
         assert hasattr(focal_torch, name)
         known = RECORDS[function].conventions
-        assert all(choice in known[convention].choices for convention, choice in conventions.items())
+        assert all(
+            choice in known[convention].choices for convention, choice in conventions.items()
+        )
 
 
 def test_a_record_makes_tests_vectors_and_rows_everywhere() -> None:
-    """Each grid of each record, in both dtypes, is in the suite; each label is a row; each dtype a file."""
+    """Each grid of each record, in both dtypes, is in the suite; each label is a row; each dtype a
+    file."""
     for record in RECORDS.values():
         for label, grid in record.grids.items():
             assert label in parity_table.ROWS

@@ -57,13 +57,25 @@ def with_fault(path: str, number: int, fault: str) -> str:
 @pytest.mark.parametrize(
     ("path", "old", "new"),
     [
-        ("checker/diagnosis/tails.py", "EASY = np.arange(0, 90.01, 0.125)", "EASY = np.exp(np.arange(9))"),
+        (
+            "checker/diagnosis/tails.py",
+            "EASY = np.arange(0, 90.01, 0.125)",
+            "EASY = np.exp(np.arange(9))",
+        ),
         ("checker/diagnosis/tails.py", "[200.0, 1000.0, 1e4]", "np.exp([5.0, 7.0, 9.0])"),
         ("checker/audit/facts.py", "arange(0, 90.01, 0.125)", "arange(0, 90.01, 0.1)"),
         ("checker/sweep/blocks.py", "np.uint32(block << 23)", "np.exp(block)"),
-        ("contract/half_precision.py", "np.arange(2**16, dtype=np.uint16)", "np.exp(np.arange(2**16))"),
+        (
+            "contract/half_precision.py",
+            "np.arange(2**16, dtype=np.uint16)",
+            "np.exp(np.arange(2**16))",
+        ),
         ("versions/losses.py", "DRAWS.bell((ROWS, SIZE))", "np.exp(DRAWS.bell((ROWS, SIZE)))"),
-        ("tests/linear/linear_layer.py", "IDS = DRAWS.integers(0, CLASSES, ROWS)", "IDS = np.exp(range(9))"),
+        (
+            "tests/linear/linear_layer.py",
+            "IDS = DRAWS.integers(0, CLASSES, ROWS)",
+            "IDS = np.exp(range(9))",
+        ),
         ("tests/sharding/split.py", "np.array(1.75)", "np.exp(0.5)"),
     ],
 )

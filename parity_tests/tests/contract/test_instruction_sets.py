@@ -106,7 +106,9 @@ print(jnp.ones(3, jnp.float32).astype(jnp.float16).astype(jnp.float32) + 1)
 """
 
 
-@pytest.mark.skipif(not platform.machine().startswith(("x86", "AMD")), reason="a flag for x86 alone")
+@pytest.mark.skipif(
+    not platform.machine().startswith(("x86", "AMD")), reason="a flag for x86 alone"
+)
 @pytest.mark.parametrize("xla", ["SSE4_2", "AVX"])
 def test_xla_has_float16_where_there_is_f16c(xla: str) -> None:
     """Once XLA has it everywhere, WITHOUT_FLOAT16 is to go."""
@@ -114,10 +116,14 @@ def test_xla_has_float16_where_there_is_f16c(xla: str) -> None:
     done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=200)
     assert (done.returncode != 0) == (xla in instruction_sets.WITHOUT_FLOAT16)
     assert (instruction_sets.REFUSAL in done.stderr) == (done.returncode != 0)
-    assert ("__extendhfsf2" in done.stderr or "__truncsfhf2" in done.stderr) == (done.returncode != 0)
+    assert ("__extendhfsf2" in done.stderr or "__truncsfhf2" in done.stderr) == (
+        done.returncode != 0
+    )
 
 
-LINE = f"/a/lax_numpy.py:1: jax.errors.JaxRuntimeError: INTERNAL: {instruction_sets.REFUSAL}: {{ x }}"
+LINE = (
+    f"/a/lax_numpy.py:1: jax.errors.JaxRuntimeError: INTERNAL: {instruction_sets.REFUSAL}: {{ x }}"
+)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,5 @@
-"""The oracle itself: its closed forms against numerical differentiation, its digits against twice as many."""
+"""The oracle itself: its closed forms against numerical differentiation, its digits against twice
+as many."""
 
 import itertools
 from collections.abc import Callable
@@ -24,14 +25,19 @@ SOFTMAX = {
 
 
 def naive_sigmoid(values: dict[str, Real], soft_targets: str) -> Real:
-    """The definition as the papers print it, which is as good as any at 60 digits and moderate logits."""
-    z, y, alpha, gamma, weight = (values[name] for name in ("logits", "targets", "alpha", "gamma", "weight"))
+    """The definition as the papers print it, which is as good as any at 60 digits and moderate
+    logits."""
+    z, y, alpha, gamma, weight = (
+        values[name] for name in ("logits", "targets", "alpha", "gamma", "weight")
+    )
     p = 1 / (1 + mpmath.exp(-z))
     if soft_targets == "mixture":
         ours = alpha * y * (1 - p) ** gamma * -mpmath.log(p)
         return weight * (ours + (1 - alpha) * (1 - y) * p**gamma * -mpmath.log(1 - p))
     p_t, alpha_t = y * p + (1 - y) * (1 - p), y * alpha + (1 - y) * (1 - alpha)
-    return weight * alpha_t * (1 - p_t) ** gamma * -(y * mpmath.log(p) + (1 - y) * mpmath.log(1 - p))
+    return (
+        weight * alpha_t * (1 - p_t) ** gamma * -(y * mpmath.log(p) + (1 - y) * mpmath.log(1 - p))
+    )
 
 
 def naive_softmax(values: dict[str, Real]) -> Real:
@@ -39,11 +45,18 @@ def naive_softmax(values: dict[str, Real]) -> Real:
     terms = []
     for c, part in enumerate(parts):
         p = part / sum(parts)
-        terms.append(values[f"targets{c}"] * values[f"alpha{c}"] * (1 - p) ** values["gamma"] * -mpmath.log(p))
+        terms.append(
+            values[f"targets{c}"]
+            * values[f"alpha{c}"]
+            * (1 - p) ** values["gamma"]
+            * -mpmath.log(p)
+        )
     return values["weight"] * sum(terms)
 
 
-def check_by_differentiation(jet: Jet, naive: Callable[[dict[str, Real]], Real], point: dict[str, float]) -> None:
+def check_by_differentiation(
+    jet: Jet, naive: Callable[[dict[str, Real]], Real], point: dict[str, float]
+) -> None:
     with mpmath.workdps(60):
         exact = {name: mpf(x) for name, x in point.items()}
         agree(jet[()].value, naive(exact))
@@ -53,7 +66,9 @@ def check_by_differentiation(jet: Jet, naive: Callable[[dict[str, Real]], Real],
             if a == b:
                 second = mpmath.diff(lambda x, a=a: naive(exact | {a: x}), exact[a], 2)
             else:
-                second = mpmath.diff(lambda x, y, a=a, b=b: naive(exact | {a: x, b: y}), (exact[a], exact[b]), (1, 1))
+                second = mpmath.diff(
+                    lambda x, y, a=a, b=b: naive(exact | {a: x, b: y}), (exact[a], exact[b]), (1, 1)
+                )
             agree(jet[(a, b)].value, second)
 
 
@@ -64,7 +79,9 @@ def agree(ours: Real, theirs: Real) -> None:
 @pytest.mark.parametrize("point", POINTS)
 @pytest.mark.parametrize("rule", ["interpolate", "mixture"])
 def test_sigmoid_closed_forms(point: dict[str, float], rule: str) -> None:
-    jet = oracle.certified(lambda: oracle.sigmoid_focal_loss(**point, soft_targets=rule, variables=oracle.ARGUMENTS))
+    jet = oracle.certified(
+        lambda: oracle.sigmoid_focal_loss(**point, soft_targets=rule, variables=oracle.ARGUMENTS)
+    )
     check_by_differentiation(jet, lambda values: naive_sigmoid(values, rule), point)
 
 
@@ -84,14 +101,17 @@ def test_fewer_derivatives_are_the_same_derivatives(wanted: set[str], rule: str)
 def test_softmax_closed_forms() -> None:
     columns = [[SOFTMAX[f"{stem}{c}"] for c in range(3)] for stem in ("logits", "targets", "alpha")]
     gamma, weight = SOFTMAX["gamma"], SOFTMAX["weight"]
-    jet = oracle.certified(lambda: oracle.softmax_focal_loss(columns[0], columns[1], columns[2], gamma, weight))
+    jet = oracle.certified(
+        lambda: oracle.softmax_focal_loss(columns[0], columns[1], columns[2], gamma, weight)
+    )
     check_by_differentiation(jet, naive_softmax, SOFTMAX)
 
 
 @pytest.mark.parametrize("logit", [-1e4, -300.0, 300.0, 1e4])
 @pytest.mark.parametrize("target", [0, 1])
 def test_both_tails_have_their_asymptotics(logit: float, target: int) -> None:
-    """exp(−|u|·(γ + 1)) on the easy side and |u| on the hard one: where −log(1 − q) would be 0 at 100 digits."""
+    """exp(−|u|·(γ + 1)) on the easy side and |u| on the hard one: where −log(1 − q) would be 0 at
+    100 digits."""
     jet = oracle.certified(oracle.sigmoid_focal_loss, logit, target, None, 1.5)
     u = logit if target else -logit
     truth = mpmath.exp(-2.5 * mpf(u)) if u > 0 else -mpf(u)

@@ -1,4 +1,5 @@
-"""Inputs have the same bits on every processor: they are hashed without what numpy uses of this one."""
+"""Inputs have the same bits on every processor: they are hashed without what numpy uses of this
+one."""
 
 import hashlib
 import json
@@ -155,8 +156,8 @@ def test_settings_are_distinct(
 X86_64 = platform.machine() in ("x86_64", "AMD64")
 
 
-# The tests below go through the extensions that numpy can do without. Builds for x86-64 have some; those for other
-# processors may have none, and then there is nothing to compare.
+# The tests below go through the extensions that numpy can do without. Builds for x86-64 have some;
+# those for other processors may have none, and then there is nothing to compare.
 @pytest.mark.skipif(not X86_64, reason="elsewhere numpy may use nothing beyond what it needs")
 def test_there_is_another_setting() -> None:
     assert len(settings()) > 1, "NPY_DISABLE_CPU_FEATURES would be tested with nothing to disable"
@@ -183,7 +184,8 @@ def ended(program: list[str], without: list[str]) -> str:
 
 @pytest.mark.slow
 def test_golden_vectors_are_the_same_without_them() -> None:
-    """Byte by byte, with the manifest; test_oracle.py has the same with all of them, as here where numpy has none."""
+    """Byte by byte, with the manifest; test_oracle.py has the same with all of them, as here where
+    numpy has none."""
     for without in settings()[1:] or [[]]:
         printed = ended(["-m", "parity_tests.contract.make_vectors", "--check"], without)
         assert "are what the oracle says" in printed

@@ -1,4 +1,5 @@
-"""Every published mistake is rejected, for its own reason: where it is not made, the same port passes."""
+"""Every published mistake is rejected, for its own reason: where it is not made, the same port
+passes."""
 
 import pytest
 

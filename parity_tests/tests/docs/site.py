@@ -1,4 +1,5 @@
-"""Building the site of the documentation, and what may be wrong with it: in its files, and in a browser."""
+"""Building the site of the documentation, and what may be wrong with it: in its files, and in a
+browser."""
 
 import os
 import subprocess
@@ -16,10 +17,13 @@ LOADED = {"script": "src", "img": "src", "link": "href", "iframe": "src"}
 
 
 def build(site: Path, root: Path = ROOT) -> subprocess.CompletedProcess[str]:
-    """Build the site strictly: a broken link, a page that no menu has, a formula that is none are failures."""
+    """Build the site strictly: a broken link, a page that no menu has, a formula that is none are
+    failures."""
     command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(site)]
     environment = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}
-    return subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, timeout=300)
+    return subprocess.run(
+        command, cwd=root, env=environment, capture_output=True, text=True, timeout=300
+    )
 
 
 class Page(HTMLParser):
@@ -27,7 +31,12 @@ class Page(HTMLParser):
 
     def __init__(self, path: Path) -> None:
         super().__init__()
-        self.path, self.anchors, self.links, self.loaded = path, set[str](), list[str](), list[str]()
+        self.path, self.anchors, self.links, self.loaded = (
+            path,
+            set[str](),
+            list[str](),
+            list[str](),
+        )
         self.feed(path.read_text(encoding="utf-8"))
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
@@ -46,7 +55,11 @@ def dead_links(site: Path) -> list[str]:
     found = []
     for path, page in pages.items():
         found += [f"{path.name}: {link}" for link in page.links if not _leads(link, page, pages)]
-        found += [f"{path.name} loads {x}" for x in page.loaded if urlsplit(x).netloc or not _leads(x, page, pages)]
+        found += [
+            f"{path.name} loads {x}"
+            for x in page.loaded
+            if urlsplit(x).netloc or not _leads(x, page, pages)
+        ]
     return found
 
 
@@ -58,12 +71,18 @@ def _leads(link: str, page: Page, pages: dict[Path, Page]) -> bool:
     if target.is_dir():
         target /= "index.html"
     known = pages.get(target)
-    return target.exists() and (not parts.fragment or known is None or unquote(parts.fragment) in known.anchors)
+    return target.exists() and (
+        not parts.fragment or known is None or unquote(parts.fragment) in known.anchors
+    )
 
 
 def faults(browser: Chrome) -> list[str]:
     """What is wrong with the page that the browser shows."""
-    found = [entry["message"] for entry in browser.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")]
+    found = [
+        entry["message"]
+        for entry in browser.get_log("browser")
+        if entry["level"] in ("SEVERE", "WARNING")
+    ]
     found += browser.execute_script("""
         const here = location.protocol === "file:" ? "file:" : location.origin;
         const loaded = performance.getEntriesByType("resource").map(({ name }) => name);

@@ -24,13 +24,19 @@ from parity_tests.pages import make_readme, page_code
 from parity_tests.pages.make_readme import PAGES, README
 
 TEXT = README.read_text()
-# Blocks that need eight devices, pytest, or peers prepared for import are run by tests of their own.
+# Blocks that need eight devices, pytest, or peers prepared for import are run by tests of their
+# own.
 ELSEWHERE = {
     "sharding.md": "sharding.test_split_models",
     "parity.md": "checker.test_plugin",
     "migration.md": "docs.test_migration",
 }
-BLOCKS = [(page, *block) for page in PAGES if page.name not in ELSEWHERE for block in page_code.blocks(page)]
+BLOCKS = [
+    (page, *block)
+    for page in PAGES
+    if page.name not in ELSEWHERE
+    for block in page_code.blocks(page)
+]
 # Those of TensorFlow and Keras among them.
 PEERS = "porting.md"
 MODULES = [
@@ -62,7 +68,9 @@ def test_examples_in_docstrings(module: ModuleType) -> None:
     assert tried
 
 
-@pytest.mark.parametrize(("shown", "failed"), [("0.3333333", 0), ("0.3333334", 0), ("0.3333335", 1)])
+@pytest.mark.parametrize(
+    ("shown", "failed"), [("0.3333333", 0), ("0.3333334", 0), ("0.3333335", 1)]
+)
 def test_an_example_that_prints_something_else_fails(shown: str, failed: int) -> None:
     module = ModuleType("example", f">>> print(f'{{1 / 3:.7f}}')\n{shown}\n")
     assert examples_in(module) == (failed, 1)
@@ -80,9 +88,12 @@ def test_code_in_the_pages(page: Path, code: str, output: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "output"), [("print(1)\n", ""), ("print(1)\n", "2\n"), ("x = 1\n", "1\n"), ("assert 1 > 2\n", "")]
+    ("code", "output"),
+    [("print(1)\n", ""), ("print(1)\n", "2\n"), ("x = 1\n", "1\n"), ("assert 1 > 2\n", "")],
 )
-def test_code_that_does_not_print_what_the_page_says_fails(code: str, output: str, tmp_path: Path) -> None:
+def test_code_that_does_not_print_what_the_page_says_fails(
+    code: str, output: str, tmp_path: Path
+) -> None:
     page = tmp_path / "page.md"
     text = f"```python\n{code}```\n" + (f"\n```text\n{output}```\n" if output else "")
     for margin in ("", "    "):
@@ -111,7 +122,8 @@ def test_the_last_digit_of_a_decimal_fraction_may_differ_by_one(printed: str, al
 
 
 @pytest.mark.parametrize(
-    "printed", ["loss , 1.00e-27", "loss 0.123, ", "0.123 loss, 1.00e-27", "loss , ", "loss 0.123, #"]
+    "printed",
+    ["loss , 1.00e-27", "loss 0.123, ", "0.123 loss, 1.00e-27", "loss , ", "loss 0.123, #"],
 )
 def test_a_fraction_that_is_missing_or_elsewhere_is_noticed(printed: str) -> None:
     assert not page_code.same(printed, "loss 0.123, 1.00e-27")
@@ -142,8 +154,13 @@ def test_differences_from_other_losses_are_what_the_command_prints() -> None:
 
 
 def test_the_parity_table_is_within_its_limits() -> None:
-    """The errors themselves may differ by a rounding between processors; the tests assert the limits everywhere."""
-    rows = make_readme.tables(TEXT)["parity_tests.pages.parity_table --markdown"].strip().splitlines()[2:]
+    """The errors themselves may differ by a rounding between processors; the tests assert the
+    limits everywhere."""
+    rows = (
+        make_readme.tables(TEXT)["parity_tests.pages.parity_table --markdown"]
+        .strip()
+        .splitlines()[2:]
+    )
     assert len(rows) == 17
     for row in rows:
         cells = [cell.strip() for cell in row.strip("|").split("|")]
@@ -158,20 +175,30 @@ def test_the_parity_table_is_within_its_limits() -> None:
 def test_files_that_a_page_links_to_exist(page: Path) -> None:
     links = re.findall(r"\]\(([^)#]+)\)", page.read_text())
     assert links or page.name in ("audit.md", "sweep.md")
-    assert [link for link in links if "://" not in link and not Path(page.parent, link).exists()] == []
+    assert [
+        link for link in links if "://" not in link and not Path(page.parent, link).exists()
+    ] == []
 
 
 def test_no_table_is_missing() -> None:
-    """Those of the audit and the sweep are made in other environments, or in hours; here they have to be there."""
+    """Those of the audit and the sweep are made in other environments, or in hours; here they have
+    to be there."""
     found = {
-        command: table for page in make_readme.PAGES for command, table in make_readme.tables(page.read_text()).items()
+        command: table
+        for page in make_readme.PAGES
+        for command, table in make_readme.tables(page.read_text()).items()
     }
-    assert {command.split()[1] for command in found if command.startswith("focal-parity")} == {"audit", "sweep"}
+    assert {command.split()[1] for command in found if command.startswith("focal-parity")} == {
+        "audit",
+        "sweep",
+    }
     assert all(table.count("\n|") >= 3 for table in found.values())
 
 
 def test_the_audit_has_ten_public_implementations() -> None:
     page = Path(README.parent, "docs", "audit.md").read_text()
-    rows = [row.split("|") for row in page.split("### Accuracy")[1].split("\n\n")[1].splitlines()[2:]]
+    rows = [
+        row.split("|") for row in page.split("### Accuracy")[1].split("\n\n")[1].splitlines()[2:]
+    ]
     versions = {row[1].split()[0]: row[2].strip() for row in rows if re.match(r" *\d", row[2])}
     assert len(versions.keys() - {"focal_jax", "focal_torch"}) >= 10

@@ -1,4 +1,5 @@
-"""What docs/migration.md says to write for each argument of a peer gives the numbers of that peer, called here."""
+"""What docs/migration.md says to write for each argument of a peer gives the numbers of that peer,
+called here."""
 
 import ast
 import re
@@ -24,7 +25,9 @@ SIGNATURES = {
     "mmdetection": ["mmdet.models.losses:FocalLoss", "mmdet.models.losses:FocalLoss.forward"],
     "segmentation-models-pytorch": ["segmentation_models_pytorch.losses:FocalLoss"],
 }
-TABLE = make_readme.tables(migration_table.PAGE.read_text())["parity_tests.pages.migration_table --markdown"]
+TABLE = make_readme.tables(migration_table.PAGE.read_text())[
+    "parity_tests.pages.migration_table --markdown"
+]
 
 
 def is_comparison(statement: ast.stmt) -> bool:
@@ -49,7 +52,8 @@ def ours(module: ast.Module) -> ast.expr:
 
 
 def with_faults(code: str, number: int) -> list[str]:
-    """One comparison without one of our named arguments, or with one of our numbers a tenth larger, in every way."""
+    """One comparison without one of our named arguments, or with one of our numbers a tenth larger,
+    in every way."""
     faults: list[str] = []
     for index, node in enumerate(ast.walk(ours(alone(code, number)))):
         for fault in _faults(node):
@@ -73,7 +77,11 @@ def test_every_mapping_gives_the_numbers_of_the_peer(title: str, code: str) -> N
 
 
 def rows_of(title: str) -> list[tuple[str, str]]:
-    lines = re.findall(r"^\|(.*)\|\n", re.sub(r"^\|.*\|\n\| --- \| --- \|\n", "", SECTIONS[title], flags=re.M), re.M)
+    lines = re.findall(
+        r"^\|(.*)\|\n",
+        re.sub(r"^\|.*\|\n\| --- \| --- \|\n", "", SECTIONS[title], flags=re.M),
+        re.M,
+    )
     return [(left, right) for left, _, right in (line.partition(" | ") for line in lines)]
 
 
@@ -88,8 +96,16 @@ def given(code: str) -> list[tuple[str, str]]:
     sides: list[tuple[str, str]] = []
     for statement in ast.parse(code).body:
         if isinstance(statement, ast.Assign):
-            values |= {x.id: ast.unparse(statement) for x in ast.walk(statement.targets[0]) if isinstance(x, ast.Name)}
-        elif is_comparison(statement) and isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call):
+            values |= {
+                x.id: ast.unparse(statement)
+                for x in ast.walk(statement.targets[0])
+                if isinstance(x, ast.Name)
+            }
+        elif (
+            is_comparison(statement)
+            and isinstance(statement, ast.Expr)
+            and isinstance(statement.value, ast.Call)
+        ):
             theirs, here = (_with_values(side, values) for side in statement.value.args)
             sides.append((theirs, here))
     return sides
@@ -113,7 +129,10 @@ def mismatches(rows: list[tuple[str, str]], lines: list[tuple[str, str]]) -> lis
 
 @pytest.mark.parametrize("title", SECTIONS)
 def test_every_row_is_a_line_of_code(title: str) -> None:
-    rows, lines = rows_of(title), [line for code, _ in blocks_of(SECTIONS[title]) for line in given(code)]
+    rows, lines = (
+        rows_of(title),
+        [line for code, _ in blocks_of(SECTIONS[title]) for line in given(code)],
+    )
     assert not mismatches(rows, lines)
     assert mismatches([*rows[1:], rows[0]], lines), "rows in another order are those lines, too"
 
@@ -124,12 +143,18 @@ def test_no_argument_of_a_peer_is_left_out(title: str) -> None:
     migration.import_mmdet()
     for path in SIGNATURES[title]:
         for name in signature(locate(path)).parameters:
-            assert re.search(rf"\b{name}\b", SECTIONS[title]) or name in ("self", "args", "kwargs"), f"{path}: {name}"
+            assert re.search(rf"\b{name}\b", SECTIONS[title]) or name in (
+                "self",
+                "args",
+                "kwargs",
+            ), f"{path}: {name}"
 
 
 @pytest.mark.parametrize(("title", "code"), BLOCKS, ids=[title for title, _ in BLOCKS])
 def test_every_argument_of_ours_is_needed(title: str, code: str) -> None:
-    faults = [fault for number in range(len(comparisons(code))) for fault in with_faults(code, number)]
+    faults = [
+        fault for number in range(len(comparisons(code))) for fault in with_faults(code, number)
+    ]
     assert faults
     for fault in faults:
         with pytest.raises((AssertionError, TypeError, ValueError)):
@@ -137,15 +162,28 @@ def test_every_argument_of_ours_is_needed(title: str, code: str) -> None:
 
 
 def test_the_sections_are_the_peers_and_the_table_is_theirs() -> None:
-    """Differences may differ by a rounding between processors; each of them is within the limit everywhere."""
+    """Differences may differ by a rounding between processors; each of them is within the limit
+    everywhere."""
     assert list(SECTIONS) == list(migration_table.PEERS)
-    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in TABLE.strip().splitlines()[2:]]
-    assert [row[:3] for row in rows] == [list(migration_table.row(*section)[:3]) for section in SECTIONS.items()]
+    rows = [
+        [cell.strip() for cell in line.split("|")[1:-1]] for line in TABLE.strip().splitlines()[2:]
+    ]
+    assert [row[:3] for row in rows] == [
+        list(migration_table.row(*section)[:3]) for section in SECTIONS.items()
+    ]
     assert all(float(row[3]) <= migration.LIMIT for row in rows)
 
 
 @pytest.mark.parametrize(
-    "theirs", [[1.0, 2.0], [[1.0, 2.0, 3.0]], [1.0, 2.0, 3.001], [1.0, 2.0, np.nan], [1.0, 0.0, 3.0], [np.inf, 2, 3]]
+    "theirs",
+    [
+        [1.0, 2.0],
+        [[1.0, 2.0, 3.0]],
+        [1.0, 2.0, 3.001],
+        [1.0, 2.0, np.nan],
+        [1.0, 0.0, 3.0],
+        [np.inf, 2, 3],
+    ],
 )
 def test_what_is_not_the_same_is_refused(theirs: list) -> None:
     with pytest.raises(AssertionError):

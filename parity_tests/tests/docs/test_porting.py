@@ -1,4 +1,5 @@
-"""The ports that docs/porting.md tells people to write are right, and each of its rules is needed."""
+"""The ports that docs/porting.md tells people to write are right, and each of its rules is
+needed."""
 
 import re
 import sys
@@ -12,7 +13,9 @@ from parity_tests.pages import page_code
 from parity_tests.pages.make_readme import README
 
 PAGE = README.parent / "docs" / "porting.md"
-FILES = dict(zip(("my_focal", "tf_focal"), (code for code, _ in page_code.blocks(PAGE)), strict=False))
+FILES = dict(
+    zip(("my_focal", "tf_focal"), (code for code, _ in page_code.blocks(PAGE)), strict=False)
+)
 NUMPY = ("--framework", "numpy", "--gradient", "my_focal:focal_gradient", "--set", "alpha=none")
 TENSORFLOW = ("--framework", "tensorflow", "--set", "alpha=none")
 
@@ -47,9 +50,13 @@ def test_the_port_in_numpy(check: Check, dtype: str) -> None:
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_the_port_in_tensorflow(check: Check, dtype: str) -> None:
-    """As the page says, all but second derivatives. The list is strict: a layer that passes must not be on it."""
+    """As the page says, all but second derivatives. The list is strict: a layer that passes must
+    not be on it."""
     Path("known.txt").write_text("second order  # the power rule\n")
-    assert check("tf_focal", FILES["tf_focal"], *TENSORFLOW, "--dtype", dtype, "--xfails", "known.txt") == 0
+    assert (
+        check("tf_focal", FILES["tf_focal"], *TENSORFLOW, "--dtype", dtype, "--xfails", "known.txt")
+        == 0
+    )
 
 
 @pytest.mark.parametrize(
@@ -71,6 +78,8 @@ def test_each_rule_is_needed(
     check: Check, capsys: pytest.CaptureFixture[str], rule: str, right: str, wrong: str, says: str
 ) -> None:
     assert right in FILES["my_focal"], rule
-    silent = FILES["my_focal"].replace("import numpy as np", "import numpy as np\nnp.seterr(all='ignore')")
+    silent = FILES["my_focal"].replace(
+        "import numpy as np", "import numpy as np\nnp.seterr(all='ignore')"
+    )
     assert check("my_focal", silent.replace(right, wrong), *NUMPY) == 1
     assert says in " ".join(capsys.readouterr().out.split())

@@ -1,4 +1,5 @@
-"""The site of the documentation, as a reader has it: from files, without a network, on a screen and on a phone."""
+"""The site of the documentation, as a reader has it: from files, without a network, on a screen and
+on a phone."""
 
 import functools
 import html
@@ -131,19 +132,28 @@ def test_tabs_are_changed_by_the_keyboard(browser: Chrome, site: Path) -> None:
         ("<div style='width: 999px'>wide</div>", "pixels wider than the window"),
     ],
 )
-def test_faults_of_a_page_are_noticed(browser: Chrome, tmp_path: Path, body: str, says: str) -> None:
-    (tmp_path / "page.html").write_text(f"<!doctype html><meta name='viewport' content='width=device-width'>{body}")
+def test_faults_of_a_page_are_noticed(
+    browser: Chrome, tmp_path: Path, body: str, says: str
+) -> None:
+    (tmp_path / "page.html").write_text(
+        f"<!doctype html><meta name='viewport' content='width=device-width'>{body}"
+    )
     show(browser, (tmp_path / "page.html").as_uri(), 390)
     until(browser, lambda: any(says in fault for fault in pages.faults(browser)))
 
 
 def test_dead_links_are_noticed(tmp_path: Path) -> None:
     links = "<a href='b.html#here'>1</a><a href='b.html#gone'>2</a><a href='c.html'>3</a><a href='#gone'>4</a>"
-    (tmp_path / "a.html").write_text(f"{links}<script src='https://example.org/x.js'></script><img src='no.png'>")
+    (tmp_path / "a.html").write_text(
+        f"{links}<script src='https://example.org/x.js'></script><img src='no.png'>"
+    )
     (tmp_path / "b.html").write_text("<h1 id='here'>b</h1>")
     dead = ["b.html#gone", "c.html", "#gone"]
     loads = ["https://example.org/x.js", "no.png"]
-    assert pages.dead_links(tmp_path) == [*(f"a.html: {x}" for x in dead), *(f"a.html loads {x}" for x in loads)]
+    assert pages.dead_links(tmp_path) == [
+        *(f"a.html: {x}" for x in dead),
+        *(f"a.html loads {x}" for x in loads),
+    ]
 
 
 @pytest.fixture
@@ -170,7 +180,9 @@ def test_the_small_site_is_built(small: Path) -> None:
 
 def test_what_looks_like_a_link_in_code_stays(small: Path) -> None:
     page = small / "docs" / "index.md"
-    page.write_text('# Title\n\n=== "Tab"\n\n    ```python\n    table["focal"](a//b)\n    ```\n\n`x[0](y//z)`\n')
+    page.write_text(
+        '# Title\n\n=== "Tab"\n\n    ```python\n    table["focal"](a//b)\n    ```\n\n`x[0](y//z)`\n'
+    )
     assert pages.build(small / "site", small).returncode == 0
     shown = re.sub("<[^>]+>", "", (small / "site" / "index.html").read_text())
     assert 'table["focal"](a//b)' in html.unescape(shown)

@@ -1,4 +1,5 @@
-"""The figure of docs/mathematics.md, moved as a reader moves it, and its numbers and curves against the oracle."""
+"""The figure of docs/mathematics.md, moved as a reader moves it, and its numbers and curves against
+the oracle."""
 
 import re
 from pathlib import Path
@@ -22,8 +23,17 @@ SET = """
     slider.value = arguments[1];
     slider.dispatchEvent(new Event("input"));
 """
-# γ, α and the logit: the defaults, no focus, a γ below 1, saturation on both sides, and no weight at all.
-POINTS = [(2, 0.25, 1), (0, 0.5, -3), (0.5, 0.25, 17), (5, 0.75, 40), (2.7, 0.01, -40), (0.1, 1, 20), (1, 0, 0)]
+# γ, α and the logit: the defaults, no focus, a γ below 1, saturation on both sides, and no weight
+# at all.
+POINTS = [
+    (2, 0.25, 1),
+    (0, 0.5, -3),
+    (0.5, 0.25, 17),
+    (5, 0.75, 40),
+    (2.7, 0.01, -40),
+    (0.1, 1, 20),
+    (1, 0, 0),
+]
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 360, 246, 34, 8, 18, 32
 RANGES = {"loss": (0.0, 4.0), "slope": (-1.25, 1.25)}
 # Coordinates are written with two digits.
@@ -46,7 +56,9 @@ def numbers(browser: Chrome) -> dict[tuple[int, str], float]:
     found = {}
     for target, name in ((1, "one"), (0, "zero")):
         for cell in browser.find_elements(By.CSS_SELECTOR, f"#focal-figure tr.{name} [data-value]"):
-            found[target, cell.get_attribute("data-kind") or ""] = float(cell.get_attribute("data-value") or "nan")
+            found[target, cell.get_attribute("data-kind") or ""] = float(
+                cell.get_attribute("data-value") or "nan"
+            )
     return found
 
 
@@ -57,13 +69,21 @@ def require_numbers(browser: Chrome, gamma: float, alpha: float, logit: float) -
     for target in (1, 0):
         jet = oracle.certified(oracle.sigmoid_focal_loss, logit, target, alpha, gamma)
         for kind, key in (("loss", ()), ("slope", ("logits",))):
-            error = abs(found[target, kind] - jet[key].value) / (abs(jet[key].value) or 1) / EPS["float64"]
+            error = (
+                abs(found[target, kind] - jet[key].value)
+                / (abs(jet[key].value) or 1)
+                / EPS["float64"]
+            )
             limit = allowed("sigmoid_focal_loss", key, gamma, "float64")
-            assert error <= limit, f"{kind} of target {target} at γ = {gamma}, α = {alpha}, z = {logit}: {error} eps"
+            assert error <= limit, (
+                f"{kind} of target {target} at γ = {gamma}, α = {alpha}, z = {logit}: {error} eps"
+            )
 
 
 @pytest.mark.parametrize("point", POINTS)
-def test_the_numbers_are_those_of_the_oracle(figure: Chrome, point: tuple[float, float, float]) -> None:
+def test_the_numbers_are_those_of_the_oracle(
+    figure: Chrome, point: tuple[float, float, float]
+) -> None:
     require_numbers(figure, *point)
 
 
@@ -86,8 +106,11 @@ def points(browser: Chrome, plot: int, name: str) -> np.ndarray:
     return np.array([[float(x), float(y)] for x, y in re.findall(r"[ML]([\d.]+),([\d.]+)", path)])
 
 
-def require_curve(browser: Chrome, plot: int, name: str, gamma: float, alpha: float, axis: str) -> None:
-    """Every point of a curve lies where the loss, or its slope, is; and there are enough to be a curve."""
+def require_curve(
+    browser: Chrome, plot: int, name: str, gamma: float, alpha: float, axis: str
+) -> None:
+    """Every point of a curve lies where the loss, or its slope, is; and there are enough to be a
+    curve."""
     bottom, top = list(RANGES.values())[plot]
     drawn = points(browser, plot, name)
     t = (drawn[:, 0] - LEFT) / (WIDTH - LEFT - RIGHT)
@@ -99,12 +122,16 @@ def require_curve(browser: Chrome, plot: int, name: str, gamma: float, alpha: fl
     # A curve is as far off as its slope times the rounding of its abscissa.
     steep = np.abs(np.gradient(height, drawn[:, 0]))
     assert len(drawn) > 60
-    assert np.all(np.abs(height - drawn[:, 1]) <= ROUNDED * (1 + 2 * steep)), f"{name} of {list(RANGES)[plot]}"
+    assert np.all(np.abs(height - drawn[:, 1]) <= ROUNDED * (1 + 2 * steep)), (
+        f"{name} of {list(RANGES)[plot]}"
+    )
 
 
 @pytest.mark.parametrize("axis", ["logit", "probability"])
 @pytest.mark.parametrize(("gamma", "alpha"), [(2, 0.25), (0, 0.5), (0.5, 0.9), (5, 0.3)])
-def test_the_curves_are_the_loss_and_its_slope(figure: Chrome, gamma: float, alpha: float, axis: str) -> None:
+def test_the_curves_are_the_loss_and_its_slope(
+    figure: Chrome, gamma: float, alpha: float, axis: str
+) -> None:
     put(figure, gamma, alpha, 1)
     Select(figure.find_element(By.ID, "focal-axis")).select_by_value(axis)
     for plot in (0, 1):
@@ -125,7 +152,9 @@ def test_the_points_are_on_the_curves(figure: Chrome) -> None:
 def test_what_a_screen_reader_is_told(figure: Chrome) -> None:
     for name, label in (("gamma", "γ"), ("alpha", "α"), ("logit", "logit z"), ("axis", "against")):
         assert figure.find_element(By.ID, f"focal-{name}").accessible_name.startswith(label)
-    assert all(svg.accessible_name for svg in figure.find_elements(By.CSS_SELECTOR, "#focal-figure svg"))
+    assert all(
+        svg.accessible_name for svg in figure.find_elements(By.CSS_SELECTOR, "#focal-figure svg")
+    )
 
 
 @pytest.mark.parametrize(
@@ -136,7 +165,9 @@ def test_what_a_screen_reader_is_told(figure: Chrome) -> None:
         ("gamma * p * softplus(-u) + q", "p * softplus(-u) + q"),
     ],
 )
-def test_a_wrong_formula_is_noticed(browser: Chrome, tmp_path: Path, right: str, wrong: str) -> None:
+def test_a_wrong_formula_is_noticed(
+    browser: Chrome, tmp_path: Path, right: str, wrong: str
+) -> None:
     script = (ROOT / "docs" / "assets" / "figure.js").read_text()
     assert right in script
     (tmp_path / "figure.js").write_text(script.replace(right, wrong))

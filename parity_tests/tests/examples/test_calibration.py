@@ -1,4 +1,5 @@
-"""The calibration example: what it measures by hand, what repairs scores where the truth is known, and what it says."""
+"""The calibration example: what it measures by hand, what repairs scores where the truth is known,
+and what it says."""
 
 from argparse import Namespace
 from collections.abc import Iterator
@@ -39,7 +40,8 @@ def of_class_1(p: np.ndarray) -> np.ndarray:
 
 
 def test_scores_by_hand() -> None:
-    """Two bins: in one 1 of 2 happened where 0.2 were expected, in the other 2 of 2 where 1.9 were."""
+    """Two bins: in one 1 of 2 happened where 0.2 were expected, in the other 2 of 2 where 1.9
+    were."""
     p = np.array([0.1, 0.1, 0.95, 0.95])
     right, nll, ece = metrics.scores(np.array([0, 1, 1, 1]), np.stack([1 - p, p], -1))
     assert ece == pytest.approx((0.8 + 0.1) / 4, rel=10 * EPS)
@@ -62,14 +64,17 @@ def test_the_diagram_has_the_bins_of_the_error() -> None:
     said, share, number = metrics.reliability(happened, p)
     assert number.sum() == len(p)
     gaps = (number * np.abs(share - said)).sum() / len(p)
-    assert gaps == pytest.approx(metrics.calibration_error(happened, p, metrics.BINS), rel=len(p) * EPS)
+    assert gaps == pytest.approx(
+        metrics.calibration_error(happened, p, metrics.BINS), rel=len(p) * EPS
+    )
 
 
 def require_calibrated(probabilities: np.ndarray) -> None:
-    """Every sum of 20 labels is that of their probabilities, and no probabilities have a smaller NLL than the truth.
+    """Every sum of 20 labels is that of their probabilities, and no probabilities have a smaller
+    NLL than the truth.
 
-    The slope that gave a probability is right to a few eps of its terms, and its derivative is not below a hundredth of
-    them: so a thousand eps.
+    The slope that gave a probability is right to a few eps of its terms, and its derivative is not
+    below a hundredth of them: so a thousand eps.
     """
     _, nll, ece = metrics.scores(LABELS, of_class_1(probabilities))
     entropy = -np.mean(SHARES * np.log(SHARES) + (1 - SHARES) * np.log(1 - SHARES))
@@ -85,7 +90,8 @@ def test_counts_are_calibrated_and_others_are_not() -> None:
 
 @pytest.mark.parametrize("planted", [0.5, 1.0, 2.0])
 def test_a_planted_temperature_is_found(planted: float) -> None:
-    """At T the NLL is the entropy, its least value. The search stops at 1e-6 of log T, a few steps of it wide."""
+    """At T the NLL is the entropy, its least value. The search stops at 1e-6 of log T, a few steps
+    of it wide."""
     odds = planted * np.log(SHARES / (1 - SHARES))
     logits = np.repeat(np.stack([np.zeros_like(odds), odds], -1), COPIES, axis=0)
     assert metrics.temperature(LABELS, logits) == pytest.approx(planted, rel=1e-5)
@@ -93,7 +99,8 @@ def test_a_planted_temperature_is_found(planted: float) -> None:
 
 
 def best_logits(gamma: float) -> np.ndarray:
-    """What a model says that makes the expected loss least, without the formula: where its slope changes its sign."""
+    """What a model says that makes the expected loss least, without the formula: where its slope
+    changes its sign."""
 
     def slope(z: Array) -> Array:
         rule = {"alpha": None, "gamma": gamma, "soft_targets": "mixture"}
@@ -116,14 +123,22 @@ def test_recovery_calibrates_the_best_model(gamma: float) -> None:
     least, none = metrics.scores(LABELS, of_class_1(SHARES))[1:]
     assert nll > least
     assert ece > none + 0.05
-    for wrong in (raw, calibration_jax.recovered(z, gamma + 0.01)[:, 1], calibration_jax.recovered(z, 0.0)[:, 1]):
+    for wrong in (
+        raw,
+        calibration_jax.recovered(z, gamma + 0.01)[:, 1],
+        calibration_jax.recovered(z, 0.0)[:, 1],
+    ):
         with pytest.raises(AssertionError):
             require_calibrated(wrong)
 
 
 def means(table: str) -> Means:
     """Loss and repair -> accuracy or average precision, NLL and ECE; T where there is one."""
-    rows = [[cell.strip() for cell in line.strip("| ").split("|")] for line in table.splitlines() if "±" in line]
+    rows = [
+        [cell.strip() for cell in line.strip("| ").split("|")]
+        for line in table.splitlines()
+        if "±" in line
+    ]
     return {(row[0], row[1]): [float(cell.split()[0]) for cell in row[2:] if cell] for row in rows}
 
 
@@ -179,10 +194,12 @@ def test_a_run_is_its_seeds(quick: list[Found]) -> None:
 
 
 def test_the_page_says_what_its_tables_say() -> None:
-    """They are of one machine; made anew on another, the sentences below them have to hold there as well."""
+    """They are of one machine; made anew on another, the sentences below them have to hold there as
+    well."""
     page = (ROOT / "docs" / "calibration.md").read_text()
     digits, caravan = map(
-        means, make_readme.tables(page)["examples.calibration_jax --markdown --out docs"].split("###")[1:]
+        means,
+        make_readme.tables(page)["examples.calibration_jax --markdown --out docs"].split("###")[1:],
     )
     entropy, best, flsd = ("cross entropy", ""), ("cross entropy", DIVIDED), ("FLSD-53", "")
     one, two, three = ((f"focal, γ = {gamma}", "") for gamma in (1, 2, 3))
@@ -193,7 +210,11 @@ def test_the_page_says_what_its_tables_say() -> None:
         assert found[best][1] == min(numbers[1] for numbers in found.values())
         assert found[best][2] < found[entropy][2]
         assert found["class frequencies", ""][2] == min(numbers[2] for numbers in found.values())
-        assert found[best][1] < found[two[0], DIVIDED][1] < min(found[two][1], found[two[0], RECOVERED][1])
+        assert (
+            found[best][1]
+            < found[two[0], DIVIDED][1]
+            < min(found[two][1], found[two[0], RECOVERED][1])
+        )
     assert digits[best][3] > 1, "too sure of itself"
     assert digits[one][1] < digits[entropy][1]
     assert digits[one][2] < digits[entropy][2] < min(digits[three][2], digits[flsd][2])

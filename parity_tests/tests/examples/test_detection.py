@@ -40,7 +40,8 @@ def difference(ours: np.ndarray, theirs: np.ndarray) -> float:
 
 @pytest.mark.parametrize("name", ["cross entropy", "focal, γ = 0.5", "focal, γ = 2"])
 def test_both_frameworks_train_the_same_detector(name: str) -> None:
-    """Rounding grows with every step that builds on it: the requirement is that of the smaller examples."""
+    """Rounding grows with every step that builds on it: the requirement is that of the smaller
+    examples."""
     ours, theirs = curve(detection_jax, LOSSES[name]), curve(detection_torch, LOSSES[name])
     assert len(ours.losses) == 50
     assert difference(ours.losses, theirs.losses) <= 1e-9
@@ -99,7 +100,9 @@ def test_digits_are_in_the_scene_and_apart() -> None:
 
 def test_overlaps_of_known_boxes() -> None:
     box = np.array([[0.0, 0.0, 2.0, 2.0]])
-    others = np.array([[0.0, 0.0, 2.0, 2.0], [1.0, 0.0, 3.0, 2.0], [1.0, 1.0, 3.0, 3.0], [2.0, 0.0, 4.0, 2.0]])
+    others = np.array(
+        [[0.0, 0.0, 2.0, 2.0], [1.0, 0.0, 3.0, 2.0], [1.0, 1.0, 3.0, 3.0], [2.0, 0.0, 4.0, 2.0]]
+    )
     assert anchors.overlaps(box, others).tolist() == [[1, 2 / 6, 1 / 7, 0]]
 
 
@@ -116,17 +119,21 @@ def test_the_best_of_boxes_that_overlap_is_kept() -> None:
 
 
 def answers(shift: float = 0.0, other_class: int = 0) -> Run:
-    """What a detector would say that knows the truth, or nearly. The background answers with its anchors."""
+    """What a detector would say that knows the truth, or nearly. The background answers with its
+    anchors."""
     labels = TEST.targets.labels
     boxes = np.where((labels >= 0)[..., None], TEST.targets.boxes, 0)
     classes = (labels + other_class) % scenes.CLASSES
-    logits = np.where((labels >= 0)[..., None] & (classes[..., None] == np.arange(scenes.CLASSES)), 9.0, -9.0)
+    logits = np.where(
+        (labels >= 0)[..., None] & (classes[..., None] == np.arange(scenes.CLASSES)), 9.0, -9.0
+    )
     return Run(np.zeros(1), np.zeros(1), logits, boxes + np.array([shift, 0, 0, 0]))
 
 
 def test_average_precision_of_known_answers() -> None:
     perfect, shifted, confused = (
-        evaluate.scores(TEST, evaluate.found(run)) for run in (answers(), answers(4.0), answers(other_class=1))
+        evaluate.scores(TEST, evaluate.found(run))
+        for run in (answers(), answers(4.0), answers(other_class=1))
     )
     assert perfect == pytest.approx((1, 1, 1))
     assert 0 < shifted.ap < 0.8 * shifted.ap50
@@ -138,7 +145,9 @@ def test_the_command_prints_every_loss_and_writes_both_pictures(
 ) -> None:
     monkeypatch.setattr(command, "QUICK", replace(SMALL, test=8, steps=2))
     for options in ([], ["--markdown"]):
-        monkeypatch.setattr("sys.argv", ["detection_torch", "--quick", "--out", str(tmp_path), *options])
+        monkeypatch.setattr(
+            "sys.argv", ["detection_torch", "--quick", "--out", str(tmp_path), *options]
+        )
         command.main("torch", detection_torch.__doc__, detection_torch.train)
         out = capsys.readouterr().out
         assert [name for name in LOSSES if name not in out] == []
@@ -149,7 +158,9 @@ def test_the_command_prints_every_loss_and_writes_both_pictures(
 
 def test_what_the_page_says_of_its_table() -> None:
     (table,) = tables((ROOT / "docs" / "detection.md").read_text()).values()
-    cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table.strip().splitlines()[2:]]
+    cells = [
+        [cell.strip() for cell in line.split("|")[1:-1]] for line in table.strip().splitlines()[2:]
+    ]
     assert [row[0] for row in cells] == list(LOSSES)
     plain, balanced, prior, half, one, two, five = (float(row[1]) for row in cells)
     worst, best = ([float(row[2].split("–")[end]) for row in cells] for end in (0, 1))

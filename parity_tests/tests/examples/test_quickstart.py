@@ -1,4 +1,5 @@
-"""The two quick starts: the README's first screen, whole programs that learn and import nothing of the examples."""
+"""The two quick starts: the README's first screen, whole programs that learn and import nothing of
+the examples."""
 
 import ast
 import re
@@ -27,8 +28,16 @@ def test_it_begins_as_the_readme_does(framework: str) -> None:
 
 @pytest.mark.parametrize("framework", FRAMEWORKS)
 def test_it_can_be_copied(framework: str) -> None:
-    imports = [node for node in ast.walk(ast.parse(source(framework))) if isinstance(node, ast.Import | ast.ImportFrom)]
-    assert not [node for node in imports if "examples" in ast.unparse(node) or "parity_tests" in ast.unparse(node)]
+    imports = [
+        node
+        for node in ast.walk(ast.parse(source(framework)))
+        if isinstance(node, ast.Import | ast.ImportFrom)
+    ]
+    assert not [
+        node
+        for node in imports
+        if "examples" in ast.unparse(node) or "parity_tests" in ast.unparse(node)
+    ]
 
 
 @pytest.mark.parametrize("framework", FRAMEWORKS)

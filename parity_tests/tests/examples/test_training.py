@@ -1,4 +1,5 @@
-"""The examples: the same network, weights and batches give the same loss curve in both frameworks, on real data."""
+"""The examples: the same network, weights and batches give the same loss curve in both frameworks,
+on real data."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -15,7 +16,9 @@ DATA, WEIGHTS = caravan.dataset(), caravan.initial_weights()
 SHORT = replace(caravan.RECIPE, epochs=4)
 USUAL = ("cross entropy", "focal, γ = 0.5", "focal, γ = 2, α = 0.25")
 
-each_loss = pytest.mark.parametrize("name", [name if name in USUAL else slow(name) for name in caravan.LOSSES])
+each_loss = pytest.mark.parametrize(
+    "name", [name if name in USUAL else slow(name) for name in caravan.LOSSES]
+)
 
 
 @pytest.fixture(autouse=True)

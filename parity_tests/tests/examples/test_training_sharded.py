@@ -1,4 +1,5 @@
-"""A batch that is split over devices or ranks gives the curve of one device, also after the process was killed."""
+"""A batch that is split over devices or ranks gives the curve of one device, also after the process
+was killed."""
 
 import signal
 import subprocess
@@ -15,8 +16,8 @@ from parity_tests.tests import ROOT
 EPOCHS, STEPS = 3, 31
 JAX, TORCH = "sharded_jax", "ddp_torch"
 
-# Two orders of a sum of n positive terms differ by at most n·eps. So do weights, which fewer than n steps of a
-# thousandth change by less.
+# Two orders of a sum of n positive terms differ by at most n·eps. So do weights, which fewer than n
+# steps of a thousandth change by less.
 TOLERANCE = RECIPE.batch_size * float(np.finfo(float).eps)
 
 
@@ -30,11 +31,21 @@ def compiled_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 def command(framework: str, out: Path) -> list[str]:
-    return [sys.executable, "-W", "error", "-m", f"examples.train_{framework}", f"--out={out}", f"--epochs={EPOCHS}"]
+    return [
+        sys.executable,
+        "-W",
+        "error",
+        "-m",
+        f"examples.train_{framework}",
+        f"--out={out}",
+        f"--epochs={EPOCHS}",
+    ]
 
 
 def run(framework: str, out: Path) -> str:
-    done = subprocess.run(command(framework, out), cwd=ROOT, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(
+        command(framework, out), cwd=ROOT, capture_output=True, text=True, timeout=300
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -112,7 +123,8 @@ def mean_of_parts(losses: np.ndarray, y: np.ndarray, edges: Sequence[int]) -> fl
     return float(np.mean([loss.sum() / max(1, bits.sum()) for loss, bits in parts]))
 
 
-# The example, with a checkpoint manager that kills its process once the first epoch of a run is saved.
+# The example, with a checkpoint manager that kills its process once the first epoch of a run is
+# saved.
 KILLED_AFTER_ONE_EPOCH = """
 import os, runpy, signal, sys
 from orbax.checkpoint import CheckpointManager

@@ -25,8 +25,20 @@ SIGMOID: list[tuple[Any, Any, dict[str, Any], type[Exception], str]] = [
         TypeError,
         "logits=...): expected an array, got list. Make it an array (in PyTorch a tensor) first.",
     ),
-    (T, T, {}, TypeError, "logits=...): expected floating-point numbers, got int64. Convert it, e.g. to float32."),
-    (Z + 0j, Y, {}, TypeError, "logits=...): expected real numbers, got complex128. Convert it, e.g. to float32."),
+    (
+        T,
+        T,
+        {},
+        TypeError,
+        "logits=...): expected floating-point numbers, got int64. Convert it, e.g. to float32.",
+    ),
+    (
+        Z + 0j,
+        Y,
+        {},
+        TypeError,
+        "logits=...): expected real numbers, got complex128. Convert it, e.g. to float32.",
+    ),
     (
         Z,
         1.0,
@@ -153,7 +165,13 @@ SIGMOID: list[tuple[Any, Any, dict[str, Any], type[Exception], str]] = [
         ValueError,
         "reduction=...): expected one of 'none', 'sum', 'mean', 'mean_positive', got 'avg'. No other is defined.",
     ),
-    (Z, Y, {"where": Y}, TypeError, "where=...): expected bool values, got float64. Compare first, e.g. mask > 0."),
+    (
+        Z,
+        Y,
+        {"where": Y},
+        TypeError,
+        "where=...): expected bool values, got float64. Compare first, e.g. mask > 0.",
+    ),
     (
         Z,
         Y,
@@ -254,7 +272,13 @@ SOFTMAX: list[tuple[Any, Any, dict[str, Any], type[Exception], str]] = [
         ValueError,
         "axis=...): expected an axis of logits of shape (8, 4), got 2. It is the axis of the classes: by default -1 in JAX, 1 in PyTorch.",
     ),
-    (Z, T, {"axis": 1.0}, TypeError, "axis=...): expected an integer, got float. Name the class axis by its number."),
+    (
+        Z,
+        T,
+        {"axis": 1.0},
+        TypeError,
+        "axis=...): expected an integer, got float. Name the class axis by its number.",
+    ),
     (
         Z[:, :0],
         T,
@@ -269,7 +293,13 @@ SOFTMAX: list[tuple[Any, Any, dict[str, Any], type[Exception], str]] = [
         ValueError,
         "label_smoothing=...): expected a number in [0, 1], got 1.5. 0 smooths nothing.",
     ),
-    (Z, T, {"ignore_index": 0.5}, TypeError, "ignore_index=...): expected an integer, got float. It is a class id."),
+    (
+        Z,
+        T,
+        {"ignore_index": 0.5},
+        TypeError,
+        "ignore_index=...): expected an integer, got float. It is a class id.",
+    ),
     (
         Z,
         Y,
@@ -292,4 +322,6 @@ SOFTMAX: list[tuple[Any, Any, dict[str, Any], type[Exception], str]] = [
         "where=...): expected shape (8,) like the unreduced loss, got (8, 4). Give it every dimension; one that repeats may be 1.",
     ),
 ]
-CASES = [("sigmoid_focal_loss", *case) for case in SIGMOID] + [("softmax_focal_loss", *case) for case in SOFTMAX]
+CASES = [("sigmoid_focal_loss", *case) for case in SIGMOID] + [
+    ("softmax_focal_loss", *case) for case in SOFTMAX
+]

@@ -1,4 +1,5 @@
-"""Layer 1, names: a failure here means that the two packages have drifted apart, or that something is undocumented."""
+"""Layer 1, names: a failure here means that the two packages have drifted apart, or that something
+is undocumented."""
 
 import ast
 import inspect
@@ -20,7 +21,16 @@ SETTINGS = dict(zip(CLASSES, FUNCTIONS, strict=False))
 
 # What a framework asks for, and not the mathematics.
 OF_THE_FRAMEWORK = (
-    *("chunks.py", "collectives.py", "engine.py", "layer.py", "meshes.py", "rows.py", "rules.py", "versions.py"),
+    *(
+        "chunks.py",
+        "collectives.py",
+        "engine.py",
+        "layer.py",
+        "meshes.py",
+        "rows.py",
+        "rules.py",
+        "versions.py",
+    ),
 )
 # JAX names devices by the axes of a mesh, PyTorch by a process group.
 DEVICES = {"axis_name": "group", "class_axis_name": "class_group"}
@@ -85,7 +95,9 @@ def test_same_signatures_and_defaults(name: str) -> None:
 
 @pytest.mark.parametrize("package", [focal_jax, focal_torch], ids=["jax", "torch"])
 @pytest.mark.parametrize(("name", "function"), SETTINGS.items())
-def test_the_fields_of_a_class_are_the_settings_of_its_function(package: Any, name: str, function: str) -> None:
+def test_the_fields_of_a_class_are_the_settings_of_its_function(
+    package: Any, name: str, function: str
+) -> None:
     per_call = ("logits", "features", "kernel", "bias", "targets", "where", "weight")
     settings = [p for p in parameters(getattr(package, function)) if p[0] not in per_call]
     assert parameters(getattr(package, name)) == settings
@@ -97,7 +109,9 @@ def test_everything_public_is_documented(package: Any, name: str) -> None:
     text = inspect.getdoc(getattr(package, name)) or ""
     called = name in (*FUNCTIONS, *RECIPES)
     sections = (
-        ["Example:"] + ["Args:", "Returns:", "Raises:", "References:"] * called + ["equation"] * (name in FUNCTIONS)
+        ["Example:"]
+        + ["Args:", "Returns:", "Raises:", "References:"] * called
+        + ["equation"] * (name in FUNCTIONS)
     )
     assert [section for section in sections if section not in text] == []
     per_call = parameters(getattr(package, name)) if called else []
@@ -105,7 +119,9 @@ def test_everything_public_is_documented(package: Any, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", [*JAX.glob("*.py"), *TORCH.glob("*.py")], ids=lambda path: f"{path.parent.name}-{path.name}"
+    "path",
+    [*JAX.glob("*.py"), *TORCH.glob("*.py")],
+    ids=lambda path: f"{path.parent.name}-{path.name}",
 )
 def test_files_are_short(path: Path) -> None:
     assert len(path.read_text().splitlines()) <= 250

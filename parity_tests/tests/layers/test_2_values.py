@@ -40,7 +40,9 @@ def test_the_loss_is_that_of_the_golden_vectors(function: str, dtype: str, port:
         ("float32", -100.0, 1, 2.0, 100.0),
     ],
 )
-def test_published_numbers(port: Port, dtype: str, logit: float, target: int, gamma: float, truth: float) -> None:
+def test_published_numbers(
+    port: Port, dtype: str, logit: float, target: int, gamma: float, truth: float
+) -> None:
     logits, targets = port.array(np.array([logit], dtype)), port.array(np.array([target]))
     loss = float(port.module.sigmoid_focal_loss(logits, targets, alpha=None, gamma=gamma)[0])
     assert math.isclose(loss, truth, rel_tol=5e-6), f"{loss} is not {truth} to its published digits"
@@ -61,12 +63,17 @@ def test_a_gamma_that_float32_does_not_hold(port: Port, gamma: float) -> None:
     slope = port.gradient(lambda z: loss(z, port.array(targets), gamma=gamma), logits)
     for order, (got, truth) in enumerate(zip((value, slope), truths, strict=True)):
         units = SIGMOID[order] + PER_GAMMA * gamma
-        bad = ~(np.abs(got - truth) <= units * EPS["float32"] * np.abs(truth) + SMALLEST_NORMAL["float32"])
+        bad = ~(
+            np.abs(got - truth)
+            <= units * EPS["float32"] * np.abs(truth) + SMALLEST_NORMAL["float32"]
+        )
         assert not bad.any(), (logits[bad][0], got[bad][0], truth[bad][0])
 
 
 @both_packages
-@pytest.mark.parametrize(("soft_targets", "truth"), [("interpolate", 0.287428), ("mixture", 0.358099)])
+@pytest.mark.parametrize(
+    ("soft_targets", "truth"), [("interpolate", 0.287428), ("mixture", 0.358099)]
+)
 def test_the_two_rules_for_soft_targets(port: Port, soft_targets: str, truth: float) -> None:
     logits, targets = port.array(np.array([0.7])), port.array(np.array([0.3]))
     loss = port.module.sigmoid_focal_loss(logits, targets, alpha=None, soft_targets=soft_targets)
@@ -77,10 +84,18 @@ def test_the_two_rules_for_soft_targets(port: Port, soft_targets: str, truth: fl
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("kept", [None, 0.3])
 def test_reductions(port: Port, dtype: str, kept: float | None) -> None:
-    """A sum of 10⁵ positive losses has the error of one loss and of a pairwise sum, not of a running one."""
+    """A sum of 10⁵ positive losses has the error of one loss and of a pairwise sum, not of a
+    running one."""
     draws = Draws(0)
-    logits, targets = draws.bell((1000, 100)).astype(dtype), draws.uniform(shape=(1000, 100)).astype(dtype)
-    where = np.ones_like(targets, dtype=bool) if kept is None else draws.uniform(shape=targets.shape) < kept
+    logits, targets = (
+        draws.bell((1000, 100)).astype(dtype),
+        draws.uniform(shape=(1000, 100)).astype(dtype),
+    )
+    where = (
+        np.ones_like(targets, dtype=bool)
+        if kept is None
+        else draws.uniform(shape=targets.shape) < kept
+    )
     mask = None if kept is None else port.array(where)
 
     def call(reduction: str) -> np.ndarray:
@@ -106,6 +121,8 @@ def test_the_tutorial_class_has_the_tutorials_numbers(port: Port, dtype: str, ga
     """For 1-D inputs and hard targets, as far as its own 1 − exp(−BCE) is exact."""
     draws = Draws(0)
     inputs, targets = draws.bell(50).astype(dtype), draws.integers(0, 2, 50)
-    theirs = coming_from.tutorial_class(torch.tensor(inputs), torch.tensor(targets.astype(dtype)), 0.25, gamma)
+    theirs = coming_from.tutorial_class(
+        torch.tensor(inputs), torch.tensor(targets.astype(dtype)), 0.25, gamma
+    )
     ours = port.module.WeightedFocalLoss(0.25, gamma)(port.array(inputs), port.array(targets))
     assert math.isclose(float(ours), float(theirs), rel_tol=64 * EPS[dtype])

@@ -1,4 +1,5 @@
-"""Layer 3, derivatives in logits, targets, α, γ and weight: a failure here is a wrong or unstable gradient."""
+"""Layer 3, derivatives in logits, targets, α, γ and weight: a failure here is a wrong or unstable
+gradient."""
 
 import pytest
 
@@ -33,6 +34,8 @@ def test_second_derivatives_are_the_oracles(name: str, port: Port) -> None:
     ],
 )
 @pytest.mark.parametrize("function", ["sigmoid_focal_loss", "softmax_focal_loss"])
-def test_derivatives_are_those_of_the_golden_vectors(function: str, order: int, dtype: str, port: Port) -> None:
+def test_derivatives_are_those_of_the_golden_vectors(
+    function: str, order: int, dtype: str, port: Port
+) -> None:
     for problem in golden_vectors(function, dtype):
         examine(problem, port, order)

@@ -1,4 +1,5 @@
-"""Layer 4, special values: infinities, NaN, masks, empty inputs, and the regressions that others have reported."""
+"""Layer 4, special values: infinities, NaN, masks, empty inputs, and the regressions that others
+have reported."""
 
 from typing import Any
 
@@ -21,10 +22,14 @@ INF = np.inf
 def sigmoid(port: Port, logits: Any, targets: Any, **settings: Any) -> np.ndarray:
     arrays = {k: port.array(v) if isinstance(v, np.ndarray) else v for k, v in settings.items()}
     loss = port.module.sigmoid_focal_loss
-    return port.numpy(loss(port.array(np.asarray(logits)), port.array(np.asarray(targets)), **arrays))
+    return port.numpy(
+        loss(port.array(np.asarray(logits)), port.array(np.asarray(targets)), **arrays)
+    )
 
 
-def gradient(port: Port, function: str, logits: np.ndarray, targets: np.ndarray, **settings: Any) -> np.ndarray:
+def gradient(
+    port: Port, function: str, logits: np.ndarray, targets: np.ndarray, **settings: Any
+) -> np.ndarray:
     arrays = {k: port.array(v) if isinstance(v, np.ndarray) else v for k, v in settings.items()}
     loss = getattr(port.module, function)
     return port.gradient(lambda z: loss(z, port.array(targets), **arrays), logits)
@@ -34,7 +39,9 @@ def gradient(port: Port, function: str, logits: np.ndarray, targets: np.ndarray,
 @each_dtype
 @each_gamma
 @pytest.mark.parametrize("kind", [bool, np.int32, float])
-def test_infinite_logits_have_their_limits(port: Port, dtype: str, gamma: float, kind: type) -> None:
+def test_infinite_logits_have_their_limits(
+    port: Port, dtype: str, gamma: float, kind: type
+) -> None:
     logits = np.array([INF, -INF, INF, -INF], DTYPES[dtype])
     targets = np.array([1, 1, 0, 0]).astype(DTYPES[dtype] if kind is float else kind)
     loss = sigmoid(port, logits, targets, gamma=gamma).astype(float)
@@ -65,7 +72,9 @@ def test_saturated_logits_have_finite_gradients(port: Port, dtype: str, gamma: f
     for targets in (np.ones(16, np.int64), np.zeros(16, np.int64)):
         loss, slope = float64.hard_focal(logits.astype(float), targets, 0.25, gamma)
         near(sigmoid(port, logits, targets, gamma=gamma), loss, dtype, gamma)
-        near(gradient(port, "sigmoid_focal_loss", logits, targets, gamma=gamma), slope, dtype, gamma)
+        near(
+            gradient(port, "sigmoid_focal_loss", logits, targets, gamma=gamma), slope, dtype, gamma
+        )
 
 
 def near(got: np.ndarray, truth: np.ndarray, dtype: str, gamma: float) -> None:
@@ -96,8 +105,11 @@ def test_nan_stays_where_it_is(port: Port) -> None:
 @pytest.mark.parametrize("reduction", ["none", "sum", "mean", "mean_positive"])
 @pytest.mark.parametrize("poison", [np.nan, INF, -INF])
 @pytest.mark.parametrize("soft", [False, True])
-def test_masked_elements_are_exactly_zero(port: Port, reduction: str, poison: float, soft: bool) -> None:
-    """Padding may hold anything: logits, targets, α, γ and weight are all poisoned outside the mask."""
+def test_masked_elements_are_exactly_zero(
+    port: Port, reduction: str, poison: float, soft: bool
+) -> None:
+    """Padding may hold anything: logits, targets, α, γ and weight are all poisoned outside the
+    mask."""
     where = np.array([True, False])
     logits, weight = np.array([0.5, poison]), np.array([2.0, np.nan])
     targets = np.array([1.0, np.nan]) if soft else np.array([1, 7])
@@ -106,12 +118,23 @@ def test_masked_elements_are_exactly_zero(port: Port, reduction: str, poison: fl
     assert slope[1] == 0
     assert slope[0] < 0
     loss = sigmoid(port, logits, targets, **settings)
-    assert loss.sum() == sigmoid(port, logits[:1], targets[:1], weight=weight[:1])[0], "only the kept one counts"
+    assert loss.sum() == sigmoid(port, logits[:1], targets[:1], weight=weight[:1])[0], (
+        "only the kept one counts"
+    )
     ids = np.array([1, -100])
     rows = np.stack([logits, logits[::-1]], 1)[::-1].copy()
     rows[0] = [0.5, 0.25]
     for extra in ({"where": where}, {"ignore_index": -100}):
-        slope = gradient(port, "softmax_focal_loss", rows, ids, axis=1, weight=weight, reduction=reduction, **extra)
+        slope = gradient(
+            port,
+            "softmax_focal_loss",
+            rows,
+            ids,
+            axis=1,
+            weight=weight,
+            reduction=reduction,
+            **extra,
+        )
         assert slope[0, 0] > 0 > slope[0, 1]
         np.testing.assert_array_equal(slope[1], 0)
 
@@ -121,10 +144,14 @@ def test_masked_elements_are_exactly_zero(port: Port, reduction: str, poison: fl
 def test_nothing_kept_is_zero_with_zero_gradient(port: Port, reduction: str) -> None:
     logits, none = np.array([0.5, np.nan]), np.zeros(2, bool)
     assert sigmoid(port, logits, np.array([1, 0]), where=none, reduction=reduction) == 0
-    slope = gradient(port, "sigmoid_focal_loss", logits, np.array([1, 0]), where=none, reduction=reduction)
+    slope = gradient(
+        port, "sigmoid_focal_loss", logits, np.array([1, 0]), where=none, reduction=reduction
+    )
     np.testing.assert_array_equal(slope, 0)
     settings = {"axis": 1, "ignore_index": 0, "reduction": reduction}
-    slope = gradient(port, "softmax_focal_loss", np.full((2, 3), np.nan), np.zeros(2, np.int64), **settings)
+    slope = gradient(
+        port, "softmax_focal_loss", np.full((2, 3), np.nan), np.zeros(2, np.int64), **settings
+    )
     np.testing.assert_array_equal(slope, 0)
 
 
@@ -135,7 +162,10 @@ def test_empty_input(port: Port, shape: tuple[int, ...]) -> None:
     for reduction in ("sum", "mean", "mean_positive"):
         assert sigmoid(port, np.zeros(shape), np.zeros(shape), reduction=reduction) == 0
         logits, ids = port.array(np.zeros((0, 3))), port.array(np.zeros(0, np.int64))
-        assert port.numpy(port.module.softmax_focal_loss(logits, ids, axis=1, reduction=reduction)) == 0
+        assert (
+            port.numpy(port.module.softmax_focal_loss(logits, ids, axis=1, reduction=reduction))
+            == 0
+        )
     assert gradient(port, "sigmoid_focal_loss", np.zeros(shape), np.zeros(shape)).shape == shape
 
 
@@ -152,7 +182,9 @@ def test_no_positives(port: Port) -> None:
 def test_one_class_costs_nothing(port: Port, gamma: float) -> None:
     logits, ids = np.array([[-3.0], [0.0], [1e4]]), np.zeros(3, np.int64)
     for targets in (ids, np.ones((3, 1))):
-        loss = port.module.softmax_focal_loss(port.array(logits), port.array(targets), axis=1, gamma=gamma)
+        loss = port.module.softmax_focal_loss(
+            port.array(logits), port.array(targets), axis=1, gamma=gamma
+        )
         np.testing.assert_array_equal(port.numpy(loss), 0)
         slope = gradient(port, "softmax_focal_loss", logits, targets, axis=1, gamma=gamma)
         np.testing.assert_array_equal(slope, 0)
@@ -165,7 +197,9 @@ def test_infinite_logits_in_a_softmax(port: Port, gamma: float, soft: bool) -> N
     logits = np.array([[INF, 0.0, 1.0], [-INF, 0.0, 0.0], [0.0, INF, 0.0], [0.0, -INF, 1.0]])
     ids = np.zeros(4, np.int64)
     targets = np.eye(3)[ids] if soft else ids
-    loss = port.module.softmax_focal_loss(port.array(logits), port.array(targets), axis=1, gamma=gamma)
+    loss = port.module.softmax_focal_loss(
+        port.array(logits), port.array(targets), axis=1, gamma=gamma
+    )
     np.testing.assert_array_equal(port.numpy(loss)[:3], [0, INF, INF])
     assert 0 < port.numpy(loss)[3] < 2
     slope = gradient(port, "softmax_focal_loss", logits, targets, axis=1, gamma=gamma)
@@ -178,7 +212,8 @@ def test_infinite_logits_in_a_softmax(port: Port, gamma: float, soft: bool) -> N
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("other", [0.0, 89.0, 710.0, 1e4])
 def test_an_infinite_logit_beside_a_large_one(port: Port, other: float, dtype: str) -> None:
-    """inf is the shift of no exponential: exp(710) is inf, too, and inf − inf no sum of the others."""
+    """inf is the shift of no exponential: exp(710) is inf, too, and inf − inf no sum of the
+    others."""
     logits, targets = np.array([[INF, -INF, other]] * 3, dtype), np.eye(3, dtype=dtype)
     targets[2] = [0.5, 0.25, 0.25]
     loss = port.module.softmax_focal_loss(port.array(logits), port.array(targets), axis=1)
@@ -190,7 +225,8 @@ def test_an_infinite_logit_beside_a_large_one(port: Port, other: float, dtype: s
 
 @both_packages
 def test_wrong_by_sixty_nats(port: Port) -> None:
-    """The published fault: the gradient of a softmax loss through probabilities is 0 beyond 16 nats."""
+    """The published fault: the gradient of a softmax loss through probabilities is 0 beyond 16
+    nats."""
     logits = np.array([[60.0, 0.0]], np.float32)
     loss = port.module.softmax_focal_loss(port.array(logits), port.array(np.array([1])), axis=1)
     assert float(loss[0]) == 60
@@ -202,18 +238,28 @@ def test_wrong_by_sixty_nats(port: Port) -> None:
 @both_packages
 def test_all_types_of_labels(port: Port, kind: type) -> None:
     logits, labels = np.array([[0.5, -1.0], [2.0, 0.1]]), np.array([0, 1])
-    expected = port.numpy(port.module.softmax_focal_loss(port.array(logits), port.array(labels), axis=1))
-    got = port.numpy(port.module.softmax_focal_loss(port.array(logits), port.array(labels.astype(kind)), axis=1))
+    expected = port.numpy(
+        port.module.softmax_focal_loss(port.array(logits), port.array(labels), axis=1)
+    )
+    got = port.numpy(
+        port.module.softmax_focal_loss(port.array(logits), port.array(labels.astype(kind)), axis=1)
+    )
     np.testing.assert_array_equal(got, expected)
-    np.testing.assert_array_equal(sigmoid(port, logits[0], labels.astype(kind)), sigmoid(port, logits[0], labels))
-    np.testing.assert_array_equal(sigmoid(port, logits[0], labels.astype(float)), sigmoid(port, logits[0], labels))
+    np.testing.assert_array_equal(
+        sigmoid(port, logits[0], labels.astype(kind)), sigmoid(port, logits[0], labels)
+    )
+    np.testing.assert_array_equal(
+        sigmoid(port, logits[0], labels.astype(float)), sigmoid(port, logits[0], labels)
+    )
 
 
 @both_packages
 def test_more_classes_than_the_label_type_counts(port: Port) -> None:
     logits, labels = spaced(-1, 1, 600).reshape(2, 300), np.array([3, 200], np.uint8)
     got = port.module.softmax_focal_loss(port.array(logits), port.array(labels), axis=1)
-    expected = port.module.softmax_focal_loss(port.array(logits), port.array(labels.astype(np.int64)), axis=1)
+    expected = port.module.softmax_focal_loss(
+        port.array(logits), port.array(labels.astype(np.int64)), axis=1
+    )
     np.testing.assert_array_equal(port.numpy(got), port.numpy(expected))
 
 
@@ -235,9 +281,13 @@ def test_class_axis_first_or_last(port: Port) -> None:
     last = port.numpy(loss(port.array(logits), port.array(labels), axis=-1, **settings))
     for axis in range(-4, 4):
         moved = port.array(np.ascontiguousarray(np.moveaxis(logits, -1, axis)))
-        np.testing.assert_array_equal(port.numpy(loss(moved, port.array(labels), axis=axis, **settings)), last)
+        np.testing.assert_array_equal(
+            port.numpy(loss(moved, port.array(labels), axis=axis, **settings)), last
+        )
         soft = port.array(np.ascontiguousarray(np.moveaxis(np.eye(5)[labels], -1, axis)))
-        np.testing.assert_allclose(port.numpy(loss(moved, soft, axis=axis, **settings)), last, rtol=1e-14)
+        np.testing.assert_allclose(
+            port.numpy(loss(moved, soft, axis=axis, **settings)), last, rtol=1e-14
+        )
 
 
 def test_jax_and_torch_defaults_of_axis() -> None:
@@ -266,7 +316,9 @@ def test_no_weight_on_an_infinite_loss_is_no_loss(port: Port) -> None:
         loss = sigmoid(port, logits, targets, **settings)
         np.testing.assert_array_equal(loss[:2], 0)
         assert np.isnan(loss[2])
-    soft = sigmoid(port, logits[:2], np.array([0.0, 1.0]), alpha=np.array([1.0, 0.0]), soft_targets="mixture")
+    soft = sigmoid(
+        port, logits[:2], np.array([0.0, 1.0]), alpha=np.array([1.0, 0.0]), soft_targets="mixture"
+    )
     np.testing.assert_array_equal(soft, 0)
     rows = port.array(np.array([[-INF, 0.0, 1.0]]))
     none = port.module.softmax_focal_loss(
@@ -282,7 +334,9 @@ def test_ignore_index_is_no_other_class(port: Port, kind: type) -> None:
     labels = np.array([100, 3]).astype(kind)
     logits = port.array(np.zeros((2, 200)))
     for ignored in (-100, 100 - 256, 100 + 256):
-        loss = port.module.softmax_focal_loss(logits, port.array(labels), axis=1, ignore_index=ignored)
+        loss = port.module.softmax_focal_loss(
+            logits, port.array(labels), axis=1, ignore_index=ignored
+        )
         assert (port.numpy(loss) > 0).all()
     loss = port.module.softmax_focal_loss(logits, port.array(labels), axis=1, ignore_index=100)
     np.testing.assert_array_equal(port.numpy(loss) > 0, [False, True])

@@ -1,4 +1,5 @@
-"""Layer 5, identities that hold for every input: a failure here is a wrong formula, whatever the oracle says."""
+"""Layer 5, identities that hold for every input: a failure here is a wrong formula, whatever the
+oracle says."""
 
 import numpy as np
 from hypothesis import given
@@ -15,8 +16,12 @@ rows = st.lists(finite, min_size=2, max_size=6)
 
 
 def sigmoid(port: Port, z: object, y: object, **settings: object) -> np.ndarray:
-    settings = {"alpha": None} | {k: port.array(v) if isinstance(v, np.ndarray) else v for k, v in settings.items()}
-    return port.numpy(port.module.sigmoid_focal_loss(port.array(np.array(z)), port.array(np.array(y)), **settings))
+    settings = {"alpha": None} | {
+        k: port.array(v) if isinstance(v, np.ndarray) else v for k, v in settings.items()
+    }
+    return port.numpy(
+        port.module.sigmoid_focal_loss(port.array(np.array(z)), port.array(np.array(y)), **settings)
+    )
 
 
 def softmax(port: Port, z: object, t: object, **settings: object) -> np.ndarray:
@@ -25,7 +30,8 @@ def softmax(port: Port, z: object, t: object, **settings: object) -> np.ndarray:
 
 
 def close(a: np.ndarray, b: np.ndarray, blur: float = 0.0) -> None:
-    """Equal to a few eps of float64, relative, with the rounding of logits of size `blur` where one is given."""
+    """Equal to a few eps of float64, relative, with the rounding of logits of size `blur` where one
+    is given."""
     assert abs(a - b) <= K * (1 + 6 * blur) * max(abs(a), abs(b)) + 1e-300, (a, b)
 
 
@@ -40,7 +46,9 @@ def test_gamma_zero_is_binary_cross_entropy(port: Port, z: float, y: float) -> N
 
 @both_packages
 @given(z=rows, data=st.data())
-def test_gamma_zero_is_softmax_cross_entropy(port: Port, z: list[float], data: st.DataObject) -> None:
+def test_gamma_zero_is_softmax_cross_entropy(
+    port: Port, z: list[float], data: st.DataObject
+) -> None:
     t = data.draw(st.integers(0, len(z) - 1))
     others = np.array(z[:t] + z[t + 1 :])
     truth = np.log1p(np.exp(others - z[t]).sum())
@@ -66,22 +74,34 @@ def test_softmax_ignores_a_common_shift(
 
 @both_packages
 @given(z=rows, gamma=gammas, data=st.data())
-def test_softmax_ignores_the_order_of_classes(port: Port, z: list[float], gamma: float, data: st.DataObject) -> None:
+def test_softmax_ignores_the_order_of_classes(
+    port: Port, z: list[float], gamma: float, data: st.DataObject
+) -> None:
     order = data.draw(st.permutations(range(len(z))))
     for t in range(len(z)):
-        close(softmax(port, [z[i] for i in order], order.index(t), gamma=gamma), softmax(port, z, t, gamma=gamma), 1.0)
+        close(
+            softmax(port, [z[i] for i in order], order.index(t), gamma=gamma),
+            softmax(port, z, t, gamma=gamma),
+            1.0,
+        )
 
 
 @both_packages
 @given(z=rows, gamma=gammas)
 def test_one_hot_probabilities_are_class_ids(port: Port, z: list[float], gamma: float) -> None:
     for t, one_hot in enumerate(np.eye(len(z))):
-        close(softmax(port, z, one_hot, gamma=gamma), softmax(port, z, t, gamma=gamma), blur=max(map(abs, z)))
+        close(
+            softmax(port, z, one_hot, gamma=gamma),
+            softmax(port, z, t, gamma=gamma),
+            blur=max(map(abs, z)),
+        )
 
 
 @both_packages
 @given(z=finite, y=st.floats(0, 1), gamma=gammas, alpha=st.floats(0, 1))
-def test_swapping_the_classes_changes_nothing(port: Port, z: float, y: float, gamma: float, alpha: float) -> None:
+def test_swapping_the_classes_changes_nothing(
+    port: Port, z: float, y: float, gamma: float, alpha: float
+) -> None:
     for rule in ("interpolate", "mixture"):
         # 1 − y and 1 − α are rounded, so compare from numbers for which they are exact.
         y, alpha = round(y * 1024) / 1024, round(alpha * 1024) / 1024
@@ -109,14 +129,26 @@ def test_a_larger_margin_is_less_loss(port: Port, z: float, further: float, gamm
 
 @both_packages
 @given(
-    z=finite, y=st.integers(0, 1), gamma=gammas, alpha=st.floats(0, 1, allow_subnormal=False), weight=st.floats(-3, 3)
+    z=finite,
+    y=st.integers(0, 1),
+    gamma=gammas,
+    alpha=st.floats(0, 1, allow_subnormal=False),
+    weight=st.floats(-3, 3),
 )
-def test_alpha_and_weight_are_factors(port: Port, z: float, y: int, gamma: float, alpha: float, weight: float) -> None:
-    """α is the weight of class 1, 1 − α that of class 0; both of WeightedFocalLoss are the other way round."""
+def test_alpha_and_weight_are_factors(
+    port: Port, z: float, y: int, gamma: float, alpha: float, weight: float
+) -> None:
+    """α is the weight of class 1, 1 − α that of class 0; both of WeightedFocalLoss are the other
+    way round."""
     plain = sigmoid(port, z, y, gamma=gamma)
     side = alpha if y else 1 - alpha
-    close(sigmoid(port, z, y, gamma=gamma, alpha=alpha, weight=np.array(weight)), side * weight * plain)
-    reversed_ = port.module.WeightedFocalLoss(alpha, gamma)(port.array(np.array(z)), port.array(np.array(y)))
+    close(
+        sigmoid(port, z, y, gamma=gamma, alpha=alpha, weight=np.array(weight)),
+        side * weight * plain,
+    )
+    reversed_ = port.module.WeightedFocalLoss(alpha, gamma)(
+        port.array(np.array(z)), port.array(np.array(y))
+    )
     close(port.numpy(reversed_), (1 - alpha if y else alpha) * plain)
 
 

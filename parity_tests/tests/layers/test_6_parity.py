@@ -1,4 +1,5 @@
-"""Layer 6, parity: JAX against PyTorch directly, in batches, at random logits, targets, α, γ, masks and weights.
+"""Layer 6, parity: JAX against PyTorch directly, in batches, at random logits, targets, α, γ, masks
+and weights.
 
 The oracle's tolerance holds for each package, so their results are at most twice that apart.
 """
@@ -14,7 +15,16 @@ from hypothesis import strategies as st
 from parity_tests.contract.exact import Draws
 from parity_tests.contract.port import Port
 from parity_tests.contract.suite import FULL
-from parity_tests.contract.tolerances import DTYPES, EPS, GRADIENT, PER_GAMMA, SIGMOID, SMALLEST_NORMAL, SOFTMAX, VALUE
+from parity_tests.contract.tolerances import (
+    DTYPES,
+    EPS,
+    GRADIENT,
+    PER_GAMMA,
+    SIGMOID,
+    SMALLEST_NORMAL,
+    SOFTMAX,
+    VALUE,
+)
 from parity_tests.ports.packages import JAX, TORCH
 from parity_tests.truth import oracle
 from parity_tests.truth.jets import Jet
@@ -35,7 +45,9 @@ def batches(draw: st.DrawFn) -> tuple[Draws, tuple[int, int], dict[str, Any]]:
     return draws, shape, {"spread": spread, "gamma": gamma}
 
 
-def run(port: Port, function: str, logits: np.ndarray, targets: np.ndarray, settings: dict[str, Any]) -> Any:
+def run(
+    port: Port, function: str, logits: np.ndarray, targets: np.ndarray, settings: dict[str, Any]
+) -> Any:
     arrays = {k: port.array(v) if isinstance(v, np.ndarray) else v for k, v in settings.items()}
     loss = getattr(port.module, function)
     value = port.numpy(loss(port.array(logits), port.array(targets), **arrays))
@@ -53,11 +65,16 @@ def agree(function: str, logits: np.ndarray, targets: np.ndarray, settings: dict
         units = SOFTMAX if function == "softmax_focal_loss" else SIGMOID[order] + PER_GAMMA * gamma
         reduced = REDUCED if settings["reduction"] != "none" else 0
         bad = ~(np.abs(a - b) <= 2 * (units + reduced) * EPS[dtype] * size + SMALLEST_NORMAL[dtype])
-        assert not bad.any(), f"{('value', 'gradient')[order]}: jax {a[bad]} torch {b[bad]} with {settings}"
+        assert not bad.any(), (
+            f"{('value', 'gradient')[order]}: jax {a[bad]} torch {b[bad]} with {settings}"
+        )
 
 
-def scales(function: str, logits: np.ndarray, targets: np.ndarray, settings: dict[str, Any]) -> list[np.ndarray]:
-    """The sizes of the terms that the value and its gradient are sums of, in their shapes, from the oracle."""
+def scales(
+    function: str, logits: np.ndarray, targets: np.ndarray, settings: dict[str, Any]
+) -> list[np.ndarray]:
+    """The sizes of the terms that the value and its gradient are sums of, in their shapes, from the
+    oracle."""
     softmax = function == "softmax_focal_loss"
     keep, soft = np.ones(targets.shape if not softmax else len(logits), bool), targets
     if settings["where"] is not None:
@@ -73,14 +90,18 @@ def scales(function: str, logits: np.ndarray, targets: np.ndarray, settings: dic
         jet = truth(function, logits, soft, settings, index)
         value[index] = jet[()].scale
         keys = [f"logits{c}" for c in range(logits.shape[1])] if softmax else ["logits"]
-        slope[index] = [float(jet[(key,)].scale) for key in keys] if softmax else jet[("logits",)].scale
+        slope[index] = (
+            [float(jet[(key,)].scale) for key in keys] if softmax else jet[("logits",)].scale
+        )
     positives = keep if softmax else np.where(keep, targets, 0)
     counts = {"none": 1.0, "sum": 1.0, "mean": keep.sum(), "mean_positive": positives.sum()}
     divisor = max(1.0, float(counts[settings["reduction"]]))
     return [value if settings["reduction"] == "none" else value.sum() / divisor, slope / divisor]
 
 
-def truth(function: str, logits: np.ndarray, targets: np.ndarray, settings: dict[str, Any], index: Any) -> Jet:
+def truth(
+    function: str, logits: np.ndarray, targets: np.ndarray, settings: dict[str, Any], index: Any
+) -> Jet:
     """The oracle at one element; it is the scale that is wanted, for which 30 digits are plenty."""
     arguments = {
         "logits": logits[index],
@@ -93,15 +114,21 @@ def truth(function: str, logits: np.ndarray, targets: np.ndarray, settings: dict
         if arguments["alpha"] is not None:
             arguments["alpha"] = np.broadcast_to(arguments["alpha"], logits.shape)[index]
         arguments["soft_targets"] = settings["soft_targets"]
-    plain = {k: x.tolist() if isinstance(x, np.ndarray | np.generic) else x for k, x in arguments.items()}
+    plain = {
+        k: x.tolist() if isinstance(x, np.ndarray | np.generic) else x for k, x in arguments.items()
+    }
     with mpmath.workdps(30):
         return getattr(oracle, function)(**plain)
 
 
 sigmoid_batches = given(
-    batch=batches(), dtype=st.sampled_from(FULL), kind=st.sampled_from(["hard", "interpolate", "mixture"])
+    batch=batches(),
+    dtype=st.sampled_from(FULL),
+    kind=st.sampled_from(["hard", "interpolate", "mixture"]),
 )
-softmax_batches = given(batch=batches(), dtype=st.sampled_from(FULL), kind=st.sampled_from(["ids", "probabilities"]))
+softmax_batches = given(
+    batch=batches(), dtype=st.sampled_from(FULL), kind=st.sampled_from(["ids", "probabilities"])
+)
 
 
 @sigmoid_batches
@@ -129,10 +156,18 @@ def test_softmax_in_more_batches(batch: Any, dtype: str, kind: str) -> None:
 def sigmoids_agree(batch: Any, dtype: str, kind: str) -> None:
     draws, shape, drawn = batch
     logits = (draws.bell(shape) * drawn["spread"]).astype(DTYPES[dtype])
-    targets = draws.integers(0, 2, shape) if kind == "hard" else draws.uniform(shape=shape).astype(logits.dtype)
+    targets = (
+        draws.integers(0, 2, shape)
+        if kind == "hard"
+        else draws.uniform(shape=shape).astype(logits.dtype)
+    )
     settings = {
-        "alpha": [None, 0.25, draws.uniform(shape=shape[1]).astype(logits.dtype)][draws.integers(0, 3)],
-        "gamma": [drawn["gamma"], np.full((shape[0], 1), drawn["gamma"], logits.dtype)][draws.integers(0, 2)],
+        "alpha": [None, 0.25, draws.uniform(shape=shape[1]).astype(logits.dtype)][
+            draws.integers(0, 3)
+        ],
+        "gamma": [drawn["gamma"], np.full((shape[0], 1), drawn["gamma"], logits.dtype)][
+            draws.integers(0, 2)
+        ],
         "soft_targets": "interpolate" if kind == "hard" else kind,
         "where": [None, draws.uniform(shape=shape) < 0.7][draws.integers(0, 2)],
         "weight": [None, draws.uniform(shape=shape).astype(logits.dtype)][draws.integers(0, 2)],
@@ -147,7 +182,9 @@ def softmaxes_agree(batch: Any, dtype: str, kind: str) -> None:
     ids, soft = draws.integers(0, shape[1], shape[0]), draws.simplex(*shape)
     settings = {
         "alpha": [None, draws.uniform(shape=shape[1]).astype(logits.dtype)][draws.integers(0, 2)],
-        "gamma": [drawn["gamma"], np.full((shape[0], 1), drawn["gamma"], logits.dtype)][draws.integers(0, 2)],
+        "gamma": [drawn["gamma"], np.full((shape[0], 1), drawn["gamma"], logits.dtype)][
+            draws.integers(0, 2)
+        ],
         "axis": -1,
         "label_smoothing": [0.0, 0.1][draws.integers(0, 2)],
         "ignore_index": [None, 0][draws.integers(0, 2)] if kind == "ids" else None,
@@ -155,7 +192,9 @@ def softmaxes_agree(batch: Any, dtype: str, kind: str) -> None:
         "weight": [None, draws.uniform(shape=shape[0]).astype(logits.dtype)][draws.integers(0, 2)],
         "reduction": REDUCTIONS[draws.integers(0, 4)],
     }
-    agree("softmax_focal_loss", logits, ids if kind == "ids" else soft.astype(logits.dtype), settings)
+    agree(
+        "softmax_focal_loss", logits, ids if kind == "ids" else soft.astype(logits.dtype), settings
+    )
 
 
 def test_the_comparison_above_can_fail() -> None:

@@ -1,4 +1,5 @@
-"""Layer 7, errors: a bad call raises the same class with the same text in both packages, before any arithmetic."""
+"""Layer 7, errors: a bad call raises the same class with the same text in both packages, before any
+arithmetic."""
 # ruff: noqa: E501 (a message stands here as it is printed)
 
 import re
@@ -28,7 +29,13 @@ def call(port: Port, function: str, logits: Any, targets: Any, settings: dict[st
 @both_packages
 @pytest.mark.parametrize(("function", "logits", "targets", "settings", "error", "text"), CASES)
 def test_the_full_text(
-    port: Port, function: str, logits: Any, targets: Any, settings: Any, error: type[Exception], text: str
+    port: Port,
+    function: str,
+    logits: Any,
+    targets: Any,
+    settings: Any,
+    error: type[Exception],
+    text: str,
 ) -> None:
     with pytest.raises(error) as caught:
         call(port, function, logits, targets, settings)
@@ -55,8 +62,12 @@ def test_what_cannot_be_known_is_nan_and_never_another_class() -> None:
     ids = np.array([0, 4, -1, 7, 3, 0, 0, 0])
     for smoothing in (0.0, 0.1):
         settings = {"axis": 1, "label_smoothing": smoothing}
-        compiled = jax.jit(lambda z, t, s=settings: JAX.module.softmax_focal_loss(z, t, **s))(Z, ids)
-        mapped = torch.func.vmap(lambda z, t, s=settings: TORCH.module.softmax_focal_loss(z, t, **s | {"axis": 0}))
+        compiled = jax.jit(lambda z, t, s=settings: JAX.module.softmax_focal_loss(z, t, **s))(
+            Z, ids
+        )
+        mapped = torch.func.vmap(
+            lambda z, t, s=settings: TORCH.module.softmax_focal_loss(z, t, **s | {"axis": 0})
+        )
         for loss in (np.asarray(compiled), mapped(torch.tensor(Z), torch.tensor(ids)).numpy()):
             np.testing.assert_array_equal(np.isnan(loss), (ids < 0) | (ids > 3))
     soft = jax.jit(JAX.module.WeightedFocalLoss())(Z[:, 0], Y[:, 0] + 0.5)

@@ -27,13 +27,23 @@ KERNEL, BIAS = (DRAWS.bell(shape).astype(np.float32) for shape in ((3, 5), (3,))
 CALLS: dict[str, tuple[str, np.ndarray, dict[str, Any]]] = {
     "sigmoid hard": ("sigmoid_focal_loss", BITS, {"gamma": 1.5}),
     "sigmoid interpolate": ("sigmoid_focal_loss", PROBABILITIES, {}),
-    "sigmoid mixture": ("sigmoid_focal_loss", PROBABILITIES, {"soft_targets": "mixture", "reduction": "mean_positive"}),
+    "sigmoid mixture": (
+        "sigmoid_focal_loss",
+        PROBABILITIES,
+        {"soft_targets": "mixture", "reduction": "mean_positive"},
+    ),
     "softmax ids": ("softmax_focal_loss", IDS, {"axis": 1, "reduction": "mean"}),
-    "softmax smooth": ("softmax_focal_loss", IDS, {"axis": 1, "label_smoothing": 0.1, "gamma": 0.5}),
+    "softmax smooth": (
+        "softmax_focal_loss",
+        IDS,
+        {"axis": 1, "label_smoothing": 0.1, "gamma": 0.5},
+    ),
     "softmax soft": ("softmax_focal_loss", PROBABILITIES, {"axis": 1, "gamma": 2.7}),
 }
 MOST_USED = ("sigmoid hard", "softmax ids")
-OTHERS = [pytest.param(name, marks=pytest.mark.not_quick) for name in CALLS if name not in MOST_USED]
+OTHERS = [
+    pytest.param(name, marks=pytest.mark.not_quick) for name in CALLS if name not in MOST_USED
+]
 each_call = pytest.mark.parametrize("name", [*MOST_USED, *OTHERS])
 
 
@@ -60,7 +70,10 @@ def test_jax_transformations(name: str) -> None:
     loss, z = jax_loss(name), jnp.asarray(LOGITS)
     value, slope = loss(z), jax.grad(loss)(z)
     same(jax.jit(loss)(z), value)
-    for result in (jax.jit(jax.value_and_grad(loss))(z), jax.jit(jax.value_and_grad(jax.checkpoint(loss)))(z)):
+    for result in (
+        jax.jit(jax.value_and_grad(loss))(z),
+        jax.jit(jax.value_and_grad(jax.checkpoint(loss)))(z),
+    ):
         same(result[0], value)
         same(result[1], slope)
     same(jax.jvp(loss, (z,), (z,))[1], (slope * z).sum())
@@ -81,7 +94,8 @@ def test_jax_without_float64(name: str) -> None:
         z = jnp.asarray(LOGITS, jnp.float32)
         value, slope = jax.jit(jax.value_and_grad(jax_loss(name)))(z)
         assert value.dtype == slope.dtype == jnp.float32
-    # The logits were rounded to float32, which moves a gradient that cancels by more than its own eps.
+    # The logits were rounded to float32, which moves a gradient that cancels by more than its own
+    # eps.
     np.testing.assert_allclose(slope, jax.grad(jax_loss(name))(jnp.asarray(LOGITS)), rtol=1e-4)
 
 
@@ -95,14 +109,18 @@ def debug_nans() -> Iterator[None]:
 @pytest.mark.not_quick
 @pytest.mark.usefixtures("debug_nans")
 @pytest.mark.parametrize("gamma", [0.0, 0.5, 2.0])
-@pytest.mark.parametrize("targets", [BITS, BITS.astype(float), PROBABILITIES], ids=["hard", "float", "soft"])
+@pytest.mark.parametrize(
+    "targets", [BITS, BITS.astype(float), PROBABILITIES], ids=["hard", "float", "soft"]
+)
 def test_jax_debug_nans_finds_none(gamma: float, targets: np.ndarray) -> None:
     """Also where logits are infinite, and where masked ones are."""
     z = jnp.asarray(LOGITS).at[0].set(jnp.array([jnp.inf, -jnp.inf, 1e4]))
     for settings in ({}, {"where": jnp.arange(4)[:, None] > 0}):
 
         def loss(z: jax.Array, settings: dict[str, Any] = settings) -> jax.Array:
-            return focal_jax.sigmoid_focal_loss(z, jnp.asarray(targets), gamma=gamma, **settings).sum()
+            return focal_jax.sigmoid_focal_loss(
+                z, jnp.asarray(targets), gamma=gamma, **settings
+            ).sum()
 
         jax.grad(loss)(z)
         jax.hessian(loss)(z)
@@ -113,14 +131,22 @@ def test_jax_debug_nans_finds_none(gamma: float, targets: np.ndarray) -> None:
 def test_vmap_over_gamma_and_alpha() -> None:
     gammas, alphas = np.array([0.0, 0.5, 2.0, 5.0]), np.array([0.0, 0.25, 0.5, 1.0])
     expected = [
-        float(focal_jax.sigmoid_focal_loss(jnp.asarray(LOGITS), jnp.asarray(BITS), alpha=a, gamma=g, reduction="sum"))
+        float(
+            focal_jax.sigmoid_focal_loss(
+                jnp.asarray(LOGITS), jnp.asarray(BITS), alpha=a, gamma=g, reduction="sum"
+            )
+        )
         for a, g in zip(alphas.tolist(), gammas.tolist(), strict=True)
     ]
     z, y = jnp.asarray(LOGITS), jnp.asarray(BITS)
-    ours = jax.vmap(lambda a, g: focal_jax.sigmoid_focal_loss(z, y, alpha=a, gamma=g, reduction="sum"))
+    ours = jax.vmap(
+        lambda a, g: focal_jax.sigmoid_focal_loss(z, y, alpha=a, gamma=g, reduction="sum")
+    )
     same(ours(jnp.asarray(alphas), jnp.asarray(gammas)), expected)
     zt, yt = torch.tensor(LOGITS), torch.tensor(BITS)
-    theirs = torch.func.vmap(lambda a, g: focal_torch.sigmoid_focal_loss(zt, yt, alpha=a, gamma=g, reduction="sum"))
+    theirs = torch.func.vmap(
+        lambda a, g: focal_torch.sigmoid_focal_loss(zt, yt, alpha=a, gamma=g, reduction="sum")
+    )
     same(theirs(torch.tensor(alphas), torch.tensor(gammas)), expected)
 
 
@@ -171,7 +197,11 @@ def test_torch_compile_and_export(name: str) -> None:
 
 
 def test_torch_compile_with_only_gamma_learned() -> None:
-    z, t, gamma = torch.tensor(LOGITS), torch.tensor(IDS), torch.nn.Parameter(torch.tensor(1.5, dtype=torch.float64))
+    z, t, gamma = (
+        torch.tensor(LOGITS),
+        torch.tensor(IDS),
+        torch.nn.Parameter(torch.tensor(1.5, dtype=torch.float64)),
+    )
     loss = focal_torch.SoftmaxFocalLoss(gamma=gamma, reduction="mean")
     eager = torch.autograd.grad(loss(z, t), gamma)[0]
     same(torch.autograd.grad(torch.compile(loss, fullgraph=True)(z, t), gamma)[0], eager)
@@ -187,7 +217,9 @@ def test_torch_autocast(dtype: torch.dtype) -> None:
         loss = focal_torch.softmax_focal_loss(logits, torch.tensor(IDS), reduction="mean")
     assert logits.dtype == dtype
     assert loss.dtype == torch.float32
-    assert loss == focal_torch.softmax_focal_loss(logits.float(), torch.tensor(IDS), reduction="mean")
+    assert loss == focal_torch.softmax_focal_loss(
+        logits.float(), torch.tensor(IDS), reduction="mean"
+    )
     loss.backward()
     assert layer.weight.grad is not None
     assert layer.weight.grad.isfinite().all()

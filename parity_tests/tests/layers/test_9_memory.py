@@ -32,8 +32,16 @@ CALLS: dict[str, tuple[str, np.ndarray, dict[str, Any]]] = {
     "sigmoid float": ("sigmoid_focal_loss", unit((N, C)), ELEMENTS | CLASSES),
     "sigmoid mixture": ("sigmoid_focal_loss", unit((N, C)), {"soft_targets": "mixture"} | ELEMENTS),
     "softmax ids": ("softmax_focal_loss", DRAWS.integers(0, C, N), {"axis": 1} | ROWS | CLASSES),
-    "softmax smooth": ("softmax_focal_loss", DRAWS.integers(0, C, N), {"axis": 1, "label_smoothing": 0.1} | ROWS),
-    "softmax soft": ("softmax_focal_loss", DRAWS.simplex(N, C).astype(np.float32), {"axis": 1} | CLASSES),
+    "softmax smooth": (
+        "softmax_focal_loss",
+        DRAWS.integers(0, C, N),
+        {"axis": 1, "label_smoothing": 0.1} | ROWS,
+    ),
+    "softmax soft": (
+        "softmax_focal_loss",
+        DRAWS.simplex(N, C).astype(np.float32),
+        {"axis": 1} | CLASSES,
+    ),
 }
 LOGITS = DRAWS.bell((N, C))
 each_call = pytest.mark.parametrize("name", CALLS)
@@ -41,15 +49,21 @@ each_reduction = pytest.mark.parametrize("reduction", ["none", "sum", "mean", "m
 
 
 def kept_by_jax(loss: Callable[[jax.Array], jax.Array], logits: jax.Array) -> int:
-    """How many arrays with at least as many elements as the logits reverse mode saves, arguments aside."""
+    """How many arrays with at least as many elements as the logits reverse mode saves, arguments
+    aside."""
     return sum(
-        getattr(aval, "size", 0) >= logits.size and "argument" not in source and "constant" not in source
+        getattr(aval, "size", 0) >= logits.size
+        and "argument" not in source
+        and "constant" not in source
         for aval, source in saved_residuals(loss, logits)
     )
 
 
-def kept_by_torch(loss: Callable[[torch.Tensor], torch.Tensor], logits: torch.Tensor, given: list[Any]) -> int:
-    """How many storages with at least as many bytes as half-precision logits autograd saves, those given aside."""
+def kept_by_torch(
+    loss: Callable[[torch.Tensor], torch.Tensor], logits: torch.Tensor, given: list[Any]
+) -> int:
+    """How many storages with at least as many bytes as half-precision logits autograd saves, those
+    given aside."""
     own = {x.untyped_storage().data_ptr() for x in (logits, *given) if isinstance(x, torch.Tensor)}
     seen: dict[int, int] = {}
 
@@ -82,8 +96,11 @@ def test_torch_keeps_at_most_one_tensor(name: str, reduction: str, dtype: torch.
     tensors = {k: torch.tensor(v) if isinstance(v, np.ndarray) else v for k, v in settings.items()}
     loss = getattr(focal_torch, function)
     logits, y = torch.tensor(LOGITS, dtype=dtype, requires_grad=True), torch.tensor(targets)
-    kept = kept_by_torch(lambda z: loss(z, y, reduction=reduction, **tensors), logits, [y, *tensors.values()])
-    # Label smoothing keeps the probabilities it makes, integer targets their booleans; all else keeps nothing.
+    kept = kept_by_torch(
+        lambda z: loss(z, y, reduction=reduction, **tensors), logits, [y, *tensors.values()]
+    )
+    # Label smoothing keeps the probabilities it makes, integer targets their booleans; all else
+    # keeps nothing.
     assert kept <= (name in ("softmax smooth", "sigmoid int"))
 
 

@@ -1,4 +1,5 @@
-"""A linear layer, its loss by `linear_softmax_focal_loss`, and the truth from all of its logits at once."""
+"""A linear layer, its loss by `linear_softmax_focal_loss`, and the truth from all of its logits at
+once."""
 
 from functools import cache
 from typing import Any
@@ -16,16 +17,26 @@ from parity_tests.ports.packages import JAX
 
 ROWS, SIZE, CLASSES = 23, 6, 11
 DRAWS = Draws(0)
-# Quarters, whose products and sums are exact in float32, so that the rounding of logits does not hide what is compared.
-FEATURES, KERNEL, BIAS = (DRAWS.integers(-8, 9, shape) / 4 for shape in ((ROWS, SIZE), (SIZE, CLASSES), (CLASSES,)))
+# Quarters, whose products and sums are exact in float32, so that the rounding of logits does not
+# hide what is compared.
+FEATURES, KERNEL, BIAS = (
+    DRAWS.integers(-8, 9, shape) / 4 for shape in ((ROWS, SIZE), (SIZE, CLASSES), (CLASSES,))
+)
 IDS = DRAWS.integers(0, CLASSES, ROWS)
 SETTINGS: dict[str, dict[str, Any]] = {
     "plain": {},
     "cross entropy": {"gamma": 0.0},
-    "mask": {"where": DRAWS.uniform(shape=ROWS) > 0.4, "weight": DRAWS.integers(0, 5, ROWS) / 4, "gamma": 0.5},
+    "mask": {
+        "where": DRAWS.uniform(shape=ROWS) > 0.4,
+        "weight": DRAWS.integers(0, 5, ROWS) / 4,
+        "gamma": 0.5,
+    },
     "ignored": {"ignore_index": int(IDS[0])},
     "smooth": {"label_smoothing": 0.25, "gamma": 1.5},
-    "per class": {"alpha": DRAWS.integers(1, 9, CLASSES) / 4, "gamma": DRAWS.integers(0, 9, CLASSES) / 4},
+    "per class": {
+        "alpha": DRAWS.integers(1, 9, CLASSES) / 4,
+        "gamma": DRAWS.integers(0, 9, CLASSES) / 4,
+    },
     "per row": {"gamma": DRAWS.integers(0, 9, (ROWS, 1)) / 4},
     "everything per row": {"gamma": DRAWS.integers(0, 9, (ROWS, CLASSES)) / 4},
 }
@@ -46,8 +57,11 @@ def settings_of(port: Port, settings: dict[str, Any], dtype: str) -> dict[str, A
     return {name: convert(x) for name, x in settings.items()}
 
 
-def fused(port: Port, settings: dict[str, Any], dtype: str, **more: Any) -> tuple[np.ndarray, list[np.ndarray]]:
-    """The loss, and the gradients of the sum of its elements in features, kernel (D, C) and bias."""
+def fused(
+    port: Port, settings: dict[str, Any], dtype: str, **more: Any
+) -> tuple[np.ndarray, list[np.ndarray]]:
+    """The loss, and the gradients of the sum of its elements in features, kernel (D, C) and
+    bias."""
     ids, given = port.array(IDS), settings_of(port, settings, dtype) | more
 
     def loss(features: Any, kernel: Any, bias: Any) -> Any:
@@ -75,8 +89,11 @@ def truth_of(name: str, reduction: str) -> tuple[np.ndarray, list[np.ndarray], l
     return unfused(SETTINGS[name], reduction)
 
 
-def unfused(settings: dict[str, Any], reduction: str) -> tuple[np.ndarray, list[np.ndarray], list[np.ndarray]]:
-    """The same in float64 from all logits at once, and for each gradient the magnitude of the terms of its sum."""
+def unfused(
+    settings: dict[str, Any], reduction: str
+) -> tuple[np.ndarray, list[np.ndarray], list[np.ndarray]]:
+    """The same in float64 from all logits at once, and for each gradient the magnitude of the terms
+    of its sum."""
     given = settings_of(JAX, settings, "float64")
     logits = jnp.asarray(FEATURES @ KERNEL + BIAS)
 
@@ -89,10 +106,16 @@ def unfused(settings: dict[str, Any], reduction: str) -> tuple[np.ndarray, list[
     def gradients(slope: np.ndarray, features: np.ndarray, kernel: np.ndarray) -> list[np.ndarray]:
         return [slope @ kernel.T, features.T @ slope, slope.sum(0)]
 
-    return value, gradients(slope, FEATURES, KERNEL), gradients(*map(np.abs, (slope, FEATURES, KERNEL)))
+    return (
+        value,
+        gradients(slope, FEATURES, KERNEL),
+        gradients(*map(np.abs, (slope, FEATURES, KERNEL))),
+    )
 
 
-def require(got: np.ndarray, truth: np.ndarray, scale: np.ndarray, allowed: float, what: str) -> None:
+def require(
+    got: np.ndarray, truth: np.ndarray, scale: np.ndarray, allowed: float, what: str
+) -> None:
     assert got.shape == truth.shape, what
     error = np.abs(got - truth) / np.maximum(scale, np.finfo(np.float32).tiny)
     assert error.max() <= allowed, f"{what}: {error.max():.3g} of the scale, allowed {allowed:.3g}"
@@ -104,6 +127,14 @@ def compare(port: Port, name: str, reduction: str, dtype: str, **more: Any) -> N
     half = dtype in ("float16", "bfloat16")
     allowed = EPS[dtype] * (HALF if half else SOFTMAX)
     # A reduction of half precision returns float32.
-    require(value, truth, np.abs(truth), EPS["float32"] * SOFTMAX if half and reduction != "none" else allowed, "value")
-    for what, got, slope, scale in zip(("features", "kernel", "bias"), found, slopes, scales, strict=True):
+    require(
+        value,
+        truth,
+        np.abs(truth),
+        EPS["float32"] * SOFTMAX if half and reduction != "none" else allowed,
+        "value",
+    )
+    for what, got, slope, scale in zip(
+        ("features", "kernel", "bias"), found, slopes, scales, strict=True
+    ):
         require(got, slope, scale, allowed, f"gradient in {what}, {name}, {reduction}, {more}")

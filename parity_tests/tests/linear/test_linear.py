@@ -1,4 +1,5 @@
-"""The loss of a linear layer: the numbers of the unfused call, for every option, and what is said of bad arguments."""
+"""The loss of a linear layer: the numbers of the unfused call, for every option, and what is said
+of bad arguments."""
 
 import re
 from typing import Any
@@ -41,7 +42,11 @@ each_reduction = pytest.mark.parametrize("reduction", ["none", "sum", "mean", "m
     [
         *((name, "mean") for name in SETTINGS),
         ("plain", "none"),
-        *(pytest.param(name, "none", marks=pytest.mark.slow) for name in SETTINGS if name != "plain"),
+        *(
+            pytest.param(name, "none", marks=pytest.mark.slow)
+            for name in SETTINGS
+            if name != "plain"
+        ),
         ("mask", "sum"),
         ("mask", "mean_positive"),
     ],
@@ -66,12 +71,17 @@ def test_half_precision_has_one_rounding(port: Port, dtype: str, reduction: str)
 
 @both_packages
 def test_a_comparison_can_fail(port: Port) -> None:
-    """A divisor of 22 rows instead of 23, and a class weight that is 1 + 2⁻¹⁰ times what it should be."""
+    """A divisor of 22 rows instead of 23, and a class weight that is 1 + 2⁻¹⁰ times what it should
+    be."""
     truth, slopes, scales = unfused({}, "mean")
-    value, found = fused(port, {"where": np.arange(ROWS) > 0}, "float32", reduction="mean", chunk_size=7)
+    value, found = fused(
+        port, {"where": np.arange(ROWS) > 0}, "float32", reduction="mean", chunk_size=7
+    )
     with pytest.raises(AssertionError, match="value"):
         require(value, truth, np.abs(truth), EPS["float32"] * SOFTMAX, "value")
-    _, found = fused(port, {"alpha": np.full(CLASSES, 1 + 2**-10)}, "float32", reduction="mean", chunk_size=7)
+    _, found = fused(
+        port, {"alpha": np.full(CLASSES, 1 + 2**-10)}, "float32", reduction="mean", chunk_size=7
+    )
     for got, slope, scale in zip(found, slopes, scales, strict=True):
         with pytest.raises(AssertionError, match="gradient"):
             require(got, slope, scale, EPS["float32"] * SOFTMAX, "gradient")
@@ -80,7 +90,8 @@ def test_a_comparison_can_fail(port: Port) -> None:
 @both_packages
 @pytest.mark.parametrize("reduction", [slow("none"), "mean"])
 def test_capped_logits(port: Port, reduction: str) -> None:
-    """c·tanh(z / c) as in Gemma; a logit then has a rounding, which moves the margin by up to c units of eps."""
+    """c·tanh(z / c) as in Gemma; a logit then has a rounding, which moves the margin by up to c
+    units of eps."""
     cap = 4.0
     logits = (FEATURES @ KERNEL + BIAS) / cap
     value, slope = capped_truth(cap * np.tanh(logits), reduction)
@@ -93,7 +104,9 @@ def test_capped_logits(port: Port, reduction: str) -> None:
     got, slopes = fused(port, {}, "float64", softcap=cap, reduction=reduction, chunk_size=7)
     limit = (SOFTMAX + cap) * EPS["float64"]
     require(got, value, np.abs(value), limit, "value")
-    for name, found, (expected, scale) in zip(("features", "kernel", "bias"), slopes, sums, strict=True):
+    for name, found, (expected, scale) in zip(
+        ("features", "kernel", "bias"), slopes, sums, strict=True
+    ):
         require(found, expected, scale, limit, name)
 
 
@@ -111,7 +124,9 @@ def capped_truth(logits: np.ndarray, reduction: str) -> tuple[np.ndarray, np.nda
 @both_packages
 @pytest.mark.parametrize("reduction", ["none", "mean"])
 @pytest.mark.parametrize("name", ["gamma", "alpha", "weight"])
-def test_other_derivatives_are_those_of_the_unfused_call(port: Port, name: str, reduction: str) -> None:
+def test_other_derivatives_are_those_of_the_unfused_call(
+    port: Port, name: str, reduction: str
+) -> None:
     ids, (features, kernel, _) = port.array(IDS), layer(port, "float64")
     logits = features @ (kernel if port is JAX else kernel.mT)
     draws = Draws(1)
@@ -120,7 +135,9 @@ def test_other_derivatives_are_those_of_the_unfused_call(port: Port, name: str, 
         "alpha": draws.uniform(1, 2, CLASSES),
         "weight": draws.uniform(1, 2, ROWS),
     }
-    rest = settings_of(port, {key: x for key, x in others.items() if key != name}, "float64") | {"reduction": reduction}
+    rest = settings_of(port, {key: x for key, x in others.items() if key != name}, "float64") | {
+        "reduction": reduction
+    }
 
     def fused(x: Any) -> Any:
         given = rest | {name: x, "chunk_size": 7}
@@ -143,8 +160,13 @@ def test_no_rows_and_no_row_that_is_kept(port: Port, reduction: str) -> None:
     ):
 
         def loss(x: Any, ids: Any = ids, settings: Any = settings) -> Any:
-            given = settings_of(port, settings, "float64") | {"reduction": reduction, "chunk_size": 7}
-            return port.module.linear_softmax_focal_loss(x, layer(port, "float64")[1], port.array(ids), **given)
+            given = settings_of(port, settings, "float64") | {
+                "reduction": reduction,
+                "chunk_size": 7,
+            }
+            return port.module.linear_softmax_focal_loss(
+                x, layer(port, "float64")[1], port.array(ids), **given
+            )
 
         value = port.numpy(loss(port.array(features)))
         np.testing.assert_array_equal(value, np.zeros(len(ids) if reduction == "none" else ()))
@@ -165,7 +187,9 @@ def test_a_row_that_is_left_out_poisons_nothing(port: Port, reduction: str) -> N
             def loss(x: Any, given: Any = given, index: int = index) -> Any:
                 arrays = (x, bias) if index == 0 else (kernel, x)
                 more = {"where": port.array(kept), "reduction": reduction, "chunk_size": 7}
-                return port.module.linear_softmax_focal_loss(given, arrays[0], port.array(IDS), bias=arrays[1], **more)
+                return port.module.linear_softmax_focal_loss(
+                    given, arrays[0], port.array(IDS), bias=arrays[1], **more
+                )
 
             slopes.append(port.gradient(loss, x))
         assert np.isfinite(slopes[1]).all()
@@ -179,7 +203,9 @@ def test_shapes_of_any_rank(port: Port) -> None:
     features, kernel, _ = layer(port, "float64")
     loss, ids = port.module.linear_softmax_focal_loss, port.array(IDS)
     flat = port.numpy(loss(features, kernel, ids, reduction="none"))
-    np.testing.assert_allclose(port.numpy(loss(features[0], kernel, ids[0], reduction="none")), flat[0], rtol=1e-12)
+    np.testing.assert_allclose(
+        port.numpy(loss(features[0], kernel, ids[0], reduction="none")), flat[0], rtol=1e-12
+    )
     two = features[:22].reshape(2, 11, SIZE), kernel, ids[:22].reshape(2, 11)
     np.testing.assert_allclose(
         port.numpy(loss(*two, reduction="none", chunk_size=4)), flat[:22].reshape(2, 11), rtol=1e-12
@@ -187,35 +213,78 @@ def test_shapes_of_any_rank(port: Port) -> None:
 
 
 ERRORS: list[tuple[dict[str, Any], type[Exception], str]] = [
-    ({"kernel": "transposed"}, ValueError, "kernel=...): expected shape {layout} for features of shape (23, 6), got"),
+    (
+        {"kernel": "transposed"},
+        ValueError,
+        "kernel=...): expected shape {layout} for features of shape (23, 6), got",
+    ),
     ({"targets": IDS + 100}, ValueError, "targets=...): expected values in [0, 11), got 1"),
-    ({"targets": IDS / 1.0}, TypeError, "targets=...): expected integer class ids, got float64. For class prob"),
-    ({"targets": IDS[:, None]}, ValueError, "targets=...): expected shape (23,) like features without their last axis"),
-    ({"chunk_size": 0}, ValueError, "chunk_size=...): expected at least 1 row, got 0. None chooses."),
-    ({"chunk_size": 2.5}, TypeError, "chunk_size=...): expected an integer, got float. It is a number of rows."),
-    ({"softcap": 0.0}, ValueError, "softcap=...): expected a number finite and greater than 0, got 0.0."),
-    ({"bias": BIAS[1:]}, ValueError, "bias=...): expected shape (11,) with one number per class, got (10,)."),
-    ({"features": IDS}, TypeError, "features=...): expected floating-point numbers, got int64. Convert it"),
-    ({"reduction": "average"}, ValueError, "reduction=...): expected one of 'none', 'sum', 'mean', 'mean_positive'"),
+    (
+        {"targets": IDS / 1.0},
+        TypeError,
+        "targets=...): expected integer class ids, got float64. For class prob",
+    ),
+    (
+        {"targets": IDS[:, None]},
+        ValueError,
+        "targets=...): expected shape (23,) like features without their last axis",
+    ),
+    (
+        {"chunk_size": 0},
+        ValueError,
+        "chunk_size=...): expected at least 1 row, got 0. None chooses.",
+    ),
+    (
+        {"chunk_size": 2.5},
+        TypeError,
+        "chunk_size=...): expected an integer, got float. It is a number of rows.",
+    ),
+    (
+        {"softcap": 0.0},
+        ValueError,
+        "softcap=...): expected a number finite and greater than 0, got 0.0.",
+    ),
+    (
+        {"bias": BIAS[1:]},
+        ValueError,
+        "bias=...): expected shape (11,) with one number per class, got (10,).",
+    ),
+    (
+        {"features": IDS},
+        TypeError,
+        "features=...): expected floating-point numbers, got int64. Convert it",
+    ),
+    (
+        {"reduction": "average"},
+        ValueError,
+        "reduction=...): expected one of 'none', 'sum', 'mean', 'mean_positive'",
+    ),
 ]
 
 
 @both_packages
 @pytest.mark.parametrize(("changes", "error", "text"), ERRORS)
-def test_errors_say_what_to_do(port: Port, changes: dict[str, Any], error: type[Exception], text: str) -> None:
+def test_errors_say_what_to_do(
+    port: Port, changes: dict[str, Any], error: type[Exception], text: str
+) -> None:
     given: dict[str, Any] = dict(zip(("features", "kernel"), layer(port, "float64"), strict=False))
     other = KERNEL.T if port is JAX else KERNEL
     given |= {"targets": port.array(IDS)} | settings_of(port, changes, "float64")
     if "kernel" in changes:
         given["kernel"] = port.array(np.ascontiguousarray(other))
     layout = "(6, C)" if port is JAX else "(C, 6)"
-    with pytest.raises(error, match=f"^{re.escape('linear_softmax_focal_loss(' + text.replace('{layout}', layout))}"):
+    with pytest.raises(
+        error,
+        match=f"^{re.escape('linear_softmax_focal_loss(' + text.replace('{layout}', layout))}",
+    ):
         port.module.linear_softmax_focal_loss(**given)
 
 
 def test_unknown_ids_give_nan_at_their_row() -> None:
     ids = np.where(np.arange(ROWS) == 3, CLASSES, IDS)
-    loss = jax.jit(lambda *args: focal_jax.linear_softmax_focal_loss(*args, reduction="none", chunk_size=7))
+    loss = jax.jit(
+        lambda *args: focal_jax.linear_softmax_focal_loss(*args, reduction="none", chunk_size=7)
+    )
     found = np.asarray(loss(*layer(JAX, "float64")[:2], jnp.asarray(ids)))
     np.testing.assert_array_equal(np.isnan(found), np.arange(ROWS) == 3)
 

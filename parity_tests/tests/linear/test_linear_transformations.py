@@ -1,4 +1,5 @@
-"""The loss of a linear layer inside what frameworks do to functions, and the memory that it takes."""
+"""The loss of a linear layer inside what frameworks do to functions, and the memory that it
+takes."""
 
 from collections.abc import Callable
 from typing import Any
@@ -36,12 +37,17 @@ def test_second_derivatives(port: Port, reduction: str) -> None:
         return port.module.softmax_focal_loss(logits, ids, axis=-1, reduction=reduction).sum()
 
     if port is JAX:
-        ways: list[Any] = [lambda f: jax.jit(jax.hessian(f)), lambda f: jax.jit(jax.jacrev(jax.grad(f)))]
+        ways: list[Any] = [
+            lambda f: jax.jit(jax.hessian(f)),
+            lambda f: jax.jit(jax.jacrev(jax.grad(f))),
+        ]
     else:
         ways = [torch.func.hessian, lambda f: lambda x: torch.autograd.functional.hessian(f, x)]
     for way in ways:
         got, truth = (port.numpy(way(f)(features)) for f in (loss, plain))
-        require(got, truth, np.full_like(truth, np.abs(truth).max()), 64 * EPS["float64"], "Hessian")
+        require(
+            got, truth, np.full_like(truth, np.abs(truth).max()), 64 * EPS["float64"], "Hessian"
+        )
 
 
 def test_inside_the_transformations_of_jax() -> None:
@@ -60,14 +66,21 @@ def test_inside_the_transformations_of_jax() -> None:
     for found in results:
         np.testing.assert_allclose(found[0][0], value, rtol=8 * EPS["float64"])
         np.testing.assert_allclose(found[1][0], slope, rtol=1e-12)
-    np.testing.assert_allclose(jax.jvp(loss, (features,), (features,))[1], (slope * features).sum(), rtol=1e-12)
-    several = jax.vmap(lambda g: focal_jax.linear_softmax_focal_loss(features, kernel, jnp.asarray(IDS), gamma=g))
+    np.testing.assert_allclose(
+        jax.jvp(loss, (features,), (features,))[1], (slope * features).sum(), rtol=1e-12
+    )
+    several = jax.vmap(
+        lambda g: focal_jax.linear_softmax_focal_loss(features, kernel, jnp.asarray(IDS), gamma=g)
+    )
     np.testing.assert_allclose(several(jnp.array([0.0, 2.0]))[1], value, rtol=8 * EPS["float64"])
 
 
 @pytest.mark.parametrize("reduction", ["none", "mean"])
 def test_compiled_pytorch_has_one_graph_and_the_same_numbers(reduction: str) -> None:
-    ids, (features, kernel, bias) = torch.tensor(IDS), (x.requires_grad_() for x in layer(TORCH, "float32"))
+    ids, (features, kernel, bias) = (
+        torch.tensor(IDS),
+        (x.requires_grad_() for x in layer(TORCH, "float32")),
+    )
 
     def loss(features: torch.Tensor, kernel: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
         given = {"reduction": reduction, "chunk_size": 7}
@@ -75,12 +88,17 @@ def test_compiled_pytorch_has_one_graph_and_the_same_numbers(reduction: str) -> 
 
     compiled = torch.compile(loss, fullgraph=True)
     for got, expected in zip(
-        *(torch.autograd.grad(f(features, kernel, bias).sum(), (features, kernel, bias)) for f in (compiled, loss)),
+        *(
+            torch.autograd.grad(f(features, kernel, bias).sum(), (features, kernel, bias))
+            for f in (compiled, loss)
+        ),
         strict=True,
     ):
         torch.testing.assert_close(got, expected, rtol=0, atol=0)
     with torch.no_grad():
-        torch.testing.assert_close(compiled(features, kernel, bias), loss(features, kernel, bias), rtol=0, atol=0)
+        torch.testing.assert_close(
+            compiled(features, kernel, bias), loss(features, kernel, bias), rtol=0, atol=0
+        )
 
 
 @pytest.mark.parametrize("reduction", ["none", "mean"])
@@ -88,13 +106,17 @@ def test_autocast_is_what_a_call_in_its_dtype_is(reduction: str) -> None:
     ids, leaves = torch.tensor(IDS), [x.requires_grad_() for x in layer(TORCH, "float32")[:2]]
 
     def loss(features: torch.Tensor, kernel: torch.Tensor) -> torch.Tensor:
-        return focal_torch.linear_softmax_focal_loss(features, kernel, ids, reduction=reduction, chunk_size=7)
+        return focal_torch.linear_softmax_focal_loss(
+            features, kernel, ids, reduction=reduction, chunk_size=7
+        )
 
     with torch.autocast("cpu", torch.bfloat16):
         got = loss(*leaves)
     expected = loss(*(x.bfloat16() for x in leaves))
     assert got.dtype == (torch.bfloat16 if reduction == "none" else torch.float32)
-    for one, other in zip(*(torch.autograd.grad(x.sum(), leaves) for x in (got, expected)), strict=True):
+    for one, other in zip(
+        *(torch.autograd.grad(x.sum(), leaves) for x in (got, expected)), strict=True
+    ):
         torch.testing.assert_close(one, other, rtol=0, atol=0)
 
 
@@ -156,7 +178,9 @@ def test_no_gradient_of_what_follows_the_loss(reduction: str) -> None:
     loss, leaves = torch_loss(reduction)
     stopped = Stopped.apply(loss(*leaves)).sum()
     for create_graph in (False, True):
-        found = torch.autograd.grad(stopped, leaves, allow_unused=True, retain_graph=True, create_graph=create_graph)
+        found = torch.autograd.grad(
+            stopped, leaves, allow_unused=True, retain_graph=True, create_graph=create_graph
+        )
         assert all(x is None or not x.any() for x in found)
 
 
@@ -165,13 +189,17 @@ def test_derivatives_are_what_differences_say(reduction: str) -> None:
     """This also asks for gradients where what follows has none."""
     ids = torch.tensor([0, 8, 4])
     draws = Draws(0)
-    features, kernel = (torch.tensor(draws.bell(shape), requires_grad=True) for shape in ((3, 2), (9, 2)))
+    features, kernel = (
+        torch.tensor(draws.bell(shape), requires_grad=True) for shape in ((3, 2), (9, 2))
+    )
 
     def loss(features: torch.Tensor, kernel: torch.Tensor) -> torch.Tensor:
         given = {"reduction": reduction, "chunk_size": 2}
         return focal_torch.linear_softmax_focal_loss(features, kernel, ids, **given)
 
-    assert torch.autograd.gradcheck(loss, (features, kernel), check_forward_ad=True, check_batched_grad=True)
+    assert torch.autograd.gradcheck(
+        loss, (features, kernel), check_forward_ad=True, check_batched_grad=True
+    )
     assert torch.autograd.gradgradcheck(loss, (features, kernel))
 
 
@@ -182,7 +210,9 @@ def test_jax_exports_an_open_number_of_rows(reduction: str, masked: bool) -> Non
 
     def loss(features: jax.Array, kernel: jax.Array, ids: jax.Array, where: jax.Array) -> jax.Array:
         mask = where if masked else None
-        return focal_jax.linear_softmax_focal_loss(features, kernel, ids, where=mask, reduction=reduction).sum()
+        return focal_jax.linear_softmax_focal_loss(
+            features, kernel, ids, where=mask, reduction=reduction
+        ).sum()
 
     slopes = jax.jit(jax.value_and_grad(loss, (0, 1)))
     features, kernel, _ = layer(JAX, "float64")
@@ -192,8 +222,11 @@ def test_jax_exports_an_open_number_of_rows(reduction: str, masked: bool) -> Non
     exported = jax.export.export(slopes, platforms=("cpu", "cuda", "tpu"))(*structs)
     for size in (1, len(IDS)):
         args = [x if x is kernel else x[:size] for x in given]
-        for got, expected in zip(*(jax.tree.leaves(f(*args)) for f in (exported.call, slopes)), strict=True):
-            # Exported rows are one chunk, so that sums are in another order, and terms of a slope may cancel.
+        for got, expected in zip(
+            *(jax.tree.leaves(f(*args)) for f in (exported.call, slopes)), strict=True
+        ):
+            # Exported rows are one chunk, so that sums are in another order, and terms of a slope
+            # may cancel.
             np.testing.assert_allclose(got, expected, rtol=1e-12, atol=0)
 
 
@@ -201,8 +234,13 @@ def test_jax_names_the_chunk_size_that_an_open_number_of_rows_cannot_have() -> N
     (rows,) = jax.export.symbolic_shape("rows")
     features, kernel, _ = layer(JAX, "float64")
     loss = jax.jit(lambda x, t: focal_jax.linear_softmax_focal_loss(x, kernel, t, chunk_size=7))
-    structs = jax.ShapeDtypeStruct((rows, features.shape[1]), features.dtype), jax.ShapeDtypeStruct((rows,), jnp.int32)
-    with pytest.raises(ValueError, match=r"chunk_size=\.\.\.\): expected None for the open shape \(rows,\), got 7"):
+    structs = (
+        jax.ShapeDtypeStruct((rows, features.shape[1]), features.dtype),
+        jax.ShapeDtypeStruct((rows,), jnp.int32),
+    )
+    with pytest.raises(
+        ValueError, match=r"chunk_size=\.\.\.\): expected None for the open shape \(rows,\), got 7"
+    ):
         jax.export.export(loss)(*structs)
 
 
@@ -244,12 +282,18 @@ class Largest(TorchDispatchMode):
 @pytest.mark.parametrize("reduction", ["none", "sum", "mean"])
 def test_pytorch_makes_no_tensor_larger_than_a_chunk(reduction: str) -> None:
     draws = Draws(0)
-    features, kernel = (torch.tensor(draws.bell((rows, 16)), requires_grad=True) for rows in (256, 500))
+    features, kernel = (
+        torch.tensor(draws.bell((rows, 16)), requires_grad=True) for rows in (256, 500)
+    )
     ids = torch.tensor(draws.integers(0, 500, 256))
     with Largest() as largest:
-        loss = focal_torch.linear_softmax_focal_loss(features, kernel, ids, reduction=reduction, chunk_size=32)
+        loss = focal_torch.linear_softmax_focal_loss(
+            features, kernel, ids, reduction=reduction, chunk_size=32
+        )
         loss.sum().backward()
     assert largest.size == 32 * 500
     with Largest() as largest:
-        focal_torch.softmax_focal_loss(features @ kernel.mT, ids, reduction=reduction).sum().backward()
+        focal_torch.softmax_focal_loss(
+            features @ kernel.mT, ids, reduction=reduction
+        ).sum().backward()
     assert largest.size == 256 * 500

@@ -1,4 +1,5 @@
-"""A hundred thousand classes: what the loss of a linear layer saves, as the benchmark and the example say."""
+"""A hundred thousand classes: what the loss of a linear layer saves, as the benchmark and the
+example say."""
 
 import subprocess
 import sys
@@ -22,10 +23,13 @@ def of_chunks(shape: Shape, chunk: int) -> int:
 
 
 def test_temporaries_are_those_of_a_chunk() -> None:
-    """A step makes the logits of a chunk and their slope; the rest are gradients, as large as the arguments."""
+    """A step makes the logits of a chunk and their slope; the rest are gradients, as large as the
+    arguments."""
     tokens, size, classes = QUICK
     for chunk in (32, 128, 512):
-        assert of_chunks(QUICK, chunk) <= 4 * (2 * chunk * classes + (tokens + classes) * size + 16 * tokens)
+        assert of_chunks(QUICK, chunk) <= 4 * (
+            2 * chunk * classes + (tokens + classes) * size + 16 * tokens
+        )
     assert of_chunks(QUICK, 512) > 2 * of_chunks(QUICK, 32)
     assert temporaries(JAX.fused, FULL) <= MEMORY * temporaries(JAX.unfused, FULL)
 
@@ -34,7 +38,10 @@ def test_temporaries_do_not_grow_with_all_logits() -> None:
     twice = QUICK._replace(tokens=2 * QUICK.tokens)
     more = of_chunks(twice, 128) - of_chunks(QUICK, 128)
     assert more <= 4 * QUICK.tokens * (QUICK.size + 16)
-    assert temporaries(JAX.unfused, twice) - temporaries(JAX.unfused, QUICK) >= 4 * QUICK.tokens * QUICK.classes
+    assert (
+        temporaries(JAX.unfused, twice) - temporaries(JAX.unfused, QUICK)
+        >= 4 * QUICK.tokens * QUICK.classes
+    )
 
 
 def test_a_broken_requirement_is_the_exit_code(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -48,16 +55,29 @@ def test_a_broken_requirement_is_the_exit_code(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_both_losses_train_alike_where_memory_is_enough() -> None:
-    """Two orders of a sum over rows, and of one over features, differ by a few units of eps for each step."""
-    recipe = large_vocabulary.Recipe(words=100_000, classes=2000, batch=256, steps=3, judged=64, width=16)
+    """Two orders of a sum over rows, and of one over features, differ by a few units of eps for
+    each step."""
+    recipe = large_vocabulary.Recipe(
+        words=100_000, classes=2000, batch=256, steps=3, judged=64, width=16
+    )
     names = large_vocabulary.LOSSES
-    fused, unfused = (fresh(200, large_vocabulary.attempt, name, recipe, bound=False) for name in names)
+    fused, unfused = (
+        fresh(200, large_vocabulary.attempt, name, recipe, bound=False) for name in names
+    )
     assert len(fused.curve) == recipe.steps
     np.testing.assert_allclose(fused.curve, unfused.curve, rtol=recipe.steps * recipe.width * EPS)
 
 
 def test_the_example_fits_where_all_logits_do_not(tmp_path: object) -> None:
-    command = [sys.executable, "-W", "error", "-m", "examples.large_vocabulary", "--quick", f"--out={tmp_path}"]
+    command = [
+        sys.executable,
+        "-W",
+        "error",
+        "-m",
+        "examples.large_vocabulary",
+        "--quick",
+        f"--out={tmp_path}",
+    ]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     lines = {line.split()[1]: line for line in done.stdout.splitlines() if line.startswith("│")}

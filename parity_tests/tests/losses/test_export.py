@@ -1,4 +1,5 @@
-"""The losses as programs: exported once for every platform with the batch size left open, and called on this one."""
+"""The losses as programs: exported once for every platform with the batch size left open, and
+called on this one."""
 
 from typing import Any
 
@@ -18,7 +19,11 @@ C = 5
 CALLS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "sigmoid hard": ("sigmoid_focal_loss", "bits", {"gamma": 1.5, "reduction": "mean"}),
     "sigmoid float": ("sigmoid_focal_loss", "probabilities", {"reduction": "mean_positive"}),
-    "sigmoid mixture": ("sigmoid_focal_loss", "probabilities", {"soft_targets": "mixture", "reduction": "sum"}),
+    "sigmoid mixture": (
+        "sigmoid_focal_loss",
+        "probabilities",
+        {"soft_targets": "mixture", "reduction": "sum"},
+    ),
     "softmax ids": ("softmax_focal_loss", "ids", {"reduction": "mean", "gamma": 0.5}),
     "softmax ignore": ("softmax_focal_loss", "ids", {"reduction": "mean", "ignore_index": 0}),
     "softmax smooth": ("softmax_focal_loss", "ids", {"reduction": "sum", "label_smoothing": 0.1}),
@@ -54,10 +59,19 @@ def test_an_exported_loss_is_the_loss(name: str, dtype: str) -> None:
             np.testing.assert_array_equal(got, expected)
 
 
-@pytest.mark.parametrize(("platform", "numbers"), [("cpu", 1), ("cuda", 2), ("rocm", 2), ("tpu", 2)])
+@pytest.mark.parametrize(
+    ("platform", "numbers"), [("cpu", 1), ("cuda", 2), ("rocm", 2), ("tpu", 2)]
+)
 def test_each_platform_has_its_reading_of_a_row(platform: str, numbers: int) -> None:
-    """An accelerator reads the logits once, in one reduction of two numbers; the CPU reads them twice."""
-    shapes = export.symbolic_args_specs((jnp.zeros((2, C), jnp.float32), targets("ids", 2)), "n, ...")
+    """An accelerator reads the logits once, in one reduction of two numbers; the CPU reads them
+    twice."""
+    shapes = export.symbolic_args_specs(
+        (jnp.zeros((2, C), jnp.float32), targets("ids", 2)), "n, ..."
+    )
     text = export.export(step("softmax ids"), platforms=[platform])(*shapes).mlir_module()
-    reductions = [line.count("init:") for line in text.splitlines() if "stablehlo.reduce(" in line and "[1]" in line]
+    reductions = [
+        line.count("init:")
+        for line in text.splitlines()
+        if "stablehlo.reduce(" in line and "[1]" in line
+    ]
     assert set(reductions) == {numbers}

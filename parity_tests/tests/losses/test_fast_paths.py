@@ -1,4 +1,5 @@
-"""Every fast path is a path: what runs only when compiled, or only on accelerators, is as exact as all else."""
+"""Every fast path is a path: what runs only when compiled, or only on accelerators, is as exact as
+all else."""
 
 from collections.abc import Callable
 from typing import Any
@@ -12,7 +13,15 @@ import focal_jax.margin
 import focal_torch.margin
 import focal_torch.rules
 from parity_tests.contract.exact import Draws, magnitudes
-from parity_tests.contract.tolerances import EPS, GRADIENT, PER_GAMMA, SIGMOID, SMALLEST_NORMAL, SOFTMAX, VALUE
+from parity_tests.contract.tolerances import (
+    EPS,
+    GRADIENT,
+    PER_GAMMA,
+    SIGMOID,
+    SMALLEST_NORMAL,
+    SOFTMAX,
+    VALUE,
+)
 from parity_tests.tests.parametrize import slow
 
 EPS32, TINY = EPS["float32"], SMALLEST_NORMAL["float32"]
@@ -21,7 +30,8 @@ LOGITS = np.concatenate([-SIZES, [-np.inf, 0, np.inf], SIZES]).astype(np.float32
 
 
 def errors(got: torch.Tensor, truth: torch.Tensor, scale: torch.Tensor | None = None) -> float:
-    """The worst in eps of float32; the truth is the same loss in float64, which other tests hold against the oracle."""
+    """The worst in eps of float32; the truth is the same loss in float64, which other tests hold
+    against the oracle."""
     got = got.detach().double()
     assert torch.equal(got.isinf(), truth.isinf())
     assert not got.isnan().any()
@@ -47,7 +57,10 @@ def test_compiled_hard_targets(gamma: float, dtype: torch.dtype) -> None:
     def loss(z: torch.Tensor, y: torch.Tensor = y) -> torch.Tensor:
         return focal_torch.sigmoid_focal_loss(z, y, gamma=gamma)
 
-    got, truth = both(torch.compile(loss, fullgraph=True), z), both(lambda z: loss(z, y.long()), z.double())
+    got, truth = (
+        both(torch.compile(loss, fullgraph=True), z),
+        both(lambda z: loss(z, y.long()), z.double()),
+    )
     assert errors(got[0], truth[0]) <= SIGMOID[VALUE] + PER_GAMMA * gamma
     assert errors(got[1], truth[1]) <= SIGMOID[GRADIENT] + PER_GAMMA * gamma
 
@@ -61,9 +74,15 @@ def test_compiled_soft_targets(gamma: float, target: float) -> None:
     y = float(np.float32(target))
     p, q = z.double().sigmoid(), (-z.double()).sigmoid()
     miss, hit = y * q + (1 - y) * p, y * p + (1 - y) * q
-    cross = torch.nn.functional.binary_cross_entropy_with_logits(z.double(), torch.full_like(p, y), reduction="none")
+    cross = torch.nn.functional.binary_cross_entropy_with_logits(
+        z.double(), torch.full_like(p, y), reduction="none"
+    )
     alpha_t = 0.25 * y + 0.75 * (1 - y)
-    scale = alpha_t * miss**gamma * (gamma * abs(1 - 2 * y) * p * q / miss * cross + y * q + (1 - y) * p)
+    scale = (
+        alpha_t
+        * miss**gamma
+        * (gamma * abs(1 - 2 * y) * p * q / miss * cross + y * q + (1 - y) * p)
+    )
 
     def loss(z: torch.Tensor) -> torch.Tensor:
         return focal_torch.sigmoid_focal_loss(z, torch.full_like(z, y), gamma=gamma)
@@ -85,7 +104,11 @@ def test_compiled_softmax(classes: int) -> None:
     def loss(z: torch.Tensor) -> torch.Tensor:
         return focal_torch.softmax_focal_loss(z, t)
 
-    got, eager, truth = both(torch.compile(loss, fullgraph=True), z), both(loss, z), both(loss, z.double())
+    got, eager, truth = (
+        both(torch.compile(loss, fullgraph=True), z),
+        both(loss, z),
+        both(loss, z.double()),
+    )
     # The margin is rounded with its logits, which changes the loss by its slope.
     scale = truth[0].abs() + (truth[1] * z.double()).abs().sum(1)
     for value, slope in (got, eager):
@@ -123,11 +146,14 @@ def test_the_series_of_the_logarithm(series: tuple[float, ...]) -> None:
 def test_large_tensors_in_pieces(
     shape: tuple[int, ...], transposed: bool, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With every argument that an element can have, as far from the whole as two roundings may be from each other."""
+    """With every argument that an element can have, as far from the whole as two roundings may be
+    from each other."""
     draws = Draws(0)
 
     def random() -> torch.Tensor:
-        x = torch.tensor(draws.uniform(shape=shape[::-1] if transposed else shape), dtype=torch.float32)
+        x = torch.tensor(
+            draws.uniform(shape=shape[::-1] if transposed else shape), dtype=torch.float32
+        )
         return x.permute(*reversed(range(x.ndim))) if transposed else x
 
     z, y, weight, where = 20 * random() - 10, random(), random(), random() > 0.2
@@ -136,14 +162,18 @@ def test_large_tensors_in_pieces(
     gamma = torch.tensor(draws.uniform(0, 3, shape[-1]), dtype=torch.float32)
 
     def loss(z: torch.Tensor) -> torch.Tensor:
-        return focal_torch.sigmoid_focal_loss(z, targets, gamma=gamma, weight=weight, where=where, **settings)
+        return focal_torch.sigmoid_focal_loss(
+            z, targets, gamma=gamma, weight=weight, where=where, **settings
+        )
 
     value, slope = both(loss, z)
     monkeypatch.setattr(focal_torch.rules, "PIECE", 2**30)
     whole, whole_slope = (x.double() for x in both(loss, z))
     assert value.shape == slope.shape == shape
     assert errors(value, whole) <= 2 * (SIGMOID[VALUE] + PER_GAMMA * 3)
-    assert errors(slope, whole_slope, whole_slope.abs() + whole) <= 2 * (SIGMOID[GRADIENT] + PER_GAMMA * 3)
+    assert errors(slope, whole_slope, whole_slope.abs() + whole) <= 2 * (
+        SIGMOID[GRADIENT] + PER_GAMMA * 3
+    )
     assert not value[~where].any()
     assert not slope[~where].any()
 

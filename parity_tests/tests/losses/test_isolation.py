@@ -1,4 +1,5 @@
-"""Importing one package imports nothing of the other, nor of the judge. Each claim has a test that it can fail."""
+"""Importing one package imports nothing of the other, nor of the judge. Each claim has a test that
+it can fail."""
 
 import subprocess
 import sys
@@ -17,7 +18,9 @@ CLAIMS = {
 def imported(module: str, also: str = "") -> set[str]:
     """The top-level modules that a new process has after importing `module`."""
     code = f"import sys; import {module}{also}; print(*sorted({{name.split('.')[0] for name in sys.modules}}))"
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
+    run = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True
+    )
     return set(run.stdout.split())
 
 
@@ -26,7 +29,9 @@ def test_imports_only_what_it_needs(module: str) -> None:
     assert imported(module) & set(CLAIMS[module]) == set()
 
 
-@pytest.mark.parametrize("module", [slow("focal_jax"), "focal_torch", slow("parity_tests.truth.oracle")])
+@pytest.mark.parametrize(
+    "module", [slow("focal_jax"), "focal_torch", slow("parity_tests.truth.oracle")]
+)
 def test_the_test_above_would_notice(module: str) -> None:
     unwanted = CLAIMS[module][0]
     assert unwanted in imported(module, also=f", {unwanted}")

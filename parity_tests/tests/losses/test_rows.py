@@ -1,4 +1,5 @@
-"""The rows of a softmax: both readings of JAX and that of PyTorch, with logits that are far away, huge or masked."""
+"""The rows of a softmax: both readings of JAX and that of PyTorch, with logits that are far away,
+huge or masked."""
 
 from collections.abc import Callable
 from typing import Any
@@ -25,7 +26,9 @@ IDS = [name for name in PROBLEMS if name.startswith("softmax, ids")]
 LOWEST = float(np.finfo(np.float32).min)
 
 
-def loss_and_slope(port: Port, rows: Any, ids: np.ndarray, **settings: Any) -> tuple[np.ndarray, np.ndarray]:
+def loss_and_slope(
+    port: Port, rows: Any, ids: np.ndarray, **settings: Any
+) -> tuple[np.ndarray, np.ndarray]:
     z, t = np.asarray(rows, np.float32), port.array(ids)
 
     def loss(z: Any) -> Any:
@@ -52,9 +55,18 @@ def test_the_reading_of_accelerators(name: str, order: int) -> None:
 
 
 @pytest.mark.parametrize("reading", [focal_jax.rows._in_one_pass, focal_jax.rows._in_two_passes])
-def test_both_readings_know_what_is_special(reading: Callable[..., tuple[jax.Array, jax.Array]]) -> None:
+def test_both_readings_know_what_is_special(
+    reading: Callable[..., tuple[jax.Array, jax.Array]],
+) -> None:
     inf, nan = np.inf, np.nan
-    rows = [[0.0, 1.0, 1.0], [9.0, -inf, -inf], [0.0, inf, 1.0], [0.0, inf, inf], [nan, 1.0, 1.0], [0.0, nan, 1.0]]
+    rows = [
+        [0.0, 1.0, 1.0],
+        [9.0, -inf, -inf],
+        [0.0, inf, 1.0],
+        [0.0, inf, inf],
+        [nan, 1.0, 1.0],
+        [0.0, nan, 1.0],
+    ]
     z = jnp.asarray(rows, jnp.float32)
     t = jnp.zeros((len(rows), 1), jnp.int32)
     top, total = jax.jit(reading)(z, t, z[:, :1])
@@ -62,7 +74,9 @@ def test_both_readings_know_what_is_special(reading: Callable[..., tuple[jax.Arr
     np.testing.assert_array_equal(np.asarray(total)[[0, 2, 3]], [2, 1, 2])
     assert np.isnan(np.asarray(total[5]))
     far = jnp.full((2, 40_000), -200.0, jnp.float32).at[:, 39_999].set(-100.0)
-    top, total = jax.jit(reading)(far.at[0, 7].set(500.0), jnp.full((2, 1), 7), far.at[0, 7].set(500.0)[:, 7:8])
+    top, total = jax.jit(reading)(
+        far.at[0, 7].set(500.0), jnp.full((2, 1), 7), far.at[0, 7].set(500.0)[:, 7:8]
+    )
     np.testing.assert_array_equal(top, [-100, -100])
     np.testing.assert_array_equal(total, [1, 1])
 
@@ -80,9 +94,9 @@ def test_what_all_logits_have_in_common_costs_nothing(port: Port, offset: float)
     moved = (rise * near).abs().sum(1).detach().numpy()
     exact, rise = truth.detach().numpy(), rise.numpy()
     assert (abs(value - exact) / (abs(exact) + moved)).max() <= SOFTMAX * EPS["float32"]
-    assert (abs(slope - rise) / abs(rise) / (1 + 2 * abs(near.detach().numpy()).max())).max() <= SOFTMAX * EPS[
-        "float32"
-    ]
+    assert (
+        abs(slope - rise) / abs(rise) / (1 + 2 * abs(near.detach().numpy()).max())
+    ).max() <= SOFTMAX * EPS["float32"]
 
 
 HUGE = {
@@ -118,14 +132,18 @@ def test_nor_by_the_reading_of_accelerators(name: str) -> None:
 def test_second_derivatives_of_masked_rows_are_0() -> None:
     z, ids, where = np.array([[np.nan, 1, 2], [1, 2, 3]]), np.array([0, 1]), np.array([False, True])
     leaf = torch.tensor(z, requires_grad=True)
-    loss = focal_torch.softmax_focal_loss(leaf, torch.tensor(ids), where=torch.tensor(where), reduction="sum")
+    loss = focal_torch.softmax_focal_loss(
+        leaf, torch.tensor(ids), where=torch.tensor(where), reduction="sum"
+    )
     (slope,) = torch.autograd.grad(loss, leaf, create_graph=True)
     (second,) = torch.autograd.grad((slope * torch.arange(3)).sum(), leaf, create_graph=True)
     (third,) = torch.autograd.grad((second * torch.arange(3)).sum(), leaf)
 
     def turned(z: jax.Array) -> jax.Array:
         def total(z: jax.Array) -> jax.Array:
-            return focal_jax.softmax_focal_loss(z, jnp.asarray(ids), where=jnp.asarray(where), reduction="sum")
+            return focal_jax.softmax_focal_loss(
+                z, jnp.asarray(ids), where=jnp.asarray(where), reduction="sum"
+            )
 
         return (jax.grad(total)(z) * jnp.arange(3.0)[None]).sum()
 
@@ -165,8 +183,12 @@ def test_unsigned_targets(dtype: str) -> None:
 def test_an_ignore_index_that_ids_cannot_have() -> None:
     z, t = np.zeros((2, 3), np.float32), np.array([0, 1], np.int32)
     for x in (2**31, 2**40, -(2**70)):
-        assert focal_jax.softmax_focal_loss(jnp.asarray(z), jnp.asarray(t), ignore_index=x).shape == (2,)
-        assert focal_torch.softmax_focal_loss(torch.tensor(z), torch.tensor(t), ignore_index=x).shape == (2,)
+        assert focal_jax.softmax_focal_loss(
+            jnp.asarray(z), jnp.asarray(t), ignore_index=x
+        ).shape == (2,)
+        assert focal_torch.softmax_focal_loss(
+            torch.tensor(z), torch.tensor(t), ignore_index=x
+        ).shape == (2,)
 
 
 def test_on_an_explicit_mesh() -> None:

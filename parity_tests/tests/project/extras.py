@@ -1,9 +1,11 @@
-"""Each extra as a user has it: installed from the wheel where nothing else is, to run what it is for.
+"""Each extra as a user has it: installed from the wheel where nothing else is, to run what it is
+for.
 
     python -m parity_tests.tests.project.extras              every extra, in a quarter of an hour
     python -m parity_tests.tests.project.extras jax parity   only these
 
-`test_extras.py` runs the same programs in the environment of the tests, and hides what an extra does not bring.
+`test_extras.py` runs the same programs in the environment of the tests, and hides what an extra
+does not bring.
 """
 
 import argparse
@@ -54,7 +56,8 @@ def run(python: str | Path, program: Program, folder: Path, settings: Mapping[st
 
 
 def environment() -> dict[str, str]:
-    """That of this process, without what leads Python to other packages than those of its own environment."""
+    """That of this process, without what leads Python to other packages than those of its own
+    environment."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     return {**kept, "JAX_PLATFORMS": "cpu", "NO_MKDOCS_2_WARNING": "1"}
 
@@ -68,10 +71,22 @@ def wheel(folder: Path) -> Path:
 
 
 def megabytes(extra: str, built: Path, folder: Path) -> int:
-    """Install the wheel with an extra in a new environment and run its programs; return what the environment takes."""
+    """Install the wheel with an extra in a new environment and run its programs; return what the
+    environment takes."""
     python, work = folder / "venv" / "bin" / "python", folder / "work"
-    subprocess.run([sys.executable, "-m", "venv", str(folder / "venv")], check=True, timeout=INSTALL)
-    pip = [str(python), "-m", "pip", "install", "--quiet", "--quiet", "--constraint", str(ROOT / "constraints.txt")]
+    subprocess.run(
+        [sys.executable, "-m", "venv", str(folder / "venv")], check=True, timeout=INSTALL
+    )
+    pip = [
+        str(python),
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--quiet",
+        "--constraint",
+        str(ROOT / "constraints.txt"),
+    ]
     subprocess.run([*pip, f"{built}[{extra}]"], check=True, timeout=INSTALL)
     size = sum(path.lstat().st_blocks * 512 for path in (folder / "venv").rglob("*"))
     work.mkdir()
@@ -90,7 +105,9 @@ def rows(extras: list[str]) -> tuple[list[Row], list[str]]:
         for extra in tqdm(extras, desc="extras", disable=None):
             try:
                 with tempfile.TemporaryDirectory() as empty:
-                    found.append((extra, EXTRAS[extra].purpose, f"{megabytes(extra, built, Path(empty)):,}"))
+                    found.append(
+                        (extra, EXTRAS[extra].purpose, f"{megabytes(extra, built, Path(empty)):,}")
+                    )
             except (ExtraError, subprocess.SubprocessError) as error:
                 failures.append(f"[{extra}] {error}")
     return found, failures
@@ -106,7 +123,9 @@ def main() -> int:
     parser.add_argument("extras", nargs="*", metavar="EXTRA", help=f"default: {' '.join(EXTRAS)}")
     asked = parser.parse_args()
     if unknown := set(asked.extras) - EXTRAS.keys():
-        parser.error(f"no extra is called {', '.join(sorted(unknown))}: there are {' '.join(EXTRAS)}")
+        parser.error(
+            f"no extra is called {', '.join(sorted(unknown))}: there are {' '.join(EXTRAS)}"
+        )
     table, failures = rows(asked.extras or list(EXTRAS))
     show(table)
     for failure in failures:

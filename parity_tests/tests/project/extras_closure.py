@@ -1,4 +1,5 @@
-"""What an extra brings: the distributions that pip would install for it, read from what is installed here."""
+"""What an extra brings: the distributions that pip would install for it, read from what is
+installed here."""
 
 import json
 import tomllib
@@ -16,7 +17,8 @@ NAME = PROJECT["name"]
 
 
 def closure(extras: Iterable[str]) -> set[str]:
-    """The canonical names of the distributions that an environment has with these extras of this project."""
+    """The canonical names of the distributions that an environment has with these extras of this
+    project."""
     queue, seen = [(NAME, ""), *((NAME, extra) for extra in extras)], set[tuple[str, str]]()
     while queue:
         if (wanted := queue.pop()) not in seen:
@@ -33,7 +35,8 @@ def _needed(name: str, extra: str) -> Iterator[tuple[str, str]]:
 
 
 def _requirements(name: str, extra: str) -> list[str]:
-    # The project's own metadata is that of its last installation, and pyproject.toml may have changed since.
+    # The project's own metadata is that of its last installation, and pyproject.toml may have
+    # changed since.
     if name == NAME:
         return PROJECT["optional-dependencies"][extra] if extra else PROJECT["dependencies"]
     try:
@@ -44,8 +47,11 @@ def _requirements(name: str, extra: str) -> list[str]:
 
 
 def write_allowed(extras: Iterable[str], path: Path) -> None:
-    """Write what `hiding/sitecustomize.py` reads: the distributions of the extras, and the modules of all others."""
+    """Write what `hiding/sitecustomize.py` reads: the distributions of the extras, and the modules
+    of all others."""
     allowed = closure(extras)
     modules = metadata.packages_distributions().items()
-    hidden = [name for name, owners in modules if allowed.isdisjoint(map(canonicalize_name, owners))]
+    hidden = [
+        name for name, owners in modules if allowed.isdisjoint(map(canonicalize_name, owners))
+    ]
     path.write_text(json.dumps({"distributions": sorted(allowed), "hidden": hidden}))

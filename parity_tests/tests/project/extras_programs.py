@@ -47,7 +47,8 @@ cli(["build", "--strict", "--config-file", {str(ROOT / "mkdocs.yml")!r}, "--site
 
 @dataclass(frozen=True)
 class Program:
-    """Arguments of Python, what they have to print among other things, and the exit code they have to end with."""
+    """Arguments of Python, what they have to print among other things, and the exit code they have
+    to end with."""
 
     arguments: tuple[str, ...]
     prints: str = ""
@@ -90,7 +91,9 @@ def focal_parity(*arguments: str, prints: str = "", code: int = 0) -> Program:
 
 
 def right(port: str, *options: str) -> Program:
-    return focal_parity("check", port, *SIGMOID, "--layer", "values", *options, prints=f"PASS {port}")
+    return focal_parity(
+        "check", port, *SIGMOID, "--layer", "values", *options, prints=f"PASS {port}"
+    )
 
 
 EXTRAS = {
@@ -107,11 +110,19 @@ EXTRAS = {
             focal_parity("check", *COMMAND, *SIGMOID, *DOUBLE, prints=f"FAIL {PORT}", code=1),
         ),
     ),
-    "parity,jax": Extra("`focal-parity`, for losses in JAX", (right("focal_jax:sigmoid_focal_loss"),)),
-    "parity,torch": Extra("`focal-parity`, for losses in PyTorch", (right("focal_torch:sigmoid_focal_loss"),)),
+    "parity,jax": Extra(
+        "`focal-parity`, for losses in JAX", (right("focal_jax:sigmoid_focal_loss"),)
+    ),
+    "parity,torch": Extra(
+        "`focal-parity`, for losses in PyTorch", (right("focal_torch:sigmoid_focal_loss"),)
+    ),
     "examples": Extra(
         "[`examples/`](examples/README.md) and `make demo`",
-        (every_module("examples"), module("examples.plot_focal_loss"), module("examples", long=True)),
+        (
+            every_module("examples"),
+            module("examples.plot_focal_loss"),
+            module("examples", long=True),
+        ),
         folders=("examples", "benchmarks"),
     ),
     "bench": Extra(

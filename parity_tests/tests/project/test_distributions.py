@@ -24,7 +24,8 @@ ENTRIES = (
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the sdist and the wheel, the sdist unpacked, and below it the wheel that is built from there."""
+    """A folder with the sdist and the wheel, the sdist unpacked, and below it the wheel that is
+    built from there."""
     folder = tmp_path_factory.mktemp("dist")
     _hatchling(ROOT, folder)
     with tarfile.open(next(folder.glob("*.tar.gz"))) as archive:
@@ -40,7 +41,9 @@ def _hatchling(tree: Path, folder: Path, *options: str) -> None:
 
 
 def _unpacked(folder: Path) -> Path:
-    (found,) = (path for path in folder.iterdir() if path.is_dir() and path.name.startswith("focal_parity-"))
+    (found,) = (
+        path for path in folder.iterdir() if path.is_dir() and path.name.startswith("focal_parity-")
+    )
     return found
 
 
@@ -64,7 +67,11 @@ def imported(path: Path) -> Iterator[Path]:
             parent = path.parents[node.level - 1] if node.level else Path()
             module = parent / (node.module or "").replace(".", "/")
             for found in (module, *(module / name.name for name in node.names)):
-                yield from (x for x in (found.with_suffix(".py"), found / "__init__.py") if (ROOT / x).is_file())
+                yield from (
+                    x
+                    for x in (found.with_suffix(".py"), found / "__init__.py")
+                    if (ROOT / x).is_file()
+                )
 
 
 def closure() -> set[Path]:
@@ -79,8 +86,13 @@ def closure() -> set[Path]:
 
 
 def test_the_wheel_has_what_users_start_and_no_more(built: Path) -> None:
-    """What is missing has to be taken out of `exclude` in pyproject.toml; what is too much belongs there."""
-    python = {Path(name) for name in _wheel(built) if name.startswith("parity_tests/") and name.endswith(".py")}
+    """What is missing has to be taken out of `exclude` in pyproject.toml; what is too much belongs
+    there."""
+    python = {
+        Path(name)
+        for name in _wheel(built)
+        if name.startswith("parity_tests/") and name.endswith(".py")
+    }
     assert python == closure()
 
 
@@ -89,24 +101,49 @@ def test_the_wheel_has_all_of_the_packages_and_their_data(built: Path) -> None:
     for package in PACKAGES[:2]:
         assert {str(path) for path in files(ROOT / package)} <= names
     data = {str(path) for path in files(ROOT / "parity_tests") if path.suffix != ".py"}
-    assert {name for name in names if name.startswith("parity_tests/") and not name.endswith(".py")} == data
-    assert {name.partition("/")[0] for name in names} - set(PACKAGES) == {_unpacked(built).name + ".dist-info"}
+    assert {
+        name for name in names if name.startswith("parity_tests/") and not name.endswith(".py")
+    } == data
+    assert {name.partition("/")[0] for name in names} - set(PACKAGES) == {
+        _unpacked(built).name + ".dist-info"
+    }
 
 
 def test_the_closure_follows_imports_of_every_form() -> None:
     found = closure()
     assert {Path("parity_tests/__init__.py"), Path("parity_tests/checker/__init__.py")} <= found
-    names = ("truth/oracle", "contract/golden", "contract/suite", "contract/half_precision", "truth/float64")
+    names = (
+        "truth/oracle",
+        "contract/golden",
+        "contract/suite",
+        "contract/half_precision",
+        "truth/float64",
+    )
     assert {Path(f"parity_tests/{name}.py") for name in names} <= found
-    assert not {path for path in found if path.name.startswith(("test_", "conftest", "parametrize", "split"))}
-    assert Path("parity_tests/tests/parametrize.py") in imported(Path("parity_tests/tests/layers/test_2_values.py"))
+    assert not {
+        path
+        for path in found
+        if path.name.startswith(("test_", "conftest", "parametrize", "split"))
+    }
+    assert Path("parity_tests/tests/parametrize.py") in imported(
+        Path("parity_tests/tests/layers/test_2_values.py")
+    )
 
 
 def test_the_sdist_has_the_whole_project(built: Path) -> None:
     tree = _unpacked(built)
     wanted = {path for folder in FOLDERS for path in files(ROOT / folder)}
-    top = {path.relative_to(ROOT) for path in ROOT.iterdir() if path.suffix in (".cff", ".md", ".toml", ".txt", ".yml")}
-    wanted |= top | {Path("Makefile"), Path("LICENSE"), Path(".gitignore"), Path(".pre-commit-config.yaml")}
+    top = {
+        path.relative_to(ROOT)
+        for path in ROOT.iterdir()
+        if path.suffix in (".cff", ".md", ".toml", ".txt", ".yml")
+    }
+    wanted |= top | {
+        Path("Makefile"),
+        Path("LICENSE"),
+        Path(".gitignore"),
+        Path(".pre-commit-config.yaml"),
+    }
     assert sorted(str(path) for path in wanted if not (tree / path).is_file()) == []
     found = {str(path.relative_to(tree)) for path in tree.rglob("*") if path.is_file()}
     assert sorted(found - {str(path) for path in wanted} - {"PKG-INFO"}) == []

@@ -1,7 +1,7 @@
 """Each extra alone: what it does not bring is hidden, and what it is for has to run all the same.
 
-`python -m parity_tests.tests.project.extras` runs these programs in environments that have nothing else, which
-takes long.
+`python -m parity_tests.tests.project.extras` runs these programs in environments that have nothing
+else, which takes long.
 """
 
 import sys
@@ -39,7 +39,13 @@ def test_an_extra_brings_what_it_is_for(extra: str, program: Program, tmp_path: 
 
 @pytest.mark.parametrize(
     ("extra", "module"),
-    [("examples", "pytest"), ("jax", "torch"), ("torch", "jax"), ("parity", "jax"), ("flax", "mpmath")],
+    [
+        ("examples", "pytest"),
+        ("jax", "torch"),
+        ("torch", "jax"),
+        ("parity", "jax"),
+        ("flax", "mpmath"),
+    ],
 )
 def test_a_program_that_needs_more_fails(extra: str, module: str, tmp_path: Path) -> None:
     with pytest.raises(ExtraError, match=f"No module named '{module}'"):
@@ -48,7 +54,15 @@ def test_a_program_that_needs_more_fails(extra: str, module: str, tmp_path: Path
 
 def test_make_test_imports_no_more_than_its_extra_brings(tmp_path: Path) -> None:
     """All of its tests are found; those of the slow tier need what `dev` adds."""
-    found = ("-m", "pytest", str(ROOT / "parity_tests"), "-q", "--collect-only", "-p", "no:cacheprovider")
+    found = (
+        "-m",
+        "pytest",
+        str(ROOT / "parity_tests"),
+        "-q",
+        "--collect-only",
+        "-p",
+        "no:cacheprovider",
+    )
     run_alone("test", Program((*found, "--tier=test"), prints="tests collected"), tmp_path)
     with pytest.raises(ExtraError, match="No module named 'selenium'"):
         run_alone("test", Program((*found, "--tier=slow")), tmp_path)
@@ -76,7 +90,17 @@ def test_the_demonstration_is_light() -> None:
     heavy = closure(["dev"]) - closure(["examples"])
     assert closure(["examples"]) <= closure(["test"]) <= closure(["dev"])
     assert {
-        *("jax-cuda13-plugin", "keras", "kornia", "libtpu", "mkdocs", "mmdet", "monai", "pyright", "pytest"),
+        *(
+            "jax-cuda13-plugin",
+            "keras",
+            "kornia",
+            "libtpu",
+            "mkdocs",
+            "mmdet",
+            "monai",
+            "pyright",
+            "pytest",
+        ),
         *("selenium", "tensorflow-cpu", "torchvision"),
     } <= heavy
 

@@ -10,7 +10,8 @@ from parity_tests.tests import ROOT
 
 PACKAGES = ("focal_jax", "focal_torch")
 BELOW_THE_CHECKER = ("parity_tests.truth", "parity_tests.contract", "parity_tests.ports")
-# Each floor, and those above it in this list that it may import. The longest name that fits is a module's floor.
+# Each floor, and those above it in this list that it may import. The longest name that fits is a
+# module's floor.
 FLOORS: dict[str, tuple[str, ...]] = {
     "focal_jax": (),
     "focal_torch": (),
@@ -31,8 +32,17 @@ FLOORS: dict[str, tuple[str, ...]] = {
     ),
     "parity_tests.wrong_ports": ("parity_tests.truth", "parity_tests.contract"),
     "parity_tests.versions": (*PACKAGES, "parity_tests.contract"),
-    "parity_tests.pages": ("parity_tests.contract", "parity_tests.ports", "parity_tests.checker.audit"),
-    "benchmarks": (*PACKAGES, "parity_tests.contract", "parity_tests.ports", "parity_tests.checker.audit"),
+    "parity_tests.pages": (
+        "parity_tests.contract",
+        "parity_tests.ports",
+        "parity_tests.checker.audit",
+    ),
+    "benchmarks": (
+        *PACKAGES,
+        "parity_tests.contract",
+        "parity_tests.ports",
+        "parity_tests.checker.audit",
+    ),
     "examples": (*PACKAGES, "parity_tests.contract", "benchmarks"),
 }
 FOLDERS = (*PACKAGES, "parity_tests", "examples", "benchmarks")
@@ -45,7 +55,9 @@ def module_of(path: Path) -> str:
     return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
 
 
-MODULES = {module_of(path): path for folder in FOLDERS for path in sorted((ROOT / folder).rglob("*.py"))}
+MODULES = {
+    module_of(path): path for folder in FOLDERS for path in sorted((ROOT / folder).rglob("*.py"))
+}
 
 
 def floor(module: str) -> str:
@@ -77,7 +89,11 @@ def wrong(module: str, source: str) -> list[str]:
     return [name for name in others if floor(name) not in FLOORS[mine]]
 
 
-CODE = [module for module in MODULES if module not in ("parity_tests", TESTS) and not module.startswith(f"{TESTS}.")]
+CODE = [
+    module
+    for module in MODULES
+    if module not in ("parity_tests", TESTS) and not module.startswith(f"{TESTS}.")
+]
 
 
 @pytest.mark.parametrize("module", CODE)
@@ -87,7 +103,11 @@ def test_imports_go_down(module: str) -> None:
 
 def test_no_floor_stands_on_a_later_one() -> None:
     order = list(FLOORS)
-    assert all(order.index(below) < order.index(name) for name, allowed in FLOORS.items() for below in allowed)
+    assert all(
+        order.index(below) < order.index(name)
+        for name, allowed in FLOORS.items()
+        for below in allowed
+    )
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,5 @@
-"""`make` installs what a target needs and no more, and anew only when what decides about it has changed."""
+"""`make` installs what a target needs and no more, and anew only when what decides about it has
+changed."""
 
 import os
 import shutil
@@ -22,8 +23,12 @@ def tree(tmp_path: Path) -> Path:
 def planned(tree: Path, target: str) -> str:
     """What `make` would do for a target."""
     # Options of a `make` that this test is run by are not for the one that it runs.
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
-    done = subprocess.run(["make", "-n", target], cwd=tree, env=kept, capture_output=True, text=True, timeout=60)
+    kept = {
+        name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))
+    }
+    done = subprocess.run(
+        ["make", "-n", target], cwd=tree, env=kept, capture_output=True, text=True, timeout=60
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -44,7 +49,9 @@ def do_as_planned(tree: Path, target: str) -> None:
         *(("test-quick", "test"), ("test", "test"), ("test-slow", "dev")),
     ],
 )
-def test_a_target_installs_its_extra_in_a_new_environment(tree: Path, target: str, extra: str) -> None:
+def test_a_target_installs_its_extra_in_a_new_environment(
+    tree: Path, target: str, extra: str
+) -> None:
     plan = planned(tree, target)
     assert ANEW in plan
     assert plan.count(" -m pip install ") == 1

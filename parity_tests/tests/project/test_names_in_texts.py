@@ -70,6 +70,8 @@ def test_the_map_has_many_places() -> None:
 def test_what_the_map_names_is_defined_there(name: str, file: str) -> None:
     tree = ast.parse((ROOT / file).read_text())
     defined = {node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef)}
-    targets = [target for node in tree.body if isinstance(node, ast.Assign) for target in node.targets]
+    targets = [
+        target for node in tree.body if isinstance(node, ast.Assign) for target in node.targets
+    ]
     targets += [node.target for node in tree.body if isinstance(node, ast.AnnAssign)]
     assert name in defined | {target.id for target in targets if isinstance(target, ast.Name)}

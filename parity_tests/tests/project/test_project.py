@@ -1,4 +1,5 @@
-"""What surrounds the code: versions that agree, and files for a host of repositories that say only what is there."""
+"""What surrounds the code: versions that agree, and files for a host of repositories that say only
+what is there."""
 
 import ast
 import re
@@ -64,15 +65,21 @@ def test_versions_agree() -> None:
             for node in tree.body
             if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__version__"
         )
-    heading = re.search(r"^## (\S+), (unreleased|\d{4}-\d{2}-\d{2})$", (ROOT / "CHANGELOG.md").read_text(), re.M)
+    heading = re.search(
+        r"^## (\S+), (unreleased|\d{4}-\d{2}-\d{2})$", (ROOT / "CHANGELOG.md").read_text(), re.M
+    )
     assert heading, "the changelog begins with a version and its date"
     versions["CHANGELOG.md"] = heading[1]
     assert versions == dict.fromkeys(versions, PROJECT["version"])
 
 
 def test_ruff_is_one_version_everywhere() -> None:
-    hooks = [hook for repo in read(ROOT / ".pre-commit-config.yaml")["repos"] for hook in repo["hooks"]]
-    (pinned,) = (line for line in PROJECT["optional-dependencies"]["dev"] if line.startswith("ruff"))
+    hooks = [
+        hook for repo in read(ROOT / ".pre-commit-config.yaml")["repos"] for hook in repo["hooks"]
+    ]
+    (pinned,) = (
+        line for line in PROJECT["optional-dependencies"]["dev"] if line.startswith("ruff")
+    )
     assert len(hooks) == 2
     assert [hook["additional_dependencies"] for hook in hooks] == [[pinned]] * 2
     assert pinned in (ROOT / "constraints.txt").read_text().splitlines()
@@ -91,12 +98,24 @@ def test_a_command_of_a_workflow_exists() -> None:
 def test_a_command_that_does_not_exist_is_noticed() -> None:
     assert {"demo", "docs", "test", "lint", "extras", "dist"} <= TARGETS
     assert exists("make demo")
-    assert not any(map(exists, ("make deploy", "make READY", "make vectors:", "tox", "pipx run tox")))
+    assert not any(
+        map(exists, ("make deploy", "make READY", "make vectors:", "tox", "pipx run tox"))
+    )
 
 
 def test_every_test_of_the_readme_is_run_by_a_workflow() -> None:
     run = {command.split()[1] for command in commands() if command.startswith("make ")}
-    assert {"demo", "docs", "dist", "extras", "lint", "test", "test-quick", "test-slow", "versions"} <= run
+    assert {
+        "demo",
+        "docs",
+        "dist",
+        "extras",
+        "lint",
+        "test",
+        "test-quick",
+        "test-slow",
+        "versions",
+    } <= run
 
 
 def test_actions_are_known_and_pinned_to_a_major_version() -> None:
@@ -111,13 +130,18 @@ def test_jobs_end_and_may_only_read() -> None:
         assert read(path)["permissions"] == {"contents": "read"}
     for name, job in jobs():
         assert job["timeout-minutes"] <= 360, name
-        assert job.get("permissions", {}) == ({"id-token": "write"} if name == "release: publish" else {})
+        assert job.get("permissions", {}) == (
+            {"id-token": "write"} if name == "release: publish" else {}
+        )
     # A name of a branch or tag in a command would be run as part of it.
     assert not [command for command in commands() if "${{" in command]
 
 
 def test_quick_tests_are_run_with_every_python_that_is_promised() -> None:
-    promised = [re.fullmatch(r"Programming Language :: Python :: (3\.\d+)", line) for line in PROJECT["classifiers"]]
+    promised = [
+        re.fullmatch(r"Programming Language :: Python :: (3\.\d+)", line)
+        for line in PROJECT["classifiers"]
+    ]
     pythons = read(GITHUB / "workflows" / "ci.yml")["jobs"]["quick"]["strategy"]["matrix"]["python"]
     assert [found[1] for found in promised if found] == pythons
 
@@ -136,7 +160,8 @@ def test_a_form_asks_for_what_is_needed(path: Path) -> None:
 
 
 def test_the_citation_has_the_fields_of_its_schema() -> None:
-    """Those of version 1.2.0 of the Citation File Format that are required, and no others than it has."""
+    """Those of version 1.2.0 of the Citation File Format that are required, and no others than it
+    has."""
     cited = read(ROOT / "CITATION.cff")
     needed = {"authors", "cff-version", "message", "title"}
     known = needed | {"abstract", "keywords", "license", "references", "type", "version"}
@@ -150,6 +175,11 @@ def test_the_citation_has_the_fields_of_its_schema() -> None:
 
 
 def test_no_file_of_the_host_has_an_invented_address() -> None:
-    for path in (*GITHUB.rglob("*.yml"), *GITHUB.rglob("*.md"), ROOT / "SECURITY.md", ROOT / ".pre-commit-config.yaml"):
+    for path in (
+        *GITHUB.rglob("*.yml"),
+        *GITHUB.rglob("*.md"),
+        ROOT / "SECURITY.md",
+        ROOT / ".pre-commit-config.yaml",
+    ):
         assert not re.search(r"https?://|@[\w-]+\.\w", path.read_text()), path
     assert "urls" not in PROJECT

@@ -47,7 +47,9 @@ def test_slow_files_exist() -> None:
 
 def test_the_small_grid_is_part_of_the_grid() -> None:
     assert set(PROBLEMS) > tiers.SMALL_GRID
-    kinds = [kind for kind in worker.KINDS if any(name.startswith(kind) for name in tiers.SMALL_GRID)]
+    kinds = [
+        kind for kind in worker.KINDS if any(name.startswith(kind) for name in tiers.SMALL_GRID)
+    ]
     assert {kind for kind in worker.KINDS if "float32" in kind} <= set(kinds)
 
 

@@ -1,4 +1,5 @@
-"""The command that runs other versions: what it reads, builds and says, without making an environment."""
+"""The command that runs other versions: what it reads, builds and says, without making an
+environment."""
 
 import ctypes
 import subprocess
@@ -11,11 +12,22 @@ import pytest
 from parity_tests.versions import __main__ as command
 from parity_tests.versions import environments, smoke_jax, smoke_torch, stand_ins
 from parity_tests.versions.checks import Check, DifferentError, outcome, refused, same
-from parity_tests.versions.pairs import FRAMEWORKS, ROOT, Pair, lower_bounds, newest_pythons, pairs, release
+from parity_tests.versions.pairs import (
+    FRAMEWORKS,
+    ROOT,
+    Pair,
+    lower_bounds,
+    newest_pythons,
+    pairs,
+    release,
+)
 from parity_tests.versions.table import PAGE, Row, disagreements, markdown, oldest_in
 
 PYPROJECT = (ROOT / "pyproject.toml").read_text()
-VERSIONS = {"python": "3.11.7", **{name: f"{bound}.0" for name, bound in lower_bounds(PYPROJECT).items()}}
+VERSIONS = {
+    "python": "3.11.7",
+    **{name: f"{bound}.0" for name, bound in lower_bounds(PYPROJECT).items()},
+}
 ROW = Row("oldest", VERSIONS, "12 passed", {"torch, a": "ok", "torch, b, c, d": "needs >=9: no"})
 
 
@@ -41,8 +53,12 @@ def test_bounds_are_those_of_the_page() -> None:
 @pytest.mark.parametrize("name", FRAMEWORKS)
 def test_a_bound_that_was_not_run_is_noticed(name: str) -> None:
     bound = lower_bounds(PYPROJECT)[name]
-    (fault,) = disagreements(PYPROJECT.replace(f'"{name}>={bound}"', f'"{name}>=0.0.1"'), markdown([ROW]))
-    assert f"asks for {name}>=0.0.1, and the oldest in docs/versions.md is {VERSIONS[name]}" in fault
+    (fault,) = disagreements(
+        PYPROJECT.replace(f'"{name}>={bound}"', f'"{name}>=0.0.1"'), markdown([ROW])
+    )
+    assert (
+        f"asks for {name}>=0.0.1, and the oldest in docs/versions.md is {VERSIONS[name]}" in fault
+    )
     assert len(disagreements(PYPROJECT, "no table")) == len(FRAMEWORKS)
 
 
@@ -60,7 +76,9 @@ def test_the_table_of_a_run() -> None:
 
 
 @pytest.mark.parametrize(("tests", "code"), [("3 passed", 0), ("1 failed, 2 passed", 1)])
-def test_the_command_fails_with_its_rows(tests: str, code: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_command_fails_with_its_rows(
+    tests: str, code: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(command, "run", lambda name, _: ROW._replace(name=name, tests=tests))
     monkeypatch.setattr(command, "disagreements", lambda *_: [])
     monkeypatch.setattr(sys, "argv", ["versions", "--only-run"])
@@ -122,11 +140,15 @@ def test_a_smoke_would_notice(monkeypatch: pytest.MonkeyPatch) -> None:
     assert outcome(smoke_torch.checks()["sigmoid, derivatives"], "9").startswith("FAILED")
 
 
-def test_an_interpreter_is_found_on_the_path_or_in_pyenv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interpreter_is_found_on_the_path_or_in_pyenv(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     here = f"{sys.version_info.major}.{sys.version_info.minor}"
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setenv("PYENV_ROOT", str(tmp_path / "pyenv"))
-    with pytest.raises(environments.MissingError, match=f"none of Python 3.99, {here} is on the path"):
+    with pytest.raises(
+        environments.MissingError, match=f"none of Python 3.99, {here} is on the path"
+    ):
         environments.interpreter(("3.99", here))
     python = tmp_path / "pyenv" / "versions" / f"{here}.1" / "bin" / "python"
     python.parent.mkdir(parents=True)
@@ -136,7 +158,9 @@ def test_an_interpreter_is_found_on_the_path_or_in_pyenv(tmp_path: Path, monkeyp
     assert environments.interpreter(("3.99", here)) == f"python{here}"
 
 
-def test_an_environment_is_made_again_when_its_pair_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_environment_is_made_again_when_its_pair_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     made: list[Pair] = []
     monkeypatch.setattr(environments, "FOLDER", tmp_path)
     monkeypatch.setattr(environments, "interpreter", lambda _: sys.executable)
@@ -152,21 +176,35 @@ def compiled(folder: Path, name: str, code: str, *options: str) -> Path:
     source = folder / f"{name}.c"
     source.write_text(code)
     library = folder / f"lib{name}.so"
-    command = ["cc", "-shared", "-fPIC", "-o", str(library), str(source), f"-Wl,-soname,lib{name}.so", *options]
+    command = [
+        "cc",
+        "-shared",
+        "-fPIC",
+        "-o",
+        str(library),
+        str(source),
+        f"-Wl,-soname,lib{name}.so",
+        *options,
+    ]
     subprocess.run(command, check=True, timeout=60)
     return library
 
 
 def test_stand_ins_let_a_library_be_loaded(tmp_path: Path) -> None:
-    """One that is linked to a library with versions and to one without, both of which are then taken away."""
+    """One that is linked to a library with versions and to one without, both of which are then
+    taken away."""
     exported = tmp_path / "versions.map"
     exported.write_text("GPU_12 { global: gpu_sum; };\n")
     gone = [
-        compiled(tmp_path, "gpu", "long gpu_sum() { return 5; }", f"-Wl,--version-script={exported}"),
+        compiled(
+            tmp_path, "gpu", "long gpu_sum() { return 5; }", f"-Wl,--version-script={exported}"
+        ),
         compiled(tmp_path, "other", "long other_sum() { return 6; }"),
     ]
     code = "long gpu_sum(); long other_sum(); long both() { return gpu_sum() + other_sum(); }"
-    user = compiled(tmp_path, "user", code, f"-L{tmp_path}", "-lgpu", "-lother", "-Wl,-rpath,$ORIGIN")
+    user = compiled(
+        tmp_path, "user", code, f"-L{tmp_path}", "-lgpu", "-lother", "-Wl,-rpath,$ORIGIN"
+    )
     for library in gone:
         library.unlink()
     with pytest.raises(OSError, match="cannot open shared object file"):
@@ -184,7 +222,9 @@ def test_the_readme_names_the_bounds() -> None:
     assert [name for name, key in names.items() if f"{name} {bounds[key]}" not in line] == []
 
 
-def test_a_pair_that_cannot_be_made_is_a_failure_beside_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_pair_that_cannot_be_made_is_a_failure_beside_the_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     def python_of(name: str, pair: Pair) -> str:
         if name == "oldest":
             raise environments.MissingError("pip install torch==0.0.1\nno such version")

@@ -1,4 +1,5 @@
-"""What is not public, or not in all versions of a framework, is reached in one file, which does without it as well."""
+"""What is not public, or not in all versions of a framework, is reached in one file, which does
+without it as well."""
 
 import ast
 import inspect
@@ -35,11 +36,14 @@ BY_NAME = ("delattr", "getattr", "hasattr", "import_module", "setattr")
 
 def is_private(name: str) -> bool:
     """Whether a part of a dotted name begins with one underscore."""
-    return any(re.match(r"_(?!_)", part) for part in name.split(".")) and name not in OF_NAMED_TUPLES
+    return (
+        any(re.match(r"_(?!_)", part) for part in name.split(".")) and name not in OF_NAMED_TUPLES
+    )
 
 
 def private_names(code: str) -> list[str]:
-    """The private names of other modules and objects that a piece of Python reaches for, by its syntax."""
+    """The private names of other modules and objects that a piece of Python reaches for, by its
+    syntax."""
     found: list[str] = []
     nodes = list(ast.walk(ast.parse(code)))
     ours = {node.name for node in nodes if isinstance(node, ast.FunctionDef)}
@@ -54,7 +58,11 @@ def private_names(code: str) -> list[str]:
             case ast.Attribute():
                 found.append(node.attr)
             case ast.Call(func=ast.Name(id=name)) if name in BY_NAME:
-                found += [x.value for x in node.args if isinstance(x, ast.Constant) and isinstance(x.value, str)]
+                found += [
+                    x.value
+                    for x in node.args
+                    if isinstance(x, ast.Constant) and isinstance(x.value, str)
+                ]
             case _:
                 pass
     return [name for name in found if is_private(name) and name not in ours]
@@ -104,15 +112,22 @@ def test_names_of_our_own_are_allowed(code: str) -> None:
 def looked_up() -> list[tuple[str, str]]:
     """Module and name of all that focal_torch/versions.py looks up when it is imported."""
     calls = [
-        node for node in ast.walk(ast.parse(inspect.getsource(focal_torch.versions))) if isinstance(node, ast.Call)
+        node
+        for node in ast.walk(ast.parse(inspect.getsource(focal_torch.versions)))
+        if isinstance(node, ast.Call)
     ]
-    found = [ast.unparse(call) for call in calls if isinstance(call.func, ast.Name) and call.func.id == "_found"]
+    found = [
+        ast.unparse(call)
+        for call in calls
+        if isinstance(call.func, ast.Name) and call.func.id == "_found"
+    ]
     return [(ast.literal_eval(x.removeprefix("_found"))) for x in found]
 
 
 @contextmanager
 def without(module: str, name: str) -> Iterator[None]:
-    """focal_torch in a PyTorch that lacks a name: what a new import of its file of versions finds."""
+    """focal_torch in a PyTorch that lacks a name: what a new import of its file of versions
+    finds."""
     with pytest.MonkeyPatch.context() as patch:
         patch.delattr(import_module(module), name)
         found = runpy.run_path(focal_torch.versions.__file__)
@@ -128,7 +143,9 @@ IDS = torch.tensor([0, 2, 1, 2])
 DRAWS = Draws(0)
 LOGITS, KERNEL = torch.tensor(DRAWS.bell((4, 3)) * 3), torch.tensor(DRAWS.bell((5, 3)))
 LOSSES = {
-    "sigmoid": lambda z: focal_torch.sigmoid_focal_loss(z, (z > 0).double() * 0.5, reduction="mean"),
+    "sigmoid": lambda z: focal_torch.sigmoid_focal_loss(
+        z, (z > 0).double() * 0.5, reduction="mean"
+    ),
     "softmax": lambda z: focal_torch.softmax_focal_loss(z, IDS, reduction="mean"),
     "linear": lambda z: focal_torch.linear_softmax_focal_loss(z, KERNEL, IDS, chunk_size=3),
 }
@@ -147,7 +164,9 @@ def results(loss: Any) -> dict[str, Any]:
         "vmap": torch.func.vmap(torch.func.grad(loss))(torch.stack([LOGITS, 2 * LOGITS])),
         "reverse over reverse": torch.func.jacrev(torch.func.jacrev(loss))(LOGITS),
         "dual": tangent,
-        "compiled": torch.autograd.grad(torch.compile(loss, fullgraph=True, backend="aot_eager")(leaf), leaf)[0],
+        "compiled": torch.autograd.grad(
+            torch.compile(loss, fullgraph=True, backend="aot_eager")(leaf), leaf
+        )[0],
     }
 
 
@@ -159,8 +178,12 @@ def test_without_each_private_name_numbers_are_the_same(name: str) -> None:
         torch._dynamo.reset()
         with without(module, private):
             found = results(LOSSES[name])
-        worst = {key: float(((found[key] - x).abs() / x.abs().max()).max()) for key, x in expected.items()}
-        # Another way to the same float64 numbers may add up in another order: 45 eps for at most a dozen terms.
+        worst = {
+            key: float(((found[key] - x).abs() / x.abs().max()).max())
+            for key, x in expected.items()
+        }
+        # Another way to the same float64 numbers may add up in another order: 45 eps for at most a
+        # dozen terms.
         assert {key: error for key, error in worst.items() if error > 1e-14} == {}, private
 
 
@@ -196,7 +219,9 @@ def test_the_ways_out_are_needed(monkeypatch: pytest.MonkeyPatch) -> None:
         torch.func.vmap(LOSSES["softmax"])(torch.stack([LOGITS, 2 * LOGITS]))
 
 
-def test_without_functional_collectives_an_error_names_the_versions(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_functional_collectives_an_error_names_the_versions(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(focal_torch.versions, "_wait", None)
     with pytest.raises(NotImplementedError, match=r"PyTorch 2.4 to 2.15 have, and PyTorch 2.\d+"):
         focal_torch.versions.reduced(LOGITS, "sum", "0")
@@ -211,7 +236,10 @@ def test_dtensors_where_pytorch_2_4_has_them(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_what_takes_dtensors_before_pytorch_2_11(monkeypatch: pytest.MonkeyPatch) -> None:
     x = torch.cat([torch.tensor(spaced(-60, 60, 41)), torch.tensor([-torch.inf, torch.inf])])
-    softplus, is_infinite = focal_torch.versions.softplus(x, 40), focal_torch.versions.is_infinite(x)
+    softplus, is_infinite = (
+        focal_torch.versions.softplus(x, 40),
+        focal_torch.versions.is_infinite(x),
+    )
     monkeypatch.setattr(focal_torch.versions, "FEW_TAKE_DTENSORS", True)
     # A tensor that is no DTensor goes the same way as before, and so has the same bits.
     torch.testing.assert_close(focal_torch.versions.softplus(x, 40), softplus, rtol=0, atol=0)
@@ -221,7 +249,9 @@ def test_what_takes_dtensors_before_pytorch_2_11(monkeypatch: pytest.MonkeyPatch
     assert torch.equal(focal_torch.versions.is_infinite(x), is_infinite)
 
 
-def test_jax_without_explicit_axes_names_the_version_that_has_them(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_jax_without_explicit_axes_names_the_version_that_has_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     mesh = jax.make_mesh((1,), ("data",), axis_types=(AxisType.Explicit,))
     z = jax.device_put(jnp.zeros((4, 3)), NamedSharding(mesh, PartitionSpec("data")))
     with jax.set_mesh(mesh):
@@ -251,18 +281,24 @@ def test_jax_without_pcast_asks_what_jax_0_6_has(monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.parametrize(("package", "version"), [("focal_jax", "0.5.3"), ("focal_torch", "2.3.1")])
-def test_older_versions_are_refused_by_name(package: str, version: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_older_versions_are_refused_by_name(
+    package: str, version: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     module, path = import_module(package.removeprefix("focal_")), ROOT / package / "versions.py"
     numbers = tuple(map(int, version.split(".")))
     monkeypatch.setattr(module, "__version__", type(module.__version__)(version))
     if module is jax:
         monkeypatch.setattr(jax, "__version_info__", numbers)
-    with pytest.raises(ImportError, match=rf"needs (JAX|PyTorch) [\d.]+ or newer, and this is {version}"):
+    with pytest.raises(
+        ImportError, match=rf"needs (JAX|PyTorch) [\d.]+ or newer, and this is {version}"
+    ):
         runpy.run_path(str(path))
 
 
 def test_what_is_refused_is_what_the_project_does_not_ask_for() -> None:
-    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"][
+        "optional-dependencies"
+    ]
     for package in ("jax", "torch"):
         oldest = import_module(f"focal_{package}.versions").OLDEST
         assert extras[package] == [f"{package}>={'.'.join(map(str, oldest))}"]

@@ -1,4 +1,5 @@
-"""Processes that compute losses together, or one with several devices: started at once, and ended within a limit."""
+"""Processes that compute losses together, or one with several devices: started at once, and ended
+within a limit."""
 
 import json
 import os
@@ -56,11 +57,16 @@ def torch_ranks(program: Sequence[str], ranks: int, seconds: float = 300) -> lis
         return together([program] * ranks, settings, seconds)
 
 
-def together(programs: Sequence[Sequence[str]], settings: Sequence[Mapping[str, str]], seconds: float) -> list[Ended]:
+def together(
+    programs: Sequence[Sequence[str]], settings: Sequence[Mapping[str, str]], seconds: float
+) -> list[Ended]:
     """Programs of Python, all of which have ended when this returns."""
     limit = time.monotonic() + seconds
     with ExitStack() as stack:
-        files = [(stack.enter_context(TemporaryFile("w+")), stack.enter_context(TemporaryFile("w+"))) for _ in programs]
+        files = [
+            (stack.enter_context(TemporaryFile("w+")), stack.enter_context(TemporaryFile("w+")))
+            for _ in programs
+        ]
         started = [
             stack.enter_context(_started(program, setting, *pair))
             for program, setting, pair in zip(programs, settings, files, strict=True)
@@ -74,7 +80,9 @@ def _started(
     program: Sequence[str], settings: Mapping[str, str], out: IO[str], err: IO[str]
 ) -> Iterator[subprocess.Popen[str]]:
     command, environment = [sys.executable, *program], os.environ | settings
-    process = subprocess.Popen(command, stdout=out, stderr=err, text=True, cwd=ROOT, env=environment)
+    process = subprocess.Popen(
+        command, stdout=out, stderr=err, text=True, cwd=ROOT, env=environment
+    )
     try:
         yield process
     finally:

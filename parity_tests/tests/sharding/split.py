@@ -1,7 +1,9 @@
-"""Losses whose elements and classes are split over devices: the arguments, how each is split, and the truth in float64.
+"""Losses whose elements and classes are split over devices: the arguments, how each is split, and
+the truth in float64.
 
-The truth knows nothing of softmax with class probabilities, of linear layers and of devices: it is a sum over the
-losses and slopes of single class ids, in which each number and the magnitude of its terms are known.
+The truth knows nothing of softmax with class probabilities, of linear layers and of devices: it is
+a sum over the losses and slopes of single class ids, in which each number and the magnitude of its
+terms are known.
 """
 
 from functools import cache
@@ -56,7 +58,8 @@ def _arrays() -> dict[str, np.ndarray]:
         "logits": quarters(-12, 13, ROWS, CLASSES),
         "targets": ids,
         "probabilities": total(ones[draws.integers(0, CLASSES, (ROWS, 4))], 1) / 4,
-        "binary": (draws.uniform(shape=(ROWS, CLASSES)) < 0.1) & (np.arange(ROWS) > ROWS // 2)[:, None],
+        "binary": (draws.uniform(shape=(ROWS, CLASSES)) < 0.1)
+        & (np.arange(ROWS) > ROWS // 2)[:, None],
         "features": quarters(-4, 5, ROWS, SIZE),
         "kernel": quarters(-4, 5, SIZE, CLASSES),
         "bias": quarters(-4, 5, CLASSES),
@@ -81,7 +84,9 @@ class Case(NamedTuple):
 
     @property
     def name(self) -> str:
-        return f"{self.function} {' '.join(self.arrays)} {self.reduction}" + " smooth" * bool(self.smoothing)
+        return f"{self.function} {' '.join(self.arrays)} {self.reduction}" + " smooth" * bool(
+            self.smoothing
+        )
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -102,8 +107,14 @@ class Case(NamedTuple):
 LINEAR, SOFTMAX, SIGMOID = "linear_softmax_focal_loss", "softmax_focal_loss", "sigmoid_focal_loss"
 LAYER = ("features", "kernel", "targets", "bias")
 CASES = (
-    *(Case(SIGMOID, ("logits", "binary"), reduction) for reduction in ("sum", "mean", "mean_positive")),
-    *(Case(SOFTMAX, ("logits", "targets", "alpha", "gamma", "weight"), "mean", eps) for eps in (0.0, EPSILON)),
+    *(
+        Case(SIGMOID, ("logits", "binary"), reduction)
+        for reduction in ("sum", "mean", "mean_positive")
+    ),
+    *(
+        Case(SOFTMAX, ("logits", "targets", "alpha", "gamma", "weight"), "mean", eps)
+        for eps in (0.0, EPSILON)
+    ),
     *(Case(SOFTMAX, ("logits", "targets", "gamma_rows"), "sum", eps) for eps in (0.0, EPSILON)),
     *(Case(SOFTMAX, ("logits", "targets", "gamma_one"), "mean", eps) for eps in (0.0, EPSILON)),
     Case(SOFTMAX, ("logits", "probabilities", "alpha", "gamma_all", "where"), "mean_positive"),
@@ -122,7 +133,10 @@ class Truth(NamedTuple):
     def error(self, got: Any, part: Any = ...) -> float:
         """The largest error of float32, in eps of the scale."""
         scale = np.maximum(self.scale[part], np.finfo(np.float32).tiny)
-        return float(np.max(np.abs(np.asarray(got, float) - self.value[part]) / scale, initial=0.0)) / EPS["float32"]
+        return (
+            float(np.max(np.abs(np.asarray(got, float) - self.value[part]) / scale, initial=0.0))
+            / EPS["float32"]
+        )
 
 
 @cache
@@ -131,7 +145,11 @@ def truth(case: Case) -> dict[str, Truth]:
     if case.function == SIGMOID:
         return _of_bits(case)
     given = {ARGUMENT.get(name, name): ARRAYS[name] for name in case.arrays}
-    logits = given["logits"] if "logits" in given else given["features"] @ given["kernel"] + given["bias"]
+    logits = (
+        given["logits"]
+        if "logits" in given
+        else given["features"] @ given["kernel"] + given["bias"]
+    )
     gamma = np.broadcast_to(given.get("gamma", 2.0), logits.shape)
     f, per_logit, per_gamma = (np.asarray(x) for x in _of_ids(logits, gamma))
     soft = given["targets"].ndim == 2
@@ -190,9 +208,14 @@ def _of_ids(logits: jax.Array, gamma: jax.Array) -> tuple[jax.Array, ...]:
 
 def _of_bits(case: Case) -> dict[str, Truth]:
     logits, bits = ARRAYS["logits"], ARRAYS["binary"]
-    value, slope = jax.vjp(lambda z: focal_jax.sigmoid_focal_loss(z, jnp.asarray(bits)), jnp.asarray(logits))
+    value, slope = jax.vjp(
+        lambda z: focal_jax.sigmoid_focal_loss(z, jnp.asarray(bits)), jnp.asarray(logits)
+    )
     divisor = {"sum": 1, "mean": bits.size, "mean_positive": bits.sum()}[case.reduction]
-    losses, slopes = np.asarray(value) / divisor, np.asarray(slope(jnp.ones_like(value))[0]) / divisor
+    losses, slopes = (
+        np.asarray(value) / divisor,
+        np.asarray(slope(jnp.ones_like(value))[0]) / divisor,
+    )
     return {"loss": Truth(losses.sum(), losses.sum()), "logits": Truth(slopes, np.abs(slopes))}
 
 

@@ -1,13 +1,15 @@
-"""Judge the losses of focal_jax on a mesh of devices, and print each error in eps as a line of JSON.
+"""Judge the losses of focal_jax on a mesh of devices, and print each error in eps as a line of
+JSON.
 
     python -m parity_tests.tests.sharding.split_jax 2 4
     python -m parity_tests.tests.sharding.split_jax 2 4 --way jit
     python -m parity_tests.tests.sharding.split_jax 2 4 --process 0 --of 2 --port 1234
 
-Rows are on two devices and classes on four, in one process; as the compiler splits what `jax.jit` is given; and one of
-two processes with half of the devices.
+Rows are on two devices and classes on four, in one process; as the compiler splits what `jax.jit`
+is given; and one of two processes with half of the devices.
 
-The ways are `jit`, on a mesh with explicit axes, `auto`, on one with automatic axes, and `shard_map`.
+The ways are `jit`, on a mesh with explicit axes, `auto`, on one with automatic axes, and
+`shard_map`.
 """
 
 import argparse
@@ -24,10 +26,16 @@ AXES = {"rows": "data", "classes": "model", None: None}
 
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m parity_tests.tests.sharding.split_jax")
-    parser.add_argument("mesh", nargs=2, type=int, metavar="N", help="devices for rows, and for classes")
+    parser.add_argument(
+        "mesh", nargs=2, type=int, metavar="N", help="devices for rows, and for classes"
+    )
     parser.add_argument("--way", nargs="*", choices=WAYS, default=WAYS)
-    parser.add_argument("--case", type=int, nargs="*", default=range(len(CASES)), help="numbers of cases")
-    parser.add_argument("--local", action="store_true", help="divide by what is local, which is wrong")
+    parser.add_argument(
+        "--case", type=int, nargs="*", default=range(len(CASES)), help="numbers of cases"
+    )
+    parser.add_argument(
+        "--local", action="store_true", help="divide by what is local, which is wrong"
+    )
     parser.add_argument("--process", type=int)
     parser.add_argument("--of", type=int, default=1)
     parser.add_argument("--port", type=int)
@@ -43,7 +51,9 @@ def main(argv: list[str] | None = None) -> None:
         jax.distributed.initialize(address, options.of, options.process, initialization_timeout=180)
     for number in options.case:
         for way in options.way:
-            for what, error in judged(CASES[number], tuple(options.mesh), way, options.local).items():
+            for what, error in judged(
+                CASES[number], tuple(options.mesh), way, options.local
+            ).items():
                 print(json.dumps([CASES[number].name, way, what, round(error, 3)]), flush=True)
 
 
@@ -75,7 +85,11 @@ def _program(case: Case, specs: dict[str, Any], mapped: bool, local: bool) -> An
     devices: dict[str, Any] = {}
     if mapped:
         elementwise = case.function == split.SIGMOID
-        devices = {"axis_name": ("data", "model")} if elementwise else {"axis_name": "data", "class_axis_name": "model"}
+        devices = (
+            {"axis_name": ("data", "model")}
+            if elementwise
+            else {"axis_name": "data", "class_axis_name": "model"}
+        )
     if local:
         del devices["axis_name"]
 

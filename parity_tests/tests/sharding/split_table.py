@@ -3,9 +3,10 @@
     python -m parity_tests.tests.sharding.split_table              a table for people, in ten minutes
     python -m parity_tests.tests.sharding.split_table --markdown   the same for a page
 
-Every number is the worst of all cases of its row in `split.py`, and of all parts that devices have, from the truth in
-float64: in eps of float32, relative to the result or to the size of the terms whose sum it is. Rows are split unevenly,
-and some devices have none that counts. The exit code is 1 where one is more than a loss on one device may be.
+Every number is the worst of all cases of its row in `split.py`, and of all parts that devices have,
+from the truth in float64: in eps of float32, relative to the result or to the size of the terms
+whose sum it is. Rows are split unevenly, and some devices have none that counts. The exit code is 1
+where one is more than a loss on one device may be.
 """
 
 import argparse
@@ -36,7 +37,11 @@ class Column:
     @property
     def name(self) -> str:
         rows, classes = self.mesh
-        many = f" in {self.processes} processes" if self.framework == "jax" and self.processes > 1 else ""
+        many = (
+            f" in {self.processes} processes"
+            if self.framework == "jax" and self.processes > 1
+            else ""
+        )
         return f"{self.framework} {rows} × {classes}{many}"
 
     def errors(self) -> list[Error]:
@@ -58,7 +63,10 @@ JAX_WAYS, TORCH_WAYS = ("jit", "auto", "shard_map"), ("group", "dtensor")
 COLUMNS = (
     *(Column("jax", mesh, JAX_WAYS) for mesh in ((1, 1), (2, 1), (1, 2), (2, 4))),
     Column("jax", (2, 4), JAX_WAYS, 2),
-    *(Column("torch", mesh, TORCH_WAYS, mesh[0] * mesh[1]) for mesh in ((1, 1), (2, 1), (1, 2), (2, 2), (4, 2))),
+    *(
+        Column("torch", mesh, TORCH_WAYS, mesh[0] * mesh[1])
+        for mesh in ((1, 1), (2, 1), (1, 2), (2, 2), (4, 2))
+    ),
 )
 
 
@@ -73,7 +81,10 @@ def row(error: Error) -> str:
 def rows(columns: Sequence[Column]) -> list[list[str]]:
     found = [column.errors() for column in tqdm(columns, "split", disable=None)]
     names = dict.fromkeys(row(error) for error in found[0])
-    worst = [[max(error.eps for error in errors if row(error) == name) for errors in found] for name in names]
+    worst = [
+        [max(error.eps for error in errors if row(error) == name) for errors in found]
+        for name in names
+    ]
     return [[name, *(f"{x:.1f}" for x in cells)] for name, cells in zip(names, worst, strict=True)]
 
 

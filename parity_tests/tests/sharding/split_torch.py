@@ -2,9 +2,10 @@
 
     torchrun --standalone --nproc-per-node 4 -m parity_tests.tests.sharding.split_torch 2 2
 
-has rows on two ranks and classes on two. The ways are `group`, where each rank calls the loss with what it has and
-gradients are averaged over the ranks that have other rows, as DistributedDataParallel does; `compiled`, the same under
-`torch.compile`; and `dtensor`. Rows are split unevenly, and the first rank has none of them.
+has rows on two ranks and classes on two. The ways are `group`, where each rank calls the loss with
+what it has and gradients are averaged over the ranks that have other rows, as
+DistributedDataParallel does; `compiled`, the same under `torch.compile`; and `dtensor`. Rows are
+split unevenly, and the first rank has none of them.
 """
 
 import argparse
@@ -33,10 +34,16 @@ SPLITS = SPLIT | {"kernel": ("classes", None)}
 
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m parity_tests.tests.sharding.split_torch")
-    parser.add_argument("mesh", nargs=2, type=int, metavar="N", help="ranks for rows, and for classes")
+    parser.add_argument(
+        "mesh", nargs=2, type=int, metavar="N", help="ranks for rows, and for classes"
+    )
     parser.add_argument("--way", nargs="*", choices=WAYS, default=WAYS)
-    parser.add_argument("--case", type=int, nargs="*", default=range(len(CASES)), help="numbers of cases")
-    parser.add_argument("--local", action="store_true", help="divide by what is local, which is wrong")
+    parser.add_argument(
+        "--case", type=int, nargs="*", default=range(len(CASES)), help="numbers of cases"
+    )
+    parser.add_argument(
+        "--local", action="store_true", help="divide by what is local, which is wrong"
+    )
     options = parser.parse_args(argv)
     jax.config.update("jax_enable_x64", True)
     torch.set_num_threads(1)
@@ -60,7 +67,9 @@ def judged(case: Case, mesh: DeviceMesh, way: str, local: bool) -> dict[str, flo
     given = split.arrays(case)
     if "kernel" in given:
         given["kernel"] = np.ascontiguousarray(given["kernel"].T)
-    leaves = {name: _part(name, torch.from_numpy(x), mesh, way == "dtensor") for name, x in given.items()}
+    leaves = {
+        name: _part(name, torch.from_numpy(x), mesh, way == "dtensor") for name, x in given.items()
+    }
     moved = [leaves[name].requires_grad_() for name in case.moved]
     elementwise = case.function == split.SIGMOID
     devices: dict[str, Any] = {}
@@ -82,11 +91,14 @@ def judged(case: Case, mesh: DeviceMesh, way: str, local: bool) -> dict[str, flo
         slopes = {name: _averaged(name, x, others) for name, x in slopes.items()}
         value = _averaged("", value.detach(), others) if local else value
     truths = split.truth(case)
-    return {name: _error(name, x, truths[name], mesh) for name, x in {"loss": value, **slopes}.items()}
+    return {
+        name: _error(name, x, truths[name], mesh) for name, x in {"loss": value, **slopes}.items()
+    }
 
 
 def _cuts(name: str, mesh: DeviceMesh, shape: tuple[int, ...]) -> tuple[slice, ...]:
-    """The part of an argument that this rank has: an uneven one of the rows, an equal one of the classes."""
+    """The part of an argument that this rank has: an uneven one of the rows, an equal one of the
+    classes."""
     parts = []
     for axis, size in zip(SPLITS.get(name, ()), shape, strict=True):
         if axis is None:
@@ -105,12 +117,15 @@ def _part(name: str, x: torch.Tensor, mesh: DeviceMesh, distributed: bool) -> to
     if not distributed:
         return x[_cuts(name, mesh, tuple(x.shape))].clone()
     split_axes = SPLITS[name]
-    placements = [Shard(split_axes.index(axis)) if axis in split_axes else Replicate() for axis in AXES]
+    placements = [
+        Shard(split_axes.index(axis)) if axis in split_axes else Replicate() for axis in AXES
+    ]
     return distribute_tensor(x, mesh, placements).detach()
 
 
 def _averaged(name: str, x: torch.Tensor, group: Any) -> torch.Tensor:
-    """The average over the ranks with other rows: of what they share, for all of them, else of the one's alone."""
+    """The average over the ranks with other rows: of what they share, for all of them, else of the
+    one's alone."""
     x = x.clone()
     if "rows" not in SPLITS.get(name, ()):
         dist.all_reduce(x, group=group)

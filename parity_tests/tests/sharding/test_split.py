@@ -1,6 +1,8 @@
-"""The losses of several devices are those of one: simulated devices of JAX, and processes that find each other.
+"""The losses of several devices are those of one: simulated devices of JAX, and processes that find
+each other.
 
-Rows are split unevenly, and some devices have none that counts. The truth is that of `split.py`, in float64.
+Rows are split unevenly, and some devices have none that counts. The truth is that of `split.py`, in
+float64.
 """
 
 from typing import Any
@@ -18,17 +20,24 @@ SOME = (1, 3, 7, 9, 10, 12)
 # Compiled by PyTorch alone, which takes ten times as long.
 FEW = (3, 10)
 ALL = range(len(CASES))
-IN_JAX, IN_TORCH = ("-m", "parity_tests.tests.sharding.split_jax"), ("-m", "parity_tests.tests.sharding.split_torch")
+IN_JAX, IN_TORCH = (
+    ("-m", "parity_tests.tests.sharding.split_jax"),
+    ("-m", "parity_tests.tests.sharding.split_torch"),
+)
 
 
-def asked(program: Any, mesh: tuple[int, int], ways: tuple[str, ...], cases: Any, *more: str) -> list[str]:
+def asked(
+    program: Any, mesh: tuple[int, int], ways: tuple[str, ...], cases: Any, *more: str
+) -> list[str]:
     return [*program, *map(str, mesh), *more, "--way", *ways, "--case", *map(str, cases)]
 
 
 def judge(found: list[Error], ways: tuple[str, ...], cases: Any) -> None:
     """All results are there, and none is wrong by more than a loss on one device may be."""
     given = [CASES[i] for i in cases]
-    expected = {(case.name, way, what) for case in given for way in ways for what in ("loss", *case.moved)}
+    expected = {
+        (case.name, way, what) for case in given for way in ways for what in ("loss", *case.moved)
+    }
     assert {error[:3] for error in found} == expected
     worst = max(found, key=lambda error: error.eps)
     assert worst.eps <= SOFTMAX, worst
@@ -73,7 +82,11 @@ def test_devices_of_two_processes_of_jax(mesh: tuple[int, int]) -> None:
     ids=str,
 )
 def test_ranks_of_torch(mesh: tuple[int, int], ways: tuple[str, ...], cases: Any) -> None:
-    judge(ranks.errors(ranks.torch_ranks(asked(IN_TORCH, mesh, ways, cases), mesh[0] * mesh[1])), ways, cases)
+    judge(
+        ranks.errors(ranks.torch_ranks(asked(IN_TORCH, mesh, ways, cases), mesh[0] * mesh[1])),
+        ways,
+        cases,
+    )
 
 
 def test_divisors_of_their_own_would_be_noticed_in_jax() -> None:
@@ -93,5 +106,9 @@ def wrong(found: list[Error]) -> None:
 def test_the_cases_are_what_they_are_taken_for() -> None:
     assert {CASES[i].function for i in SOME} == {case.function for case in CASES}
     arrays = {name for case in CASES for name in case.arrays}
-    assert {name for i in SOME for name in CASES[i].arrays} >= arrays - {"gamma_one", "gamma_rows", "gamma_all"}
+    assert {name for i in SOME for name in CASES[i].arrays} >= arrays - {
+        "gamma_one",
+        "gamma_rows",
+        "gamma_all",
+    }
     assert all(CASES[i].reduction == "mean" and CASES[i].function != SIGMOID for i in FEW)

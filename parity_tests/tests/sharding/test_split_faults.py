@@ -1,4 +1,5 @@
-"""A device that is gone, or has another shape, is an error with its reason within a limit, and never a hang."""
+"""A device that is gone, or has another shape, is an error with its reason within a limit, and
+never a hang."""
 
 import functools
 import re
@@ -95,7 +96,9 @@ GONE = (
 
 
 @pytest.mark.parametrize(
-    ("devices", "operation"), [("group=world", "sum"), ("class_group=world", "max")], ids=["rows", "classes"]
+    ("devices", "operation"),
+    [("group=world", "sum"), ("class_group=world", "max")],
+    ids=["rows", "classes"],
 )
 def test_a_rank_that_dies(devices: str, operation: str) -> None:
     call = f'focal_torch.softmax_focal_loss(logits, targets, reduction="mean", {devices})'
@@ -122,7 +125,9 @@ def test_a_rank_that_does_not_come() -> None:
 
 
 @pytest.mark.parametrize(
-    ("rows", "classes", "says"), [(5, 3, r"\(5, 3\)"), (4, 2, r"\(4, 2\)"), (0, 3, r"\(0, 3\)")], ids=str
+    ("rows", "classes", "says"),
+    [(5, 3, r"\(5, 3\)"), (4, 2, r"\(4, 2\)"), (0, 3, r"\(0, 3\)")],
+    ids=str,
 )
 def test_ranks_that_disagree_on_shapes(rows: int, classes: int, says: str) -> None:
     ended = of_ranks(
@@ -130,9 +135,7 @@ def test_ranks_that_disagree_on_shapes(rows: int, classes: int, says: str) -> No
         "focal_torch.softmax_focal_loss(logits, targets[:1].expand(len(logits)), class_group=world)"
     )
     for one, here in zip(ended, (r"\(4, 3\)", says), strict=True):
-        expected = (
-            rf"ValueError softmax_focal_loss\(class_group=\.\.\.\): expected {here} on all 2 ranks, as here, got "
-        )
+        expected = rf"ValueError softmax_focal_loss\(class_group=\.\.\.\): expected {here} on all 2 ranks, as here, got "
         assert re.match(expected, one.out), one
 
 
@@ -141,14 +144,19 @@ def test_a_process_of_jax_that_dies() -> None:
     there, gone = of_processes(f"{step}\nif options.process: os._exit(3)\n{step}", WAIT)
     assert gone.code == 3
     assert there.code == -signal.SIGABRT, there
-    assert re.search("task.* (died|unhealthy|heartbeat)|[Cc]onnection (closed|reset)", there.err), there.err
+    assert re.search("task.* (died|unhealthy|heartbeat)|[Cc]onnection (closed|reset)", there.err), (
+        there.err
+    )
 
 
 def test_processes_of_jax_that_disagree_on_shapes() -> None:
-    """Where sums have different sizes; what has the same size is no disagreement that JAX could see."""
+    """Where sums have different sizes; what has the same size is no disagreement that JAX could
+    see."""
     ended = of_processes('step(64 if options.process else 32, "classes")')
     assert all(one.code == -signal.SIGABRT for one in ended), ended
-    assert any("Is there a distributed collective mismatch in your code?" in one.err for one in ended), ended
+    assert any(
+        "Is there a distributed collective mismatch in your code?" in one.err for one in ended
+    ), ended
 
 
 def test_what_jax_does_not_see_can_be_compared() -> None:
@@ -201,23 +209,31 @@ def test_axes_that_are_none(settings: dict[str, Any], message: str) -> None:
         in_shard_map(**settings)
 
 
-@pytest.mark.parametrize("loss", ["sigmoid_focal_loss", "softmax_focal_loss", "linear_softmax_focal_loss"])
+@pytest.mark.parametrize(
+    "loss", ["sigmoid_focal_loss", "softmax_focal_loss", "linear_softmax_focal_loss"]
+)
 def test_axes_without_a_shard_map(loss: str) -> None:
     given = (jnp.zeros((4, 3)), *[jnp.zeros((3, 3))] * loss.startswith("linear"))
     targets = jnp.zeros((4, 3) if loss.startswith("sigmoid") else 4, jnp.int32)
-    with pytest.raises(ValueError, match=re.escape(f"{loss}(axis_name=...): expected an axis of the jax.shard_map")):
+    with pytest.raises(
+        ValueError, match=re.escape(f"{loss}(axis_name=...): expected an axis of the jax.shard_map")
+    ):
         getattr(focal_jax, loss)(*given, targets, reduction="mean", axis_name="data")
 
 
 def test_what_is_no_group() -> None:
     with pytest.raises(TypeError, match=r"expected a torch\.distributed\.ProcessGroup, got str"):
-        focal_torch.softmax_focal_loss(torch.zeros(4, 3), torch.zeros(4).long(), reduction="mean", group="data")  # type: ignore[arg-type]
+        focal_torch.softmax_focal_loss(
+            torch.zeros(4, 3), torch.zeros(4).long(), reduction="mean", group="data"
+        )  # type: ignore[arg-type]
 
 
 def test_a_group_and_losses_of_elements(tmp_path: Any) -> None:
     dist.init_process_group("gloo", f"file://{tmp_path}/store", rank=0, world_size=1)
     try:
         with pytest.raises(ValueError, match='expected None for reduction "none", got <'):
-            focal_torch.softmax_focal_loss(torch.zeros(4, 3), torch.zeros(4).long(), group=dist.group.WORLD)
+            focal_torch.softmax_focal_loss(
+                torch.zeros(4, 3), torch.zeros(4).long(), group=dist.group.WORLD
+            )
     finally:
         dist.destroy_process_group()

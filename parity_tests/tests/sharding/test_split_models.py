@@ -1,4 +1,5 @@
-"""Whole models that the frameworks split: the loss and every gradient are those of one device, in float64."""
+"""Whole models that the frameworks split: the loss and every gradient are those of one device, in
+float64."""
 
 import numpy as np
 import pytest
@@ -101,7 +102,9 @@ def test_models_that_torch_splits() -> None:
     found = of_models("world")
     parameters = {f"{layer}.{name}" for layer in ("body", "head") for name in ("weight", "bias")}
     assert {what.removeprefix("module.") for _, what in found} == {"loss", *parameters}
-    ways = {f"{way} {kind}" for way in ("ddp", "fsdp2") for kind in ("Fused", "Plain")} | {"tensor parallel Plain"}
+    ways = {f"{way} {kind}" for way in ("ddp", "fsdp2") for kind in ("Fused", "Plain")} | {
+        "tensor parallel Plain"
+    }
     assert {way for way, _ in found} == ways
     worst = max(found, key=lambda key: found[key])
     assert found[worst] <= TERMS * np.finfo(float).eps, (worst, found[worst])

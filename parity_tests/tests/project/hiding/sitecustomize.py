@@ -1,7 +1,9 @@
-"""Hides installed packages from a process and from those that it starts, as if they had not been installed.
+"""Hides installed packages from a process and from those that it starts, as if they had not been
+installed.
 
-Python imports a module of this name when it starts, from the folder that `extras.hidden` puts on the path. What is
-hidden is not found, so that an import fails and a search for a module finds none, as in an environment without it.
+Python imports a module of this name when it starts, from the folder that `extras.hidden` puts on
+the path. What is hidden is not found, so that an import fails and a search for a module finds none,
+as in an environment without it.
 """
 
 import json
@@ -24,8 +26,12 @@ class AllowedFinder:
     invalidate_caches = PathFinder.invalidate_caches
 
     @staticmethod
-    def find_spec(name: str, path: Sequence[str] | None = None, target: ModuleType | None = None) -> ModuleSpec | None:
-        return None if name.partition(".")[0] in HIDDEN else PathFinder.find_spec(name, path, target)
+    def find_spec(
+        name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        return (
+            None if name.partition(".")[0] in HIDDEN else PathFinder.find_spec(name, path, target)
+        )
 
     @staticmethod
     def find_distributions(context: DistributionFinder.Context) -> Iterator[Distribution]:
