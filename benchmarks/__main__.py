@@ -3,7 +3,7 @@ required.
 
     python -m benchmarks                         everything, in a quarter of an hour
     python -m benchmarks --requirements          only the times that something is required of
-    python -m benchmarks --only 'LLM.*focal_'    what a pattern finds in "case, mode, dtype: contender"
+    python -m benchmarks --only 'LLM.*focal_'    a pattern for "case, mode, dtype: contender"
     python -m benchmarks --quick                 all of the code with small shapes, in a minute
 
 It prints tables, and writes a picture, the times of every round, and their medians and quartiles.
@@ -34,25 +34,30 @@ JUDGED = 4
 
 
 def main(argv: list[str] | None = None) -> int:
-    asked = _options(argv)
+    args = _options(argv)
     machine.use_all_cores()
-    todo = plan(asked.quick, asked.only, asked.requirements)
+    todo = plan(args.quick, args.only, args.requirements)
     if not todo:
         print("benchmarks: no case, mode, dtype and contender fits these options", file=sys.stderr)
         return 2
-    seconds, least = options.repetitions(asked)
+    seconds, least = options.repetitions(args)
     times = run(todo, lambda group: seconds * (JUDGED if is_judged(group) else 1), least)
-    verdicts, cases = judge(times), QUICK if asked.quick else CASES
+    verdicts = judge(times)
+    cases = QUICK if args.quick else CASES
     with redirect_stdout(sys.stderr):
-        write(times, asked.out)
-        picture.save(times, cases, asked.picture or asked.out / "benchmarks.png")
-    report.show(_head(asked.quick), report.sheets(times, cases, verdicts), asked.markdown)
-    return int(any(verdict.broken for verdict in verdicts) and not (asked.quick or asked.markdown))
+        write(times, args.out)
+        picture.save(times, cases, args.picture or args.out / "benchmarks.png")
+    report.show(_head(args.quick), report.sheets(times, cases, verdicts), args.markdown)
+    broken = any(verdict.broken for verdict in verdicts)
+    return int(broken and not (args.quick or args.markdown))
 
 
 def _head(quick: bool) -> list[str]:
-    peak = f"seed {SEED}; at most {machine.peak_memory() / 2**30:.1f} GiB held"
-    return [*machine.description(), peak, *["small shapes: nothing is required of them"] * quick]
+    held = machine.peak_memory() / 2**30
+    lines = [*machine.description(), f"seed {SEED}; at most {held:.1f} GiB held"]
+    if quick:
+        lines.append("small shapes: nothing is required of them")
+    return lines
 
 
 def _options(argv: list[str] | None) -> argparse.Namespace:
@@ -70,33 +75,35 @@ def _options(argv: list[str] | None) -> argparse.Namespace:
 def plan(quick: bool, only: re.Pattern[str], required: bool) -> Plan:
     """The contenders of every group that has any."""
 
-    def wanted(group: Group, contender: Contender) -> bool:
+    def is_wanted(group: Group, contender: Contender) -> bool:
         place = (group.case.name, group.mode, group.dtype, contender.label)
-        fits = takes_part(contender, group.mode) and only.search(f"{group.name}: {contender.label}")
-        return bool(fits and (place in NEEDED or not required))
+        if required and place not in NEEDED:
+            return False
+        return takes_part(contender, group.mode) and options.matches(only, group, contender)
 
-    everything = (
-        (group, [c for c in CONTENDERS[group.case.loss] if wanted(group, c)])
-        for group in groups(quick)
-    )
-    return [(group, chosen) for group, chosen in everything if chosen and _has_room(group)]
+    todo = []
+    for group in groups(quick):
+        contenders = CONTENDERS[group.case.loss]
+        chosen = [contender for contender in contenders if is_wanted(group, contender)]
+        if chosen and _has_room(group):
+            todo.append((group, chosen))
+    return todo
 
 
 def _has_room(group: Group) -> bool:
-    fits = group.case is not LARGEST or machine.memory() >= ENOUGH
-    if not fits:
-        print(
-            f"benchmarks: {group.name} is left out, it needs {ENOUGH / 2**30:.0f} GiB",
-            file=sys.stderr,
-        )
-    return fits
+    if group.case is not LARGEST or machine.memory() >= ENOUGH:
+        return True
+    needed = f"it needs {ENOUGH / 2**30:.0f} GiB"
+    print(f"benchmarks: {group.name} is left out, {needed}", file=sys.stderr)
+    return False
 
 
 def write(times: pd.DataFrame, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for name, frame in {"rounds": times, "medians": report.summary(times)}.items():
-        frame.to_csv(folder / f"benchmarks_{name}.csv", index=False)
-        print(f"wrote {folder / f'benchmarks_{name}.csv'}")
+        path = folder / f"benchmarks_{name}.csv"
+        frame.to_csv(path, index=False)
+        print(f"wrote {path}")
 
 
 if __name__ == "__main__":

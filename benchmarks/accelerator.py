@@ -1,9 +1,9 @@
 """The same contenders on a CUDA or TPU device: times by the device, and how much of its bandwidth
 they reach.
 
-    python -m benchmarks.accelerator                         on the devices that PyTorch and JAX find
-    python -m benchmarks.accelerator --only focal_           what a pattern finds in "case, mode, dtype: contender"
-    python -m benchmarks.accelerator --device cpu --quick    the same code on the CPU, with small shapes
+    python -m benchmarks.accelerator                 on the devices that PyTorch and JAX find
+    python -m benchmarks.accelerator --only focal_   a pattern for "case, mode, dtype: contender"
+    python -m benchmarks.accelerator --device cpu --quick   the code on the CPU, with small shapes
 
 A loss has to read logits and targets and, with its gradient, to write one array more. These bytes
 per second, as a fraction of what a copy of the logits moves per second in the same round and
@@ -25,12 +25,13 @@ import torch
 
 from . import machine, options, report
 from .bandwidth import is_copy, sheets
-from .cases import FIRST_CALL, Group, groups
-from .peers import CONTENDERS, Contender
+from .cases import FIRST_CALL, groups
+from .peers import CONTENDERS
 from .timing import Plan, run
 from .work import Device, Work
 
 NOTHING = "no CUDA or TPU device for PyTorch or JAX here: nothing was measured"
+NO_CONTENDER = "benchmarks.accelerator: no case, mode, dtype and contender fits these options"
 # What Linux has where there may be a device: NVIDIA's, the same under Windows, two kinds of TPU.
 # Without any of them JAX is not asked, since its plugins complain for pages where they find
 # nothing.
@@ -40,27 +41,22 @@ SMALLEST = 10**6
 
 
 def main(argv: list[str] | None = None) -> int:
-    asked = _options(argv)
-    found = devices(asked.device)
-    if not found:
+    args = _options(argv)
+    here = devices(args.device)
+    if not here:
         print(NOTHING)
         return 0
-    todo = _plan(list(found), asked.quick, asked.only)
+    todo = _plan(list(here), args.quick, args.only)
     if not todo:
-        print(
-            "benchmarks.accelerator: no case, mode, dtype and contender fits these options",
-            file=sys.stderr,
-        )
+        print(NO_CONTENDER, file=sys.stderr)
         return 2
-    seconds, least = options.repetitions(asked)
-    times = run(todo, lambda _: seconds, least, found)
-    asked.out.mkdir(parents=True, exist_ok=True)
-    times.to_csv(asked.out / "accelerator_rounds.csv", index=False)
-    head = [
-        *(f"{framework} on {device.name}" for framework, device in found.items()),
-        *machine.description(),
-    ]
-    report.show(head, sheets(times, [group for group, _ in todo]), asked.markdown)
+    seconds, least = options.repetitions(args)
+    times = run(todo, lambda _: seconds, least, here)
+    args.out.mkdir(parents=True, exist_ok=True)
+    times.to_csv(args.out / "accelerator_rounds.csv", index=False)
+    head = [f"{framework} on {device.name}" for framework, device in here.items()]
+    tables = sheets(times, [group for group, _ in todo])
+    report.show([*head, *machine.description()], tables, args.markdown)
     return 0
 
 
@@ -73,25 +69,22 @@ def _options(argv: list[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def devices(asked: str) -> dict[str, Device]:
+def devices(choice: str) -> dict[str, Device]:
     """Framework -> its device. A framework that has none is left out."""
-    if asked == "cpu":
+    if choice == "cpu":
         machine.use_all_cores()
-        return {
-            "torch": Device("cpu", machine.processor(), enqueued),
-            "jax": Device(None, machine.processor(), enqueued),
-        }
-    found = {}
+        name = machine.processor()
+        return {"torch": Device("cpu", name, enqueued), "jax": Device(None, name, enqueued)}
+    here = {}
     if torch.cuda.is_available():
-        found["torch"] = Device("cuda", torch.cuda.get_device_name(), cuda_events)
+        here["torch"] = Device("cuda", torch.cuda.get_device_name(), cuda_events)
     # JAX would take three quarters of the memory at once, which PyTorch needs too.
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
-    if any(Path("/dev", file).exists() for file in FILES) and jax.default_backend() in (
-        "gpu",
-        "tpu",
-    ):
-        found["jax"] = Device(jax.devices()[0], jax.devices()[0].device_kind, enqueued)
-    return found
+    may_have_one = any(Path("/dev", file).exists() for file in FILES)
+    if may_have_one and jax.default_backend() in ("gpu", "tpu"):
+        device = jax.devices()[0]
+        here["jax"] = Device(device, device.device_kind, enqueued)
+    return here
 
 
 def enqueued(work: Work, count: int) -> float:
@@ -105,7 +98,8 @@ def enqueued(work: Work, count: int) -> float:
 
 def cuda_events(work: Work, count: int) -> float:
     """Seconds per call between two events in the stream of the device."""
-    start, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
+    start = torch.cuda.Event(enable_timing=True)
+    end = torch.cuda.Event(enable_timing=True)
     start.record()
     for _ in range(count):
         work.call()
@@ -117,25 +111,16 @@ def cuda_events(work: Work, count: int) -> float:
 def _plan(frameworks: Sequence[str], quick: bool, only: re.Pattern[str]) -> Plan:
     """What a device can be kept busy with. The copies are always there, as the measure of the
     others."""
-    timed = [
-        g for g in groups(quick) if g.mode != FIRST_CALL and (quick or g.case.elements >= SMALLEST)
-    ]
-    asked = [
-        (
-            group,
-            [
-                c
-                for c in CONTENDERS[group.case.loss]
-                if c.framework in frameworks and _wanted(group, c, only)
-            ],
-        )
-        for group in timed
-    ]
-    return [(group, chosen) for group, chosen in asked if not all(is_copy(c) for c in chosen)]
-
-
-def _wanted(group: Group, contender: Contender, only: re.Pattern[str]) -> bool:
-    return is_copy(contender) or bool(only.search(f"{group.name}: {contender.label}"))
+    todo = []
+    for group in groups(quick):
+        too_small = group.case.elements < SMALLEST and not quick
+        if group.mode == FIRST_CALL or too_small:
+            continue
+        contenders = [c for c in CONTENDERS[group.case.loss] if c.framework in frameworks]
+        chosen = [c for c in contenders if is_copy(c) or options.matches(only, group, c)]
+        if not all(map(is_copy, chosen)):
+            todo.append((group, chosen))
+    return todo
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ from parity_tests.contract.port import Loss, Port
 from parity_tests.ports.packages import JaxPort, TorchPort
 
 from .accelerator import NOTHING, devices
+from .work import Device
 
 
 class OnDevice(TorchPort):
@@ -40,28 +41,26 @@ class OnDevice(TorchPort):
     def per_sample(
         self, loss: Loss, order: int, points: np.ndarray, ids: np.ndarray | None
     ) -> np.ndarray:
-        gradient = torch.func.grad(loss)
-        derivative = torch.func.vmap((loss, gradient, torch.func.hessian(loss))[order])
+        derivatives = (loss, torch.func.grad(loss), torch.func.hessian(loss))
+        derivative = torch.func.vmap(derivatives[order])
         args = (points,) if ids is None else (points, ids)
         return self.numpy(derivative(*map(self.array, args)))
 
 
 def worst(ports: list[Port], seconds: float) -> dict[tuple[str, str], list[float]]:
     """(package, loss and dtype) -> the worst errors of value, gradient and Hessian."""
-    names, end = (
-        np.random.default_rng(0).permutation(list(suite.PROBLEMS)),
-        time.monotonic() + seconds,
-    )
-    found: dict[tuple[str, str], list[float]] = {}
+    end = time.monotonic() + seconds
+    names = np.random.default_rng(0).permutation(list(suite.PROBLEMS))
+    largest: dict[tuple[str, str], list[float]] = {}
     for count, name in enumerate(map(str, names)):
         if count and time.monotonic() > end:
             break
         for port in ports:
-            errors = found.setdefault((port.name, suite.kind(name)), [0.0] * 3)
-            errors[:] = np.maximum(
-                errors, [examine(suite.solved(name), port, order) for order in range(3)]
-            )
-    return found
+            errors = [examine(suite.solved(name), port, order) for order in range(3)]
+            key = (port.name, suite.kind(name))
+            before = largest.get(key, [0.0] * 3)
+            largest[key] = np.maximum(before, errors).tolist()
+    return largest
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -72,19 +71,25 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--device", choices=("auto", "cpu"), default="auto", help="default: %(default)s"
     )
-    asked = parser.parse_args(argv)
-    here = devices(asked.device)
+    args = parser.parse_args(argv)
+    here = devices(args.device)
     if not here:
         print(NOTHING)
         return 0
-    made = {"torch": lambda: OnDevice(here["torch"].handle), "jax": JaxPort}
     with jax.enable_x64(True):
-        found = worst([made[framework]() for framework in here], asked.seconds)
+        largest = worst([_port(framework, here) for framework in here], args.seconds)
     for framework, device in here.items():
         print(f"{framework} on {device.name}")
-    for (package, problem), errors in sorted(found.items()):
+    for (package, problem), errors in sorted(largest.items()):
         print(f"{package}: {problem}: {', '.join(f'{error:.1f}' for error in errors)} eps")
     return 0
+
+
+def _port(framework: str, here: dict[str, Device]) -> Port:
+    """JAX computes on its first device without being told."""
+    if framework == "torch":
+        return OnDevice(here["torch"].handle)
+    return JaxPort()
 
 
 if __name__ == "__main__":

@@ -23,25 +23,27 @@ def use_all_cores() -> None:
 
 def cores() -> int:
     """Those that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def description() -> list[str]:
     """Three lines for the head of every report."""
-    return [
-        f"{processor()}, {cores()} cores, {memory() / 2**30:.0f} GiB, {platform.system()}",
-        f"threads: {torch.get_num_threads()} in PyTorch, {os.environ.get('NPROC', cores())} in XLA",
-        f"Python {platform.python_version()}, "
-        + ", ".join(f"{name} {version(name)}" for name in PACKAGES)
-        + f"; {datetime.now(UTC):%Y-%m-%d}",
-    ]
+    machine = f"{processor()}, {cores()} cores, {memory() / 2**30:.0f} GiB, {platform.system()}"
+    of_xla = os.environ.get("NPROC", cores())
+    threads = f"threads: {torch.get_num_threads()} in PyTorch, {of_xla} in XLA"
+    versions = [f"{name} {version(name)}" for name in PACKAGES]
+    software = ", ".join([f"Python {platform.python_version()}", *versions])
+    return [machine, threads, f"{software}; {datetime.now(UTC):%Y-%m-%d}"]
 
 
 def processor() -> str:
     """Linux knows it by its name, platform.processor() there only by its architecture."""
     path = Path("/proc/cpuinfo")
-    found = re.search(r"^model name\s*:\s*(.+)$", path.read_text(), re.M) if path.exists() else None
-    return found[1] if found else platform.processor() or platform.machine()
+    text = path.read_text() if path.exists() else ""
+    name = re.search(r"^model name\s*:\s*(.+)$", text, re.M)
+    return name[1] if name else platform.processor() or platform.machine()
 
 
 def memory() -> int:

@@ -4,15 +4,16 @@ import argparse
 import re
 from pathlib import Path
 
+from .cases import Group
+from .peers import Contender
 from .timing import LEAST
 
 
 def parser(name: str, about: str | None, budget: float) -> argparse.ArgumentParser:
     """`about` is the docstring of the command."""
     first, _, details = (about or "").partition("\n")
-    made = argparse.ArgumentParser(
-        name, None, first, details, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    as_written = argparse.RawDescriptionHelpFormatter
+    made = argparse.ArgumentParser(name, None, first, details, formatter_class=as_written)
     made.add_argument(
         "--budget",
         type=float,
@@ -25,9 +26,9 @@ def parser(name: str, about: str | None, budget: float) -> argparse.ArgumentPars
     return made
 
 
-def repetitions(asked: argparse.Namespace) -> tuple[float, int]:
+def repetitions(args: argparse.Namespace) -> tuple[float, int]:
     """Seconds, and the rounds that there are at least."""
-    return (0, 1) if asked.quick else (asked.budget, LEAST)
+    return (0, 1) if args.quick else (args.budget, LEAST)
 
 
 def add_choice(made: argparse.ArgumentParser) -> None:
@@ -38,6 +39,10 @@ def add_choice(made: argparse.ArgumentParser) -> None:
     made.add_argument(
         "--out", type=Path, default=Path("out"), help="folder of all files (default: %(default)s)"
     )
+
+
+def matches(only: re.Pattern[str], group: Group, contender: Contender) -> bool:
+    return only.search(f"{group.name}: {contender.label}") is not None
 
 
 def _pattern(text: str) -> re.Pattern[str]:

@@ -2,7 +2,6 @@
 below."""
 
 from collections.abc import Iterable, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +19,15 @@ from .report import duration, summary
 COLOURS = {OURS: "#0072b2", PEER: "#d55e00", FLOOR: "#009e73", LIMIT: "#666666"}
 SECOND_PEER = "#cc79a7"
 FRAMEWORKS = {"jax": "JAX", "torch": "PyTorch"}
+QUANTILES = ("median", "lower_quartile", "upper_quartile")
 
 
 def save(times: pd.DataFrame, cases: Iterable[Case], path: Path) -> None:
     """Of the loss with its gradient in float32; empty axes where that was not measured."""
     shown = times.loc[(times["mode"] == BACKWARD) & (times["dtype"] == FLOAT32)]
+    medians = summary(shown).set_index(["case", "contender"])
     by_name = {case.name: case for case in cases}
-    save_figure(partial(_figure, summary(shown).set_index(["case", "contender"]), by_name), path)
+    save_figure(lambda: _figure(medians, by_name), path)
 
 
 def _figure(medians: pd.DataFrame, cases: dict[str, Case]) -> Figure:
@@ -45,31 +46,29 @@ def _figure(medians: pd.DataFrame, cases: dict[str, Case]) -> Figure:
 
 
 def _lines(axes: Axes, framework: str, sizes: Sequence[Case], medians: pd.DataFrame) -> None:
-    """Without those that would lie on another line: our losses of other targets, and copies."""
-    contenders = [c for c in CONTENDERS[SIGMOID] if c.framework == framework]
-    for contender in contenders:
-        label = contender.label
-        points = [
-            (c.elements, medians["median"][c.name, label])
-            for c in sizes
-            if (c.name, label) in medians.index
-        ]
-        if points and not label.endswith("targets") and not contender.name.endswith("copy"):
-            axes.plot(
-                [n for n, _ in points],
-                [1e9 * s / n for n, s in points],
-                label=label,
-                **_style(contender),
-            )
-    axes.set(
-        xscale="log",
-        yscale="log",
-        xlabel="number of logits",
-        title=f"Sigmoid, {FRAMEWORKS[framework]}",
-    )
+    for contender in CONTENDERS[SIGMOID]:
+        if contender.framework == framework and _has_own_line(contender):
+            _line(axes, contender, sizes, medians)
+    axes.set(xscale="log", yscale="log", xlabel="number of logits")
+    axes.set(title=f"Sigmoid, {FRAMEWORKS[framework]}")
     axes.margins(x=0.04)
     if axes.lines:
         axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=2)
+
+
+def _has_own_line(contender: Contender) -> bool:
+    """Our losses of other targets, and copies, would lie on another line."""
+    return not contender.label.endswith("targets") and not contender.name.endswith("copy")
+
+
+def _line(axes: Axes, contender: Contender, sizes: Sequence[Case], medians: pd.DataFrame) -> None:
+    measured = [case for case in sizes if (case.name, contender.label) in medians.index]
+    if not measured:
+        return
+    seconds = medians["median"]
+    numbers = [case.elements for case in measured]
+    times = [1e9 * seconds[case.name, contender.label] / case.elements for case in measured]
+    axes.plot(numbers, times, label=contender.label, **_style(contender))
 
 
 def _colour(contender: Contender) -> str:
@@ -77,31 +76,25 @@ def _colour(contender: Contender) -> str:
 
 
 def _style(contender: Contender) -> dict[str, Any]:
-    eager = contender.way == EAGER and contender.role != LIMIT
-    return {
-        "color": _colour(contender),
-        "linewidth": 2.4 if contender.role == OURS else 1.6,
-        "linestyle": (0, (4, 2)) if eager else "-",
-        "marker": "o",
-        "markerfacecolor": "white" if eager else None,
-    }
+    style: dict[str, Any] = {"color": _colour(contender), "marker": "o"}
+    style["linewidth"] = 2.4 if contender.role == OURS else 1.6
+    if contender.way == EAGER and contender.role != LIMIT:
+        style |= {"linestyle": (0, (4, 2)), "markerfacecolor": "white"}
+    return style
 
 
 def _bars(axes: Axes, case: Case, medians: pd.DataFrame) -> None:
     contenders = [c for c in CONTENDERS[case.loss] if (case.name, c.label) in medians.index]
-    found = medians.loc[[(case.name, c.label) for c in contenders]]
-    middle, low, high = (
-        1e3 * found[name] for name in ("median", "lower_quartile", "upper_quartile")
-    )
-    bars = axes.barh(
-        [c.label for c in contenders],
-        middle,
-        xerr=[middle - low, high - middle],
-        color=[_colour(c) for c in contenders],
-        error_kw={"ecolor": "#222222", "capsize": 2.5},
-    )
-    axes.bar_label(bars, [duration(second) for second in found["median"]], padding=6)
-    axes.set(title=f"{case.loss.capitalize()}, {case.name}: {case.shape[0]:,} × {case.shape[1]:,}")
+    labels = [contender.label for contender in contenders]
+    colours = [_colour(contender) for contender in contenders]
+    seconds = medians.loc[[(case.name, label) for label in labels]]
+    middle, low, high = (1e3 * seconds[name] for name in QUANTILES)
+    whiskers = [middle - low, high - middle]
+    caps = {"ecolor": "#222222", "capsize": 2.5}
+    bars = axes.barh(labels, middle, xerr=whiskers, color=colours, error_kw=caps)
+    axes.bar_label(bars, [duration(median) for median in seconds["median"]], padding=6)
+    rows, columns = case.shape
+    axes.set(title=f"{case.loss.capitalize()}, {case.name}: {rows:,} × {columns:,}")
     axes.set(xlabel="milliseconds", xlim=(0, 1.18 * max(high, default=1)))
     axes.invert_yaxis()
     if not contenders:

@@ -17,18 +17,19 @@ MIB = 2**20
 def fresh(seconds: float, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
     """The result of a process of its own, which ends after so many seconds at the latest."""
     with get_context("spawn").Pool(1) as pool:
-        found = pool.apply_async(function, args, kwargs).get(seconds)
+        result = pool.apply_async(function, args, kwargs).get(seconds)
         pool.close()
         pool.join()
-        return found
+        return result
 
 
 def held(kind: str) -> int:
     """The bytes of this process by their name in /proc: VmRSS has pages, VmHWM had at its peak,
     VmData may write."""
-    found = re.search(rf"^{kind}:\s*(\d+) kB", Path("/proc/self/status").read_text(), re.M)
-    assert found is not None, f"{kind} is no memory that Linux counts"
-    return int(found[1]) * 1024
+    status = Path("/proc/self/status").read_text()
+    line = re.search(rf"^{kind}:\s*(\d+) kB", status, re.M)
+    assert line is not None, f"{kind} is no memory that Linux counts"
+    return int(line[1]) * 1024
 
 
 def peak(call: Callable[[], R]) -> tuple[int, R]:

@@ -5,8 +5,9 @@ Required is what integer labels take. Booleans and floats are reported beside th
 reads booleans slowly, and for floats that it does not know it makes the formula for soft targets.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import pandas as pd
 
@@ -21,7 +22,7 @@ from .cases import (
     Case,
     Group,
 )
-from .timing import quartiles
+from .timing import of_group, quartiles
 
 
 @dataclass(frozen=True)
@@ -39,51 +40,38 @@ class Requirement:
     @property
     def needs(self) -> set[tuple[str, str, str, str]]:
         """Case, mode, dtype and contender of both times."""
-        return {
-            (self.case.name, self.mode, FLOAT32, label)
-            for label in (self.numerator, self.denominator)
-        }
+        labels = (self.numerator, self.denominator)
+        return {(self.case.name, self.mode, FLOAT32, label) for label in labels}
 
 
+# What the labels of our contenders end with; the first is that of integers.
 TARGETS = ("", ", bool targets", ", float targets")
-REQUIREMENTS = (
-    *(
-        Requirement(DETECTOR, BACKWARD, f"focal_jax, jit{of}", "optax, jit", 1 / 4, not of)
-        for of in TARGETS
-    ),
-    Requirement(DETECTOR, BACKWARD, "focal_jax, jit", "focal_torch, compiled", 1.0, required=False),
-    *(
-        Requirement(
-            DETECTOR,
-            BACKWARD,
-            f"focal_torch, {way}{of}",
-            f"torchvision's formula, {way}",
-            bound,
-            not of,
-        )
-        for way, bound in (("eager", 0.7), ("compiled", 0.6))
-        for of in TARGETS
-    ),
+
+
+def _requirements() -> Iterator[Requirement]:
+    detector = partial(Requirement, DETECTOR, BACKWARD)
+    for targets in TARGETS:
+        yield detector(f"focal_jax, jit{targets}", "optax, jit", 1 / 4, required=not targets)
+    yield detector("focal_jax, jit", "focal_torch, compiled", 1.0, required=False)
+    for way, bound in (("eager", 0.7), ("compiled", 0.6)):
+        peer = f"torchvision's formula, {way}"
+        for targets in TARGETS:
+            yield detector(f"focal_torch, {way}{targets}", peer, bound, required=not targets)
     # The focus for free: cross entropy without it is the measure.
-    Requirement(LANGUAGE_MODEL, BACKWARD, "focal_jax, jit", "optax CE, jit", 1.1),
-    Requirement(LANGUAGE_MODEL, BACKWARD, "focal_torch, eager", "PyTorch CE, eager", 1.1),
-    Requirement(LANGUAGE_MODEL, BACKWARD, "focal_torch, compiled", "PyTorch CE, compiled", 1.1),
+    model = partial(Requirement, LANGUAGE_MODEL, BACKWARD)
+    yield model("focal_jax, jit", "optax CE, jit", 1.1)
+    yield model("focal_torch, eager", "PyTorch CE, eager", 1.1)
+    yield model("focal_torch, compiled", "PyTorch CE, compiled", 1.1)
     # Tracing and compiling.
-    Requirement(DETECTOR, FIRST_CALL, "focal_jax, jit", "optax BCE, jit", 2.0),
-    Requirement(LANGUAGE_MODEL, FIRST_CALL, "focal_jax, jit", "optax CE, jit", 2.0),
+    yield Requirement(DETECTOR, FIRST_CALL, "focal_jax, jit", "optax BCE, jit", 2.0)
+    yield Requirement(LANGUAGE_MODEL, FIRST_CALL, "focal_jax, jit", "optax CE, jit", 2.0)
     # The overhead of Python, which is all that a thousand logits take.
-    Requirement(SMALLEST, FORWARD, "focal_torch, eager", "torchvision's formula, eager", 1.5),
-    Requirement(
-        SMALLEST,
-        BACKWARD,
-        "focal_torch, eager",
-        "torchvision's formula, eager",
-        1.5,
-        required=False,
-    ),
-)
+    eager = ("focal_torch, eager", "torchvision's formula, eager")
+    yield Requirement(SMALLEST, FORWARD, *eager, 1.5)
+    yield Requirement(SMALLEST, BACKWARD, *eager, 1.5, required=False)
 
 
+REQUIREMENTS = tuple(_requirements())
 # Case, mode, dtype and contender of all that is compared.
 NEEDED = set().union(*(requirement.needs for requirement in REQUIREMENTS))
 
@@ -110,22 +98,19 @@ class Verdict:
 
 def judge(times: pd.DataFrame, requirements: Iterable[Requirement] = REQUIREMENTS) -> list[Verdict]:
     """The median ratio of every requirement whose two times were measured, with its quartiles."""
-    found = ((requirement, _ratios(times, requirement)) for requirement in requirements)
-    return [
-        Verdict(requirement, *quartiles(ratios)) for requirement, ratios in found if len(ratios)
-    ]
+    verdicts = []
+    for requirement in requirements:
+        ratios = _ratios(times, requirement)
+        if len(ratios):
+            verdicts.append(Verdict(requirement, *quartiles(ratios)))
+    return verdicts
 
 
-def _ratios(times: pd.DataFrame, asked: Requirement) -> pd.Series:
+def _ratios(times: pd.DataFrame, requirement: Requirement) -> pd.Series:
     """One ratio per round."""
-    of_group = (
-        (times["case"] == asked.case.name)
-        & (times["mode"] == asked.mode)
-        & (times["dtype"] == FLOAT32)
-    )
-    seconds = times.loc[of_group].set_index("round")
-    above, below = (
-        seconds.loc[seconds["contender"] == x, "seconds"]
-        for x in (asked.numerator, asked.denominator)
-    )
+    group = Group(requirement.case, requirement.mode, FLOAT32)
+    rounds = of_group(times, group).set_index("round")
+    labels, seconds = rounds["contender"], rounds["seconds"]
+    above = seconds.loc[labels == requirement.numerator]
+    below = seconds.loc[labels == requirement.denominator]
     return above.div(below).dropna()

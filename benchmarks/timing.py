@@ -40,9 +40,8 @@ def run(
     The rounds of a group take as many seconds as it has in the budget, or as `least` of them take.
     """
     bar = tqdm(plan, desc="benchmarks", unit="group", disable=None)
-    return pd.concat(
-        [_measure(g, chosen, budget(g), least, devices) for g, chosen in bar], ignore_index=True
-    )
+    parts = [_measure(group, chosen, budget(group), least, devices) for group, chosen in bar]
+    return pd.concat(parts, ignore_index=True)
 
 
 def _measure(
@@ -56,11 +55,17 @@ def _measure(
     # eighth.
     torch._dynamo.reset()
     fitting = [work for work in works(group, chosen, devices) if _fits(work, group)]
-    seconds = (unprepared if group.mode == FIRST_CALL else paired)(fitting, budget, least)
-    rows = seconds.rename_axis("round").melt(
-        var_name="contender", value_name="seconds", ignore_index=False
-    )
+    measure = unprepared if group.mode == FIRST_CALL else paired
+    rounds = measure(fitting, budget, least).rename_axis("round")
+    rows = rounds.melt(var_name="contender", value_name="seconds", ignore_index=False)
     return rows.reset_index().assign(case=group.case.name, mode=group.mode, dtype=group.dtype)
+
+
+def of_group(times: pd.DataFrame, group: Group) -> pd.DataFrame:
+    """The rows of one group."""
+    case = times["case"] == group.case.name
+    mode = times["mode"] == group.mode
+    return times.loc[case & mode & (times["dtype"] == group.dtype)]
 
 
 def works(group: Group, chosen: Sequence[Contender], devices: Mapping[str, Device]) -> list[Work]:
@@ -68,19 +73,16 @@ def works(group: Group, chosen: Sequence[Contender], devices: Mapping[str, Devic
     arrays = data(group.case)
 
     @cache
-    def given(framework: str, name: str) -> Any:
+    def placed(framework: str, name: str) -> Any:
         return place(arrays, group.dtype, framework, name, devices[framework])
 
-    return [
-        prepare(
-            c,
-            group.mode,
-            given(c.framework, "logits"),
-            given(c.framework, c.targets),
-            devices[c.framework],
-        )
-        for c in chosen
-    ]
+    def work(contender: Contender) -> Work:
+        framework = contender.framework
+        logits = placed(framework, "logits")
+        targets = placed(framework, contender.targets)
+        return prepare(contender, group.mode, logits, targets, devices[framework])
+
+    return [work(contender) for contender in chosen]
 
 
 def _fits(work: Work, group: Group) -> bool:
@@ -91,10 +93,8 @@ def _fits(work: Work, group: Group) -> bool:
     except RuntimeError as error:
         if "memory" not in str(error):
             raise
-        print(
-            f"{group.name}: {work.label} is left out, it needs more memory than there is",
-            file=sys.stderr,
-        )
+        reason = "it needs more memory than there is"
+        print(f"{group.name}: {work.label} is left out, {reason}", file=sys.stderr)
         return False
     return True
 
@@ -106,10 +106,12 @@ def paired(works: Sequence[Work], budget: float, least: int = LEAST) -> pd.DataF
 
 
 def _repetitions(work: Work) -> int:
-    """As many as a turn takes. A short call is asked again, since the first may still have had to
+    """As many as a turn takes. A short call is timed again, since the first may still have had to
     warm up."""
     once = work.time()
-    return 1 if once > TURN else math.ceil(TURN / min(once, work.time()))
+    if once > TURN:
+        return 1
+    return math.ceil(TURN / min(once, work.time()))
 
 
 def _turn(work: Work, count: int) -> float:
@@ -135,17 +137,21 @@ def unprepared(works: Sequence[Work], budget: float, least: int = LEAST) -> pd.D
 def _rounds(
     works: Sequence[Work], turn: Callable[[int], float], budget: float, least: int
 ) -> pd.DataFrame:
-    rng, rounds = np.random.default_rng(SEED), []
+    rng = np.random.default_rng(SEED)
+    rounds: list[list[float]] = []
+    # A collection of garbage would count for whoever has its turn.
     gc.collect()
     gc.disable()
     try:
         end = time.perf_counter() + budget
         while len(rounds) < least or (len(rounds) < MOST and time.perf_counter() < end):
-            seconds = {int(i): turn(int(i)) for i in rng.permutation(len(works))}
+            order = rng.permutation(len(works)).tolist()
+            seconds = {i: turn(i) for i in order}
             rounds.append([seconds[i] for i in range(len(works))])
     finally:
         gc.enable()
-    return pd.DataFrame(rounds, columns=pd.Index([work.label for work in works]))
+    labels = [work.label for work in works]
+    return pd.DataFrame(rounds, columns=pd.Index(labels))
 
 
 def quartiles(seconds: pd.Series) -> tuple[float, float, float]:

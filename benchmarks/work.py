@@ -60,14 +60,12 @@ def place(
     arrays: Mapping[str, np.ndarray], dtype: str, framework: str, name: str, device: Device
 ) -> Any:
     """One of the arrays for a framework on its device, floating ones in the dtype."""
-    array = (
-        arrays[name].astype(dtype, copy=False) if arrays[name].dtype.kind == "f" else arrays[name]
-    )
-    return (
-        jax.device_put(array, device.handle)
-        if framework == "jax"
-        else _tensor(array).to(device.handle)
-    )
+    array = arrays[name]
+    if array.dtype.kind == "f":
+        array = array.astype(dtype, copy=False)
+    if framework == "jax":
+        return jax.device_put(array, device.handle)
+    return _tensor(array).to(device.handle)
 
 
 def _tensor(array: np.ndarray) -> torch.Tensor:
@@ -87,12 +85,12 @@ def prepare(contender: Contender, mode: str, logits: Any, targets: Any, device: 
 def _in_jax(
     contender: Contender, gradient: bool, first: bool, z: Any, y: Any, device: Device
 ) -> Work:
-    function = jax.jit(jax.value_and_grad(contender.call) if gradient else contender.call)
+    label = contender.label
+    loss = jax.value_and_grad(contender.call) if gradient else contender.call
+    function = jax.jit(loss)
     if first:
-        return Work(
-            contender.label, lambda: function.lower(z, y).compile(), before=jax.clear_caches
-        )
-    return Work(contender.label, lambda: function(z, y), jax.block_until_ready, clock=device.clock)
+        return Work(label, lambda: function.lower(z, y).compile(), before=jax.clear_caches)
+    return Work(label, lambda: function(z, y), jax.block_until_ready, clock=device.clock)
 
 
 def _in_torch(
@@ -101,11 +99,9 @@ def _in_torch(
     z = z.detach().requires_grad_(gradient)
 
     def made() -> Callable[[], Any]:
-        loss = (
-            torch.compile(contender.call, fullgraph=True)
-            if contender.way == COMPILED
-            else contender.call
-        )
+        loss = contender.call
+        if contender.way == COMPILED:
+            loss = torch.compile(loss, fullgraph=True)
 
         def with_gradient() -> Any:
             value = loss(z, y)
@@ -120,6 +116,7 @@ def _in_torch(
 
 def _fresh(made: Callable[[], Callable[[], Any]]) -> None:
     """Compile with empty caches on disk, and call once: PyTorch compiles the gradient when it is
-    asked for."""
+    first called."""
     with fresh_cache():
-        made()()
+        call = made()
+        call()

@@ -1,9 +1,9 @@
 """What the site needs beside the pages: formulas as MathML, and the files of the repository that
 pages link to.
 
-On GitHub a page links to `../focal_jax/margin.py`. On the site that file is a page under `source/`,
-made here, so that no link leads out of the site. A file that does not exist has no page, so that
-the strict build ends at its link.
+On GitHub a page links to `../focal_jax/_core/margin.py`. On the site that file is a page under
+`source/`, made here, so that no link leads out of the site. A file that does not exist has no page,
+so that the strict build ends at its link.
 """
 
 import html
@@ -107,4 +107,5 @@ def _page(path: Path, name: str) -> str:
             x.name + "/" * x.is_dir() for x in path.iterdir() if not x.name.startswith(("_", "."))
         )
         return hidden + f"# {name}/\n\n" + "\n".join(f"- `{x}`" for x in names) + "\n"
-    return f"{hidden}# {name}\n\n``````{LANGUAGES.get(path.suffix, 'text')}\n{path.read_text()}\n``````\n"
+    language = LANGUAGES.get(path.suffix, "text")
+    return f"{hidden}# {name}\n\n``````{language}\n{path.read_text()}\n``````\n"

@@ -1,7 +1,7 @@
 """Are the probabilities true? Cross entropy, focal losses, and what repairs their probabilities, on
 two data sets.
 
-python -m examples.calibration_jax              tables, and the picture out/calibration.png, in a minute
+python -m examples.calibration_jax              tables and out/calibration.png, in a minute
 python -m examples.calibration_jax --markdown   the tables for a page
 python -m examples.calibration_jax --quick      all of the code with little training, in seconds
 """
@@ -26,7 +26,7 @@ from focal_jax import gamma_flsd, posterior_from_focal, sigmoid_focal_loss, soft
 from .calibration.data import PROBLEMS, Problem, Split
 from .calibration.metrics import temperature
 from .calibration.report import arguments, report
-from .calibration.rows import DIVIDED, RECOVERED, Found, Row
+from .calibration.rows import DIVIDED, RECOVERED, Results, Row
 from .weights import Arrays
 
 # γ by the name of the loss; None is FLSD-53, where each sample has its own.
@@ -81,17 +81,19 @@ def train(
 ) -> tuple[Array, Array]:
     """For every seed at once: train a model, and return its logits for validation and test."""
     (x, y), validation, test = split
-    rule, loss = optax.adam(problem.learning_rate), focal(problem, gamma)
+    rule = optax.adam(problem.learning_rate)
+    loss = focal(problem, gamma)
     model = MLP(problem.features, problem.width, problem.outputs, nnx.Rngs(0))
     nnx.update(model, unflatten_dict(start, sep="."))
     graph, weights = nnx.split(model)
 
     def step(carry: Any, index: Array) -> tuple[Any, None]:
         weights, state = carry
-        gradient = jax.grad(lambda weights: loss(nnx.merge(graph, weights)(x[index]), y[index]))(
-            weights
-        )
-        updates, state = rule.update(gradient, state)
+
+        def objective(weights: Any) -> Array:
+            return loss(nnx.merge(graph, weights)(x[index]), y[index])
+
+        updates, state = rule.update(jax.grad(objective)(weights), state)
         return (optax.apply_updates(weights, updates), state), None
 
     (weights, _), _ = lax.scan(step, (weights, rule.init(weights)), batches)
@@ -107,7 +109,9 @@ def as_array(gamma: float | None) -> Array | None:
 def of_classes(logits: Array) -> np.ndarray:
     """In float64, with a column for each class: a sigmoid of z is the softmax of 0 and z."""
     z = np.asarray(logits, np.float64)
-    return z if z.shape[-1] > 1 else np.concatenate([np.zeros_like(z), z], -1)
+    if z.shape[-1] > 1:
+        return z
+    return np.concatenate([np.zeros_like(z), z], -1)
 
 
 # Compiled, since operations that run one by one are compiled one by one.
@@ -123,18 +127,17 @@ def rows(problem: Problem, split: Split, batches: np.ndarray) -> Iterator[Row]:
     """What each loss makes, as it is and repaired. γ = 0 has nothing to recover, and FLSD-53 no γ
     to do it with."""
     starts = stacked(problem.initial_weights, len(batches))
-    for name, gamma in (bar := tqdm(GAMMAS.items(), problem.name, disable=None)):
+    bar = tqdm(GAMMAS.items(), problem.name, disable=None)
+    for name, gamma in bar:
         bar.set_postfix_str(name)
-        validation, test = (
-            of_classes(z) for z in train(problem, as_array(gamma), starts, split, batches)
-        )
+        logits = train(problem, as_array(gamma), starts, split, batches)
+        validation, test = map(of_classes, logits)
         yield Row(name, "", softmax(test, -1))
         if gamma:
             yield Row(name, RECOVERED, recovered(test, gamma))
         if name in SCALED:
-            t = np.array(
-                [temperature(y, z) for y, z in zip(split.validation.y, validation, strict=True)]
-            )
+            seeds = zip(split.validation.y, validation, strict=True)
+            t = np.array([temperature(labels, z) for labels, z in seeds])
             yield Row(name, DIVIDED, softmax(test / t[:, None, None], -1), t)
 
 
@@ -143,19 +146,28 @@ def stacked(make: Callable[[int], Any], seeds: int) -> Any:
     return jax.tree.map(lambda *arrays: np.stack(arrays), *map(make, range(seeds)))
 
 
-def judge(problem: Problem, seeds: int) -> Found:
+def judge(problem: Problem, seeds: int) -> Results:
     """All seeds side by side: their splits have the same sizes."""
     split = stacked(problem.split, seeds)
-    batches = np.stack([problem.batches(split.train.x.shape[1], seed) for seed in range(seeds)])
-    frequencies = (split.train.y[..., None] == np.arange(split.train.y.max() + 1)).mean(1)
-    alike = np.broadcast_to(frequencies[:, None], (*split.test.y.shape, frequencies.shape[-1]))
-    known = Row("class frequencies", "", alike)
-    return Found(problem.name, split.test.y, [known, *rows(problem, split, batches)])
+    samples = split.train.y.shape[1]
+    batches = stacked(lambda seed: problem.batches(samples, seed), seeds)
+    frequencies = Row("class frequencies", "", class_frequencies(split))
+    return Results(problem.name, split.test.y, [frequencies, *rows(problem, split, batches)])
 
 
-def everything(quick: bool) -> list[Found]:
-    problems = [replace(problem, epochs=2) for problem in PROBLEMS] if quick else PROBLEMS
-    return [judge(problem, 2 if quick else SEEDS) for problem in problems]
+def class_frequencies(split: Split) -> np.ndarray:
+    """Those of the training part, as probabilities of every sample: what any model has to beat."""
+    labels = split.train.y
+    classes = np.arange(labels.max() + 1)
+    frequencies = (labels[..., None] == classes).mean(1)
+    shape = (*split.test.y.shape, len(classes))
+    return np.broadcast_to(frequencies[:, None], shape)
+
+
+def everything(quick: bool) -> list[Results]:
+    if quick:
+        return [judge(replace(problem, epochs=2), seeds=2) for problem in PROBLEMS]
+    return [judge(problem, SEEDS) for problem in PROBLEMS]
 
 
 def main() -> None:

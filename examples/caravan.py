@@ -98,7 +98,8 @@ def initial_weights(recipe: Recipe = RECIPE) -> Arrays:
 def batches(customers: int, recipe: Recipe = RECIPE) -> np.ndarray:
     """Indices of shape (epochs, steps, batch size): each epoch is a new permutation, less its
     incomplete batch."""
-    draws, steps = Draws(recipe.seed), customers // recipe.batch_size
+    draws = Draws(recipe.seed)
+    steps = customers // recipe.batch_size
     used = steps * recipe.batch_size
     epochs = [draws.permutation(customers)[:used] for _ in range(recipe.epochs)]
     return np.reshape(epochs, (recipe.epochs, steps, recipe.batch_size))

@@ -12,7 +12,7 @@ from tqdm import tqdm
 from focal_torch import prior_bias, sigmoid_focal_loss
 
 from .detection.command import main
-from .detection.recipe import LAYERS, Arrays, Data, Loss, Recipe, Run, batches
+from .detection.recipe import LAYERS, Arrays, Data, Loss, Recipe, Run, batches, with_prior
 from .detection.scenes import CLASSES
 
 
@@ -26,27 +26,30 @@ class Detector(nn.Module):
             return nn.Conv2d(inputs, outputs, side, stride, padding=side // 2, dtype=dtype)
 
         super().__init__()
-        self.stem, self.down1, self.down2, self.down3 = (
-            conv(name, 2) for name in ("stem", "down1", "down2", "down3")
-        )
-        self.lateral1, self.lateral2, self.lateral3 = (
-            conv("lateral1"),
-            conv("lateral2"),
-            conv("lateral3"),
-        )
-        self.tower, self.classes, self.boxes = conv("tower"), conv("classes"), conv("boxes")
+        self.stem = conv("stem", stride=2)
+        self.down1 = conv("down1", stride=2)
+        self.down2 = conv("down2", stride=2)
+        self.down3 = conv("down3", stride=2)
+        self.lateral1 = conv("lateral1")
+        self.lateral2 = conv("lateral2")
+        self.lateral3 = conv("lateral3")
+        self.tower = conv("tower")
+        self.classes = conv("classes")
+        self.boxes = conv("boxes")
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Images (N, side, side) -> class logits (N, anchors, CLASSES) and the answers of the boxes
         (N, anchors, 4)."""
-        c1 = silu(self.down1(silu(self.stem(x[:, None]))))
+        stem = silu(self.stem(x[:, None]))
+        c1 = silu(self.down1(stem))
         c2 = silu(self.down2(c1))
         c3 = silu(self.down3(c2))
         p3 = self.lateral3(c3)
         p2 = self.lateral2(c2) + twice(p3)
         p1 = self.lateral1(c1) + twice(p2)
         towers = [silu(self.tower(p)) for p in (p1, p2, p3)]
-        return by_anchor(map(self.classes, towers), CLASSES), by_anchor(map(self.boxes, towers), 4)
+        logits = by_anchor(map(self.classes, towers), CLASSES)
+        return logits, by_anchor(map(self.boxes, towers), 4)
 
 
 def twice(x: Tensor) -> Tensor:
@@ -67,16 +70,19 @@ def start(
 ) -> tuple[Detector, torch.optim.Optimizer]:
     """A detector with these weights, whose first scores are those of the prior, and its
     optimiser."""
-    model, bias = Detector(dtype), weights["classes.bias"]
-    weights = weights | {"classes.bias": np.full_like(bias, prior_bias(loss.prior))}
-    tensors = {
-        name: torch.tensor(np.moveaxis(x, (-1, -2), (0, 1)) if x.ndim > 1 else x)
-        for name, x in weights.items()
-    }
-    model.load_state_dict({name.replace("kernel", "weight"): x for name, x in tensors.items()})
-    return model, torch.optim.Adam(
-        model.parameters(), recipe.learning_rate, recipe.betas, recipe.eps
-    )
+    model = Detector(dtype)
+    weights = with_prior(weights, float(prior_bias(loss.prior)))
+    tensors = {name.replace("kernel", "weight"): tensor(x) for name, x in weights.items()}
+    model.load_state_dict(tensors)
+    rule = torch.optim.Adam(model.parameters(), recipe.learning_rate, recipe.betas, recipe.eps)
+    return model, rule
+
+
+def tensor(array: np.ndarray) -> Tensor:
+    """A kernel (height, width, in, out) is (out, in, height, width) in PyTorch."""
+    if array.ndim > 1:
+        array = np.moveaxis(array, (-1, -2), (0, 1))
+    return torch.tensor(array)
 
 
 def step(
@@ -89,19 +95,22 @@ def step(
     """Update the model in place; return its loss before the update, and the share that background
     anchors have."""
     images, labels, judged, boxes = batch
-    positive, classes = labels >= 0, labels[..., None] == torch.arange(CLASSES)
+    positive = labels >= 0
+    classes = labels[..., None] == torch.arange(CLASSES)
     settings = {"alpha": loss.alpha, "gamma": loss.gamma, "reduction": "mean_positive"}
 
     logits, answers = model(images)
     focal = sigmoid_focal_loss(logits, classes, where=judged[..., None], **settings)
-    found = sigmoid_focal_loss(logits, classes, where=positive[..., None], **settings)
-    apart = smooth_l1(answers - boxes, recipe.beta)[positive]
-    value = focal + recipe.box_weight * apart.sum() / positive.sum().clamp(min=1)
+    of_digits = sigmoid_focal_loss(logits, classes, where=positive[..., None], **settings)
+    distances = smooth_l1(answers - boxes, recipe.beta)
+    apart = distances[positive]
+    of_boxes = recipe.box_weight * apart.sum() / positive.sum().clamp(min=1)
+    value = focal + of_boxes
 
     optimizer.zero_grad()
     value.backward()
     optimizer.step()
-    return value, 1 - found / focal
+    return value, 1 - of_digits / focal
 
 
 def train(
@@ -117,14 +126,16 @@ def train(
     real = getattr(torch, dtype)
     model, optimizer = start(weights, loss, real, recipe)
     arrays = torch.tensor(data.images, dtype=real), *map(torch.tensor, data.targets)
-    curve = [
-        step(model, optimizer, loss, recipe, tuple(x[i] for x in arrays))
-        for i in tqdm(batches(recipe, seed), str(loss), disable=None)
-    ]
-    losses, shares = np.array([[x.item() for x in pair] for pair in curve]).T
+    curve = []
+    for chosen in tqdm(batches(recipe, seed), str(loss), disable=None):
+        batch = tuple(x[chosen] for x in arrays)
+        value, share = step(model, optimizer, loss, recipe, batch)
+        curve.append((value.item(), share.item()))
+    losses, shares = np.array(curve).T
+    images = torch.tensor(test.images, dtype=real)
     with torch.no_grad():
-        parts = [model(x) for x in torch.tensor(test.images, dtype=real).split(recipe.batch_size)]
-    logits, boxes = (torch.cat(part).numpy() for part in zip(*parts, strict=True))
+        answers = [model(part) for part in images.split(recipe.batch_size)]
+    logits, boxes = (torch.cat(part).numpy() for part in zip(*answers, strict=True))
     return Run(losses, shares, logits, boxes)
 
 

@@ -33,13 +33,14 @@ def draw(left: Axes, right: Axes) -> None:
     p_t = jnp.linspace(0, 1, 1001)[1:-1]
 
     def line(label: str, target: int, alpha: float | None, gamma: float, **style: Any) -> None:
-        for axes, y in zip(
-            (left, right), loss_and_gradient(p_t, target, alpha, gamma), strict=True
-        ):
-            axes.plot(p_t, y, color=GAMMA_COLOURS[gamma], label=label, **style)
+        colour = GAMMA_COLOURS[gamma]
+        loss, gradient = loss_and_gradient(p_t, target, alpha, gamma)
+        left.plot(p_t, loss, color=colour, label=label, **style)
+        right.plot(p_t, gradient, color=colour, label=label, **style)
 
     for gamma in GAMMA_COLOURS:
-        line(f"γ = {gamma:g}" + " (cross entropy)" * (gamma == 0), 1, None, gamma, linewidth=2.2)
+        note = "" if gamma else " (cross entropy)"
+        line(f"γ = {gamma:g}{note}", 1, None, gamma, linewidth=2.2)
     line("γ = 2, $α_t$ = 0.25 (target 1)", 1, 0.25, 2.0, linewidth=1.6, linestyle=(0, (1, 1.2)))
     line("γ = 2, $α_t$ = 0.75 (target 0)", 0, 0.25, 2.0, linewidth=1.6, linestyle=(0, (5, 2)))
 

@@ -28,16 +28,18 @@ LIMITS = {"float64": (1e-9, None), "float32": (1e-4, 100)}
 
 
 def read_curves(out: Path, framework: str, dtype: str) -> Arrays:
-    file = load(curves_path(out, framework, dtype), f"examples.train_{framework} --dtype {dtype}")
+    path = curves_path(out, framework, dtype)
+    file = load(path, f"examples.train_{framework} --dtype {dtype}")
     return dict(zip(file["losses"].tolist(), file["curves"], strict=True))
 
 
 def largest_differences(curves: Arrays, reference: Arrays) -> Arrays:
     """For each loss and step the largest relative difference so far."""
-    return {
-        name: np.maximum.accumulate(np.abs(curve - reference[name]) / reference[name])
-        for name, curve in curves.items()
-    }
+    largest = {}
+    for name, curve in curves.items():
+        differences = np.abs(curve - reference[name]) / reference[name]
+        largest[name] = np.maximum.accumulate(differences)
+    return largest
 
 
 def difference_table(differences: Arrays, dtype: str) -> Table:
@@ -78,31 +80,33 @@ def moving_average(curve: np.ndarray) -> list[float]:
 
 def draw_differences(axes: Axes, differences: Arrays, dtype: str) -> None:
     for name, difference in differences.items():
-        axes.plot(np.where(difference > 0, difference, np.nan), color=COLOURS[LOSSES[name]])
+        positive = np.where(difference > 0, difference, np.nan)
+        axes.plot(positive, color=COLOURS[LOSSES[name]])
     limit, steps = LIMITS[dtype]
     axes.hlines(limit, 0, steps or axes.get_xlim()[1], color="black")
-    axes.annotate(
-        f"limit $10^{{{np.log10(limit):.0f}}}$", (0, limit), (4, 4), textcoords="offset points"
-    )
+    label = f"limit $10^{{{np.log10(limit):.0f}}}$"
+    axes.annotate(label, (0, limit), (4, 4), textcoords="offset points")
     axes.set(ylabel="relative difference,\nlargest so far", yscale="log")
     axes.set_ylim(float(np.finfo(dtype).eps) / 10, limit * 50)
 
 
 def legend_lines() -> list[Line2D]:
-    losses = [
-        Line2D([], [], color=COLOURS[loss], label=name, **JAX_LINE) for name, loss in LOSSES.items()
-    ]
-    wide = Line2D([], [], color="grey", label="wide: JAX", **JAX_LINE)
-    return [*losses, wide, Line2D([], [], label="dashed: PyTorch", **TORCH_LINE)]
+    lines = []
+    for name, loss in LOSSES.items():
+        lines.append(Line2D([], [], color=COLOURS[loss], label=name, **JAX_LINE))
+    lines.append(Line2D([], [], color="grey", label="wide: JAX", **JAX_LINE))
+    lines.append(Line2D([], [], label="dashed: PyTorch", **TORCH_LINE))
+    return lines
 
 
 def main() -> None:
     args = arguments(__doc__)
-    jax_curves, torch_curves = (
-        read_curves(args.out, framework, args.dtype) for framework in ("jax", "torch")
-    )
-    Console().print(difference_table(largest_differences(torch_curves, jax_curves), args.dtype))
-    save_figure(lambda: figure(jax_curves, torch_curves, args.dtype), args.out / "training.png")
+    dtype = args.dtype
+    jax_curves = read_curves(args.out, "jax", dtype)
+    torch_curves = read_curves(args.out, "torch", dtype)
+    differences = largest_differences(torch_curves, jax_curves)
+    Console().print(difference_table(differences, dtype))
+    save_figure(lambda: figure(jax_curves, torch_curves, dtype), args.out / "training.png")
 
 
 if __name__ == "__main__":

@@ -7,20 +7,24 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from .caravan import save, scores
+from .caravan import Arrays, save, scores
 
 Run = tuple[np.ndarray, np.ndarray]
 
 
-def arguments(description: str | None) -> Namespace:
-    parser = ArgumentParser(description=description)
-    parser.add_argument(
+def parser(description: str | None) -> ArgumentParser:
+    made = ArgumentParser(description=description)
+    made.add_argument(
         "--out", type=Path, default=Path("out"), help="folder of all files (default: out)"
     )
-    parser.add_argument(
+    made.add_argument(
         "--dtype", choices=("float32", "float64"), default="float64", help="default: float64"
     )
-    return parser.parse_args()
+    return made
+
+
+def arguments(description: str | None) -> Namespace:
+    return parser(description).parse_args()
 
 
 def curves_path(out: Path, framework: str, dtype: str) -> Path:
@@ -33,9 +37,8 @@ def report(framework: str, runs: dict[str, Run], targets: np.ndarray, args: Name
     curves, probabilities = (np.stack(part) for part in zip(*runs.values(), strict=True))
     path = curves_path(args.out, framework, args.dtype)
     save(path, {"losses": np.array(list(runs)), "curves": curves, "probabilities": probabilities})
-    table = score_table(
-        f"train_{framework}.py, {args.dtype}", dict(zip(runs, probabilities, strict=True)), targets
-    )
+    by_loss = dict(zip(runs, probabilities, strict=True))
+    table = score_table(f"train_{framework}.py, {args.dtype}", by_loss, targets)
     Console().print(table, f"wrote {path}", sep="\n")
 
 
@@ -44,5 +47,27 @@ def score_table(title: str, probabilities: dict[str, np.ndarray], targets: np.nd
     for name in ("average precision", "ROC AUC", "calibration error"):
         table.add_column(name, justify="right")
     for loss, p in probabilities.items():
-        table.add_row(loss, *(f"{score:.4f}" for score in scores(targets, p)))
+        numbers = [f"{score:.4f}" for score in scores(targets, p)]
+        table.add_row(loss, *numbers)
+    return table
+
+
+def report_split(framework: str, curves: Arrays, empty: float, args: Namespace) -> None:
+    """Write the curves of batches that are split, and print how far each is from the first curve.
+    `empty` is the share of parts without a positive."""
+    path = curves_path(args.out, framework, args.dtype)
+    save(path, {"runs": np.array(list(curves)), "curves": np.stack(list(curves.values()))})
+    table = difference_table(f"train_{framework}.py, {args.dtype}", curves)
+    parts = f"parts of a batch without a positive: {empty:.1%}"
+    Console().print(table, parts, f"wrote {path}", sep="\n")
+
+
+def difference_table(title: str, curves: Arrays) -> Table:
+    table = Table("run", title=title)
+    for name in ("first loss", "last loss", "relative difference"):
+        table.add_column(name, justify="right")
+    reference, *_ = curves.values()
+    for name, curve in curves.items():
+        difference = np.max(np.abs(curve - reference) / reference)
+        table.add_row(name, f"{curve[0]:.6f}", f"{curve[-1]:.6f}", f"{difference:.1e}")
     return table

@@ -8,7 +8,7 @@ DistributedDataParallel allows.
 
 import os
 import socket
-from argparse import ArgumentParser, Namespace
+from argparse import Namespace
 from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
@@ -20,8 +20,6 @@ from typing import Any, cast
 import numpy as np
 import torch
 import torch.distributed as dist
-from rich.console import Console
-from rich.table import Table
 from torch.distributed.distributed_c10d import GroupMember
 from torch.multiprocessing.spawn import start_processes
 from torch.nn.parallel import DistributedDataParallel
@@ -30,7 +28,7 @@ from tqdm import tqdm
 from focal_torch import SigmoidFocalLoss
 
 from .caravan import RECIPE, Arrays, Data, Recipe, batches, dataset, initial_weights, save
-from .report import curves_path
+from .report import parser, report_split
 from .train_torch import MLP, start, step
 
 
@@ -59,8 +57,12 @@ def train(
         model = cast(MLP, DistributedDataParallel(model))
     focal = SigmoidFocalLoss(alpha=0.25, gamma=2.0, reduction="mean_positive", group=group)
     x, y = torch.tensor(data.train_x, dtype=real), torch.tensor(data.train_y)
-    part, curve = parts(recipe.batch_size, ranks)[rank], []
-    for epoch in tqdm(batches(len(x), recipe)[..., part], name, disable=True if rank else None):
+    part = parts(recipe.batch_size, ranks)[rank]
+    epochs = batches(len(x), recipe)[..., part]
+    # Only the first rank has a bar, and that only in a terminal.
+    hidden = True if rank else None
+    curve = []
+    for epoch in tqdm(epochs, name, disable=hidden):
         curve += [step(model, optimizer, focal, x[i], y[i]).item() for i in epoch]
     return np.array(curve)
 
@@ -70,15 +72,17 @@ def work(
 ) -> None:
     """What each rank does: train with the divisor of all ranks, and with its own."""
     torch.set_num_threads(1)
-    os.environ["GLOO_SOCKET_IFNAME"] = socket.if_nameindex()[0][
-        1
-    ]  # The loopback interface is the first.
+    # The loopback interface is the first.
+    (_, loopback), *_ = socket.if_nameindex()
+    os.environ["GLOO_SOCKET_IFNAME"] = loopback
     # Every wait for another rank has this limit.
     limit = timedelta(seconds=60)
     dist.init_process_group("gloo", f"file://{folder}/store", limit, ranks, rank)
-    curves, groups = {}, {f"{ranks} ranks": GroupMember.WORLD, f"{ranks} ranks, own divisors": None}
+    groups = {f"{ranks} ranks": GroupMember.WORLD, f"{ranks} ranks, own divisors": None}
+    curves = {}
     for name, group in groups.items():
-        curve = torch.tensor(train(weights, data, dtype, recipe, name, rank, ranks, group))
+        losses = train(weights, data, dtype, recipe, name, rank, ranks, group)
+        curve = torch.tensor(losses)
         # The loss whose gradient is the average of gradients is the average of losses.
         dist.all_reduce(curve)
         curves[name] = curve.numpy() / ranks
@@ -98,38 +102,14 @@ def train_on_ranks(ranks: int, *args: Any) -> Arrays:
             return dict(curves)
 
 
-def report(curves: Arrays, empty: float, args: Namespace) -> None:
-    """Write the curves, and print the largest relative difference of each from the first."""
-    path = curves_path(args.out, "ddp_torch", args.dtype)
-    save(path, {"runs": np.array(list(curves)), "curves": np.stack(list(curves.values()))})
-    table = Table("run", title=f"train_ddp_torch.py, {args.dtype}")
-    for name in ("first loss", "last loss", "relative difference"):
-        table.add_column(name, justify="right")
-    reference, *_ = curves.values()
-    for name, curve in curves.items():
-        difference = np.max(np.abs(curve - reference) / reference)
-        table.add_row(name, f"{curve[0]:.6f}", f"{curve[-1]:.6f}", f"{difference:.1e}")
-    Console().print(
-        table, f"parts of a batch without a positive: {empty:.1%}", f"wrote {path}", sep="\n"
-    )
-
-
 def options() -> Namespace:
-    parser = ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--out", type=Path, default=Path("out"), help="folder of all files (default: out)"
-    )
-    parser.add_argument(
-        "--dtype", choices=("float32", "float64"), default="float64", help="default: float64"
-    )
+    made = parser(__doc__)
     # Of twelve ranks the first would have nobody.
-    parser.add_argument(
+    made.add_argument(
         "--ranks", type=int, choices=range(2, 12), default=4, help="processes (default: 4)"
     )
-    parser.add_argument(
-        "--epochs", type=int, default=RECIPE.epochs, help=f"default: {RECIPE.epochs}"
-    )
-    return parser.parse_args()
+    made.add_argument("--epochs", type=int, default=RECIPE.epochs, help=f"default: {RECIPE.epochs}")
+    return made.parse_args()
 
 
 def main() -> None:
@@ -139,9 +119,10 @@ def main() -> None:
     torch.set_num_threads(1)  # Matrices this small lose time when threads share them.
     curves = {"1 process": train(weights, data, args.dtype, recipe, "1 process")}
     curves |= train_on_ranks(args.ranks, weights, data, args.dtype, recipe)
-    y = data.train_y[batches(len(data.train_y), recipe)]
-    empty = [~y[..., part].any(-1) for part in parts(recipe.batch_size, args.ranks)]
-    report(curves, float(np.mean(empty)), args)
+    targets = data.train_y[batches(len(data.train_y), recipe)]
+    slices = parts(recipe.batch_size, args.ranks)
+    empty = [~targets[..., part].any(-1) for part in slices]
+    report_split("ddp_torch", curves, float(np.mean(empty)), args)
 
 
 if __name__ == "__main__":

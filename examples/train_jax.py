@@ -53,7 +53,8 @@ def start(weights: Arrays, dtype: jnp.dtype, recipe: Recipe) -> tuple[MLP, nnx.O
 @nnx.jit(static_argnames="loss")
 def step(model: MLP, optimizer: nnx.Optimizer, loss: SigmoidFocalLoss, x: Array, y: Array) -> Array:
     """Update the model in place and return its loss before the update."""
-    value, gradient = nnx.value_and_grad(lambda model: loss(model(x), y))(model)
+    objective = nnx.value_and_grad(lambda model: loss(model(x), y))
+    value, gradient = objective(model)
     optimizer.update(model, gradient)
     return value
 
@@ -74,11 +75,12 @@ def train(
     model, optimizer = start(weights, real, recipe)
     focal = SigmoidFocalLoss(alpha=loss.alpha, gamma=loss.gamma, reduction="mean")
     x, y = jnp.asarray(data.train_x, real), jnp.asarray(data.train_y)
+    hidden = None if progress else True
     curve = []
-    for epoch in tqdm(batches(len(x), recipe), str(loss), disable=None if progress else True):
+    for epoch in tqdm(batches(len(x), recipe), str(loss), disable=hidden):
         curve += [float(step(model, optimizer, focal, x[i], y[i])) for i in epoch]
-    probabilities = nnx.sigmoid(model(jnp.asarray(data.test_x, real)))
-    return np.array(curve), np.asarray(probabilities)
+    logits = model(jnp.asarray(data.test_x, real))
+    return np.array(curve), np.asarray(nnx.sigmoid(logits))
 
 
 def main() -> None:

@@ -21,10 +21,14 @@ class Classifier(nn.Module):
     width: int
 
     def setup(self) -> None:
-        self.first, self.second, self.last = nn.Dense(self.width), nn.Dense(self.width), nn.Dense(1)
+        self.first = nn.Dense(self.width)
+        self.second = nn.Dense(self.width)
+        self.last = nn.Dense(1)
 
     def logits(self, x: Array) -> Array:
-        return self.last(jnp.tanh(self.second(jnp.tanh(self.first(x)))))[:, 0]
+        x = jnp.tanh(self.first(x))
+        x = jnp.tanh(self.second(x))
+        return self.last(x)[:, 0]
 
     def __call__(self, x: Array, y: Array) -> Array:
         return self.loss(self.logits(x), y)
@@ -45,25 +49,21 @@ def train(
     progress: bool = True,
 ) -> Run:
     """What `train_jax.train` returns, from the same weights."""
-    model = Classifier(
-        SigmoidFocalLoss(alpha=loss.alpha, gamma=loss.gamma, reduction="mean"), recipe.width
-    )
-    params = {
-        "params": unflatten_dict(
-            {name: jnp.asarray(x, dtype) for name, x in weights.items()}, sep="."
-        )
-    }
+    focal = SigmoidFocalLoss(alpha=loss.alpha, gamma=loss.gamma, reduction="mean")
+    model = Classifier(focal, recipe.width)
+    arrays = {name: jnp.asarray(x, dtype) for name, x in weights.items()}
+    params = {"params": unflatten_dict(arrays, sep=".")}
     rule = optax.adam(recipe.learning_rate, *recipe.betas, eps=recipe.eps)
     state = TrainState.create(apply_fn=model.apply, params=params, tx=rule)
     x, y = jnp.asarray(data.train_x, dtype), jnp.asarray(data.train_y)
+    steps = np.concatenate(batches(len(x), recipe))
+    hidden = None if progress else True
     curve = []
-    for i in tqdm(
-        np.concatenate(batches(len(x), recipe)), str(loss), disable=None if progress else True
-    ):
+    for i in tqdm(steps, str(loss), disable=hidden):
         state, value = step(state, x[i], y[i])
         curve.append(float(value))
-    probabilities = nn.sigmoid(model.bind(state.params).logits(jnp.asarray(data.test_x, dtype)))
-    return np.array(curve), np.asarray(probabilities)
+    logits = model.bind(state.params).logits(jnp.asarray(data.test_x, dtype))
+    return np.array(curve), np.asarray(nn.sigmoid(logits))
 
 
 def main() -> None:

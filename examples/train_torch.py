@@ -43,9 +43,8 @@ def start(weights: Arrays, dtype: torch.dtype, recipe: Recipe) -> tuple[MLP, tor
     model = MLP(recipe.width, dtype)
     tensors = {name: torch.tensor(x.T, dtype=dtype) for name, x in weights.items()}
     model.load_state_dict({name.replace("kernel", "weight"): x for name, x in tensors.items()})
-    return model, torch.optim.Adam(
-        model.parameters(), recipe.learning_rate, recipe.betas, recipe.eps
-    )
+    rule = torch.optim.Adam(model.parameters(), recipe.learning_rate, recipe.betas, recipe.eps)
+    return model, rule
 
 
 def step(
@@ -72,12 +71,13 @@ def train(
     model, optimizer = start(weights, real, recipe)
     focal = SigmoidFocalLoss(alpha=loss.alpha, gamma=loss.gamma, reduction="mean")
     x, y = torch.tensor(data.train_x, dtype=real), torch.tensor(data.train_y)
+    hidden = None if progress else True
     curve = []
-    for epoch in tqdm(batches(len(x), recipe), str(loss), disable=None if progress else True):
+    for epoch in tqdm(batches(len(x), recipe), str(loss), disable=hidden):
         curve += [step(model, optimizer, focal, x[i], y[i]).item() for i in epoch]
     with torch.no_grad():
-        probabilities = torch.sigmoid(model(torch.tensor(data.test_x, dtype=real)))
-    return np.array(curve), probabilities.numpy()
+        logits = model(torch.tensor(data.test_x, dtype=real))
+    return np.array(curve), torch.sigmoid(logits).numpy()
 
 
 def main() -> None:

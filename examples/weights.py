@@ -17,8 +17,11 @@ def draws(seed: int) -> Draws:
 
 def kernel(source: Draws, shape: tuple[int, ...], deviation: float) -> np.ndarray:
     """Nearly normal, in float32. A row at a time, as a number is made of twelve."""
-    rows = (source.bell(shape[1:]) for _ in range(shape[0]))
-    return np.stack([(deviation * row).astype(np.float32) for row in rows])
+    rows = []
+    for _ in range(shape[0]):
+        row = deviation * source.bell(shape[1:])
+        rows.append(row.astype(np.float32))
+    return np.stack(rows)
 
 
 def dense(source: Draws, inputs: int, outputs: int) -> np.ndarray:

@@ -1,14 +1,16 @@
-"""The softmax focal loss of a linear layer whose logits are never all there."""
+"""The softmax focal loss fused with the linear layer before it, whose logits are never stored at
+once."""
 
 import jax.numpy as jnp
 from jax import Array
 
-from .arrays import compute_dtype, keep, to_common
-from .checks import NONNEGATIVE, POSITIVE, UNIT, Checks
-from .chunks import losses_in_chunks, sum_over_chunks
-from .collectives import count, sum_over
-from .layer import Settings
-from .reduction import REDUCTIONS, at_least_one, divisor_of
+from ._base.arrays import Number, compute_dtype, promote, zero_outside
+from ._base.collectives import size, sum_over
+from ._base.loss_arguments import LossArguments
+from ._base.ranges import NONNEGATIVE, POSITIVE, UNIT
+from ._base.reduction import REDUCTIONS, at_least_one, divisor_of
+from ._core.linear_chunk import LayerSettings, RowInputs, SharedInputs
+from ._core.linear_scan import losses_in_chunks, sum_over_chunks
 
 
 def linear_softmax_focal_loss(
@@ -35,103 +37,136 @@ def linear_softmax_focal_loss(
 
         FL(p_t) = −α_t · (1 − p_t)^γ · log(p_t)
 
-    The logits of a chunk of rows are made, give the loss and its slope, and are forgotten. So memory grows with
-    `chunk_size` × C instead of rows × C, and value and gradient together take three products of matrices, as many as a
-    layer that keeps its logits. With reduction "none" a gradient makes the logits again, which is a fourth.
+    The logits of a chunk of rows are made, give the loss and its slope, and are forgotten. So
+    memory grows with `chunk_size` × C instead of rows × C, and value and gradient together take
+    three products of matrices, as many as a layer that keeps its logits. With reduction "none" a
+    gradient makes the logits again, which is a fourth.
 
     Args:
-        features: What the layer takes, shape (…, D), of any floating dtype. A row of them is one element of the loss.
-        kernel: The layer's kernel, shape (D, C) as in Flax; in `focal_torch` it is (C, D), as `torch.nn.Linear.weight`.
+        features: What the layer takes, shape (…, D), of any floating dtype. A row of them is one
+            element of the loss.
+        kernel: The layer's kernel, shape (D, C) as in Flax; in `focal_torch` it is (C, D), as
+            `torch.nn.Linear.weight`.
         targets: Integer class ids in [0, C), in the shape of `features` without its last axis.
         bias: None, or one number per class, shape (C,).
         alpha: One weight per class, shape (C,), finite and at least 0. None weights nothing.
-        gamma: The focusing exponent γ ≥ 0: a number; an array of shape (C,), one γ per class; or an array with as many
-            dimensions as `features` that broadcasts to (…, C), e.g. of length 1 on its last axis for one γ per row.
+        gamma: The focusing exponent γ ≥ 0: a number; an array of shape (C,), one γ per class; or an
+            array with as many dimensions as `features` that broadcasts to (…, C), e.g. of length 1
+            on its last axis for one γ per row.
         softcap: None, or a number c > 0 for c·tanh(logits / c) in place of the logits.
         label_smoothing: ε in [0, 1]: the class of the target gets 1 − ε + ε/C, every other one ε/C.
         ignore_index: A class id, inside or outside [0, C), whose rows `where` shall leave out.
-        where: Bool mask of the shape of `targets`, repeating dimensions of length 1. A row that it leaves out has
-            loss 0 and gradient 0, whatever its features are.
+        where: Bool mask of the shape of `targets`, repeating dimensions of length 1. A row that it
+            leaves out has loss 0 and gradient 0, whatever its features are.
         weight: A factor for each row, shaped like `where`.
-        reduction: "none", "sum", "mean" (divides by the number of rows that are kept), or "mean_positive" (the same,
-            since a row has one class). Neither α nor `weight` enters the divisor. Where nothing is kept the result
-            is 0.
-        chunk_size: How many rows have logits at a time; it need not divide their number. None: a quarter of D, so that
-            the logits are a quarter of the kernel, but at least 128. Rows whose number `jax.export` leaves open are
-            one chunk.
-        axis_name: Inside of `jax.shard_map` the axes of the mesh that rows are split over: the sum and its divisor
-            are then those of all devices. Outside, `jax.jit` sees to that by itself.
-        class_axis_name: The same for the axes of the mesh that classes are split over, equally and in order. Class
-            ids then count all classes; `kernel`, `bias`, `alpha` and `gamma` have the classes of their device.
+        reduction: "none", "sum", "mean" (divides by the number of rows that are kept), or
+            "mean_positive" (the same, since a row has one class). Neither α nor `weight` enters the
+            divisor. Where nothing is kept the result is 0.
+        chunk_size: How many rows have logits at a time; it need not divide their number. None: a
+            quarter of D, so that the logits are a quarter of the kernel, but at least 128. Rows
+            whose number `jax.export` leaves open are one chunk.
+        axis_name: Inside of `jax.shard_map` the axes of the mesh that rows are split over: the sum
+            and its divisor are then those of all devices. Outside, `jax.jit` sees to that by
+            itself.
+        class_axis_name: The same for the axes of the mesh that classes are split over, equally and
+            in order. Class ids then count all classes; `kernel`, `bias`, `alpha` and `gamma` have
+            the classes of their device.
 
     Returns:
-        The loss of each row in the dtype of `features` and the shape of `targets` for "none"; otherwise a scalar, in
-        float32 for half precision. Half precision has logits and sums of gradients in float32. A second
-        derivative makes the logits again.
+        The loss of each row in the dtype of `features` and the shape of `targets` for "none";
+        otherwise a scalar, in float32 for half precision. Half precision has logits and sums of
+        gradients in float32. A second derivative makes the logits again.
 
     Raises:
         TypeError: An argument is no array, or of the wrong dtype.
-        ValueError: A shape does not fit, an option is unknown, or a value lies outside its range. Values are
-            checked where they are known: for arrays on the CPU outside of `jax.jit` and `jax.vmap`.
-            Elsewhere a class id outside [0, C) gives NaN at its row.
+        ValueError: A shape does not fit, an option is unknown, or a value lies outside its range.
+            Values are checked where they are known: for arrays on the CPU outside of `jax.jit` and
+            `jax.vmap`. Elsewhere a class id outside [0, C) gives NaN at its row.
 
-    Example:
+    Examples:
         >>> import jax.numpy as jnp
         >>> features = jnp.array([[1.0, 2.0], [-1.0, 0.5]])
         >>> kernel = jnp.array([[3.0, 0.0, 1.0], [2.0, 1.0, 0.0]])
-        >>> print(f"{linear_softmax_focal_loss(features, kernel, jnp.array([0, 2]), gamma=0.5):.4f}")
+        >>> targets = jnp.array([0, 2])
+        >>> loss = linear_softmax_focal_loss(features, kernel, targets, gamma=0.5)
+        >>> print(f"{loss:.4f}")
         0.8046
 
     References:
-        Lin, Goyal, Girshick, He, Dollár: Focal Loss for Dense Object Detection, 2017, arXiv:1708.02002, equations
-        (4) and (5), with p_t from a softmax. Logits in chunks: Hsu et al., Liger Kernel, 2024, arXiv:2410.10989.
+        Lin, Goyal, Girshick, He, Dollár: Focal Loss for Dense Object Detection, 2017,
+        arXiv:1708.02002, equations (4) and (5), with p_t from a softmax. Logits in chunks: Hsu et
+        al., Liger Kernel, 2024, arXiv:2410.10989.
     """
-    check = Checks("linear_softmax_focal_loss")
-    features, kernel = check.logits(features, "features"), check.logits(kernel, "kernel")
-    shape, classes = tuple(features.shape[:-1]), check.classes_of_kernel(kernel, features)
-    features, kernel = to_common(features, kernel)
+    arguments = LossArguments("linear_softmax_focal_loss")
+    features = arguments.floating("features", features)
+    kernel = arguments.floating("kernel", kernel)
+    shape = tuple(features.shape[:-1])
+    classes = arguments.classes_of_kernel(kernel, features)
+    # A product of matrices has one dtype.
+    features, kernel = promote(features, kernel)
     dtype = compute_dtype(features)
-    check.choice("reduction", reduction, REDUCTIONS)
-    class_devices = check.class_devices(class_axis_name, kernel)
-    bias = None if bias is None else check.bias(bias, classes)
-    alpha = None if alpha is None else check.class_weights(alpha, classes, dtype)
-    gamma = check.class_parameter("gamma", gamma, (*shape, classes), -1, NONNEGATIVE, dtype, class_devices)
-    softcap = None if softcap is None else check.number("softcap", softcap, POSITIVE, "None caps nothing.")
-    smoothing = check.number("label_smoothing", label_smoothing, UNIT, "0 smooths nothing.")
-    where, weight = check.where(where, shape), check.weight(weight, shape, dtype)
-    devices = check.devices(axis_name, reduction, features, targets)
-    all_classes = classes * count(class_devices)
-    t, where = check.class_ids(targets, shape, "features without their last axis", all_classes, ignore_index, where)
-    chunks = _chunks(features, None if chunk_size is None else check.rows(chunk_size))
+    arguments.check_choice("reduction", reduction, REDUCTIONS)
+    class_ranks = arguments.class_group(class_axis_name, kernel)
+    if bias is not None:
+        bias = arguments.bias(bias, classes)
+    if alpha is not None:
+        alpha = arguments.class_weights(alpha, classes, dtype)
+    gamma = arguments.per_class(
+        "gamma", gamma, (*shape, classes), -1, NONNEGATIVE, dtype, class_ranks
+    )
+    if softcap is not None:
+        softcap = arguments.number("softcap", softcap, POSITIVE, "None caps nothing.")
+    smoothing = arguments.number("label_smoothing", label_smoothing, UNIT, "0 smooths nothing.")
+    where = arguments.where(where, shape)
+    weight = arguments.weight(weight, shape, dtype)
+    element_ranks = arguments.element_group(axis_name, reduction, features, targets)
+    like, all_classes = "features without their last axis", classes * size(class_ranks)
+    ids, where = arguments.class_ids(targets, shape, like, all_classes, ignore_index, where)
+    if chunk_size is not None:
+        chunk_size = arguments.chunk_size(chunk_size)
+        if not isinstance(ids.size, int):
+            expected = f"None for the open shape {shape}"
+            arguments.fail(
+                ValueError, "chunk_size", expected, chunk_size, "Its rows are one chunk."
+            )
+    chunks = _chunks(features, chunk_size)
 
-    if not isinstance(t.size, int) and chunk_size is not None:
-        check.fail(ValueError, "chunk_size", f"None for the open shape {shape}", chunk_size, "Its rows are one chunk.")
-
-    # Else the slope of the kernel would have 0·NaN in it.
-    features = keep(where, features)
-    divisor = divisor_of("mean" if reduction == "mean_positive" else reduction, t, where, t.size, devices)
-    if where is None and t.size % chunks:
+    # Else the gradient of the kernel would have 0·NaN in it.
+    features = zero_outside(where, features)
+    # A row has one class, so every row is a positive.
+    divides_by = "mean" if reduction == "mean_positive" else reduction
+    divisor = divisor_of(divides_by, ids, where, ids.size, element_ranks)
+    if where is None and ids.size % chunks:
         # What fills up the last chunk is left out.
         where = jnp.ones(shape, bool)
-    rows = {"features": features, "targets": t, "where": where, "weight": weight}
-    shared = {"kernel": kernel, "bias": bias, "alpha": alpha}
-    if isinstance(gamma, Array):
-        # One exponent per class is shared, any other array has one or several for each row.
-        (shared if gamma.ndim == 1 else rows)["gamma"] = gamma
-    settings = Settings(None if isinstance(gamma, Array) else gamma, softcap, smoothing, class_devices)
-    rows = {name: x for name, x in rows.items() if x is not None}
-    shared = {name: x for name, x in shared.items() if x is not None}
+    number, class_gamma, row_gamma = _split_gamma(gamma)
+    settings = LayerSettings(number, softcap, smoothing, class_ranks)
+    rows = RowInputs(features, row_gamma, ids, weight, where)
+    shared = SharedInputs(alpha, bias, None, class_gamma, kernel)
     if reduction == "none":
         return losses_in_chunks(rows, shared, chunks, settings).astype(features.dtype)
     if divisor is not None:
-        shared["divisor"] = at_least_one(divisor, dtype)
-    return sum_over(sum_over_chunks(rows, shared, chunks, settings), devices)
+        shared = shared._replace(divisor=at_least_one(divisor, dtype))
+    return sum_over(sum_over_chunks(rows, shared, chunks, settings), element_ranks)
+
+
+def _split_gamma(gamma: Number) -> tuple[float | None, Array | None, Array | None]:
+    """γ as a number, as one for each class, or as one or several for each row: two are None."""
+    if not isinstance(gamma, Array):
+        return gamma, None, None
+    if gamma.ndim == 1:
+        return None, gamma, None
+    return None, None, gamma
 
 
 def _chunks(features: Array, chunk_size: int | None) -> int:
-    """How many chunks there are: with a quarter of the kernel's numbers, if nothing else is said."""
-    size = features.shape[-1]
-    rows = features.size // max(size, 1)
+    """How many chunks there are."""
+    depth = features.shape[-1]
+    rows = features.size // max(depth, 1)
     if not isinstance(rows, int):
+        # jax.export leaves their number open.
         return 1
-    return max(1, -(-rows // (chunk_size or max(128, size // 4))))
+    # The logits of a chunk then have a quarter of the kernel's numbers.
+    # At least so many that a product of matrices is worth its start.
+    chunk_size = chunk_size or max(128, depth // 4)
+    return max(1, -(-rows // chunk_size))

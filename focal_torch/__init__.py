@@ -1,9 +1,10 @@
 """The focal loss in PyTorch."""
 
+from .hyperparameters import alpha_from_counts, gamma_flsd, prior_bias
 from .linear import linear_softmax_focal_loss
 from .losses import sigmoid_focal_loss, softmax_focal_loss
 from .modules import LinearSoftmaxFocalLoss, SigmoidFocalLoss, SoftmaxFocalLoss, WeightedFocalLoss
-from .recipes import alpha_from_counts, gamma_flsd, posterior_from_focal, prior_bias
+from .posterior import posterior_from_focal
 
 __version__ = "0.1.0"
 

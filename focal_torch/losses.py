@@ -1,16 +1,18 @@
-"""The focal losses: checks, then one formula of the margin, then a reduction."""
+"""The focal losses: arguments, then one formula of the margin, then a reduction."""
 
 import torch
 from torch import Tensor
 from torch.distributed import ProcessGroup
 
-from .arrays import compute_dtype
-from .binary import hard_focal, interpolated_focal, mixture_focal
-from .checks import NONNEGATIVE, UNIT, Checks
-from .classes import class_focal, id_focal
-from .collectives import count, sum_over
-from .known import as_bits, is_floating, known_bits
-from .reduction import REDUCTIONS, divisor_of, reduce
+from ._base.arrays import compute_dtype, is_floating
+from ._base.collectives import size, sum_over
+from ._base.loss_arguments import LossArguments
+from ._base.ranges import NONNEGATIVE, UNIT
+from ._base.reduction import REDUCTIONS, divisor_of, reduce
+from ._base.tracing import as_hard_targets, concrete_bool_targets
+from ._core.interpolated import interpolated_focal
+from ._core.sigmoid import hard_focal, mixture_focal
+from ._core.softmax import class_focal, id_focal
 
 SOFT_TARGETS = {"interpolate": interpolated_focal, "mixture": mixture_focal}
 
@@ -29,75 +31,89 @@ def sigmoid_focal_loss(
 ) -> Tensor:
     """Focal loss for binary and multi-label classification.
 
-    With p = σ(logits), p_t = p and α_t = α for targets 1, p_t = 1 − p and α_t = 1 − α for targets 0:
+    With p = σ(logits), p_t = p and α_t = α for targets 1, p_t = 1 − p and α_t = 1 − α for targets
+    0:
 
         FL(p_t) = −α_t · (1 − p_t)^γ · log(p_t)
 
-    It is computed as a function of the margin u = ±logits, so value and derivatives keep their relative accuracy
-    in both tails and are finite for every γ ≥ 0. γ = 0 is the binary cross entropy.
+    It is computed as a function of the margin u = ±logits, so value and derivatives keep their
+    relative accuracy in both tails and are finite for every γ ≥ 0. γ = 0 is the binary cross
+    entropy.
 
     Args:
-        logits: Unnormalised scores of any shape and any floating dtype. Arithmetic is in float32 at least.
+        logits: Unnormalised scores of any shape and any floating dtype. Arithmetic is in float32 at
+            least.
         targets: The truth, in the shape of `logits`: bool, integer 0 or 1, or floating in [0, 1].
-        alpha: The weight α of class 1 in [0, 1]; class 0 gets 1 − α. A number, or a tensor that broadcasts to the
-            shape of `logits`, e.g. one α per class on its last axis. None weights nothing.
-        gamma: The focusing exponent γ ≥ 0: a number, or a tensor that broadcasts to the shape of `logits`.
-        soft_targets: The rule for targets y between 0 and 1. "interpolate": p_t = y·p + (1 − y)·(1 − p), α_t
-            likewise, and the cross entropy with y in place of −log p_t. "mixture": y times the loss of class 1 plus
-            1 − y times that of class 0.
-        where: Bool mask of the shape of `logits`, repeating dimensions of length 1. An element that it leaves out
-            has loss 0 and gradient 0, whatever its logit is.
+        alpha: The weight α of class 1 in [0, 1]; class 0 gets 1 − α. A number, or a tensor that
+            broadcasts to the shape of `logits`, e.g. one α per class on its last axis. None weights
+            nothing.
+        gamma: The focusing exponent γ ≥ 0: a number, or a tensor that broadcasts to the shape of
+            `logits`.
+        soft_targets: The rule for targets y between 0 and 1. "interpolate": p_t = y·p + (1 − y)·(1
+            − p), α_t likewise, and the cross entropy with y in place of −log p_t. "mixture": y
+            times the loss of class 1 plus 1 − y times that of class 0.
+        where: Bool mask of the shape of `logits`, repeating dimensions of length 1. An element that
+            it leaves out has loss 0 and gradient 0, whatever its logit is.
         weight: A factor for each element, shaped like `where`.
-        reduction: "none", "sum", "mean" (divides by the number of elements that `where` keeps), or "mean_positive"
-            (divides by the sum of the targets that `where` keeps, at least 1). Neither α nor `weight` enters a
-            divisor. Where nothing is kept the result is 0.
-        group: The ranks that elements are split over: the sum and its divisor are then those of all ranks, and the
-            average of their gradients, as DistributedDataParallel makes it, is the gradient of that loss.
+        reduction: "none", "sum", "mean" (divides by the number of elements that `where` keeps), or
+            "mean_positive" (divides by the sum of the targets that `where` keeps, at least 1).
+            Neither α nor `weight` enters a divisor. Where nothing is kept the result is 0.
+        group: The ranks that elements are split over: the sum and its divisor are then those of all
+            ranks, and the average of their gradients, as DistributedDataParallel makes it, is the
+            gradient of that loss.
 
     Returns:
-        The loss of each element in the shape and dtype of `logits` for "none"; otherwise a scalar, in float32 for
-        half precision. A logit NaN gives NaN; a logit ±inf gives 0 or inf, with gradient 0 or ∓α_t.
+        The loss of each element in the shape and dtype of `logits` for "none"; otherwise a scalar,
+        in float32 for half precision. A logit NaN gives NaN; a logit ±inf gives 0 or inf, with
+        gradient 0 or ∓α_t.
 
     Raises:
         TypeError: An argument is no tensor, or of the wrong dtype.
-        ValueError: Shapes differ (nothing is broadcast between logits and targets), an option is unknown, or a
-            value lies outside its range. Values are checked where they are known: for tensors on the CPU outside of
-            `torch.compile` and `torch.vmap`. Elsewhere floating targets outside [0, 1] have no meaning,
-            and integers other than 0 count as 1.
+        ValueError: Shapes differ (nothing is broadcast between logits and targets), an option is
+            unknown, or a value lies outside its range. Values are checked where they are known: for
+            tensors on the CPU outside of `torch.compile` and `torch.vmap`. Elsewhere floating
+            targets outside [0, 1] have no meaning, and integers other than 0 count as 1.
 
-    Example:
+    Examples:
         >>> import torch
         >>> logits, targets = torch.tensor([20.0, 0.0, -2.0]), torch.tensor([1, 0, 1])
         >>> [f"{x:.4g}" for x in sigmoid_focal_loss(logits, targets, alpha=None)]
         ['8.757e-27', '0.1733', '1.65']
 
     References:
-        Lin, Goyal, Girshick, He, Dollár: Focal Loss for Dense Object Detection, 2017, arXiv:1708.02002, equation
-        (5); equation (4) with `alpha=None`. "mean_positive" is the normalisation of its section 4.1.
+        Lin, Goyal, Girshick, He, Dollár: Focal Loss for Dense Object Detection, 2017,
+        arXiv:1708.02002, equation (5); equation (4) with `alpha=None`. "mean_positive" is the
+        normalisation of its section 4.1.
     """
-    check = Checks("sigmoid_focal_loss")
-    logits, targets = check.logits(logits), check.array("targets", targets)
+    arguments = LossArguments("sigmoid_focal_loss")
+    logits = arguments.floating("logits", logits)
+    targets = arguments.array("targets", targets)
     shape, dtype = tuple(logits.shape), compute_dtype(logits)
-    check.shape("targets", targets, shape, "like logits", "Reshape it, e.g. targets[:, None].")
-    check.choice("soft_targets", soft_targets, tuple(SOFT_TARGETS))
-    check.choice("reduction", reduction, REDUCTIONS)
-    alpha = None if alpha is None else check.parameter("alpha", alpha, shape, UNIT, dtype)
-    gamma = check.parameter("gamma", gamma, shape, NONNEGATIVE, dtype)
-    where, weight = check.where(where, shape), check.weight(weight, shape, dtype)
-    devices = check.devices(group, reduction)
+    # Shapes never broadcast: logits (N, 1) and targets (N,) would make N² losses.
+    advice = "Reshape it, e.g. targets[:, None]."
+    arguments.check_shape("targets", targets, shape, "like logits", advice)
+    arguments.check_choice("soft_targets", soft_targets, tuple(SOFT_TARGETS))
+    arguments.check_choice("reduction", reduction, REDUCTIONS)
+    if alpha is not None:
+        alpha = arguments.per_element("alpha", alpha, shape, UNIT, dtype)
+    gamma = arguments.per_element("gamma", gamma, shape, NONNEGATIVE, dtype)
+    where = arguments.where(where, shape)
+    weight = arguments.weight(weight, shape, dtype)
+    element_ranks = arguments.element_group(group, reduction)
 
-    divisor = divisor_of(reduction, targets, where, logits.numel(), devices)
-
+    divisor = divisor_of(reduction, targets, where, logits.numel(), element_ranks)
     # Floating targets of 0 and 1 are hard: soft ones need three times the operations.
-    bits = known_bits(targets)
-    if bits is None:
-        check.values("targets", targets, UNIT, "Leave others out with where.", where)
-        bits = None if is_floating(targets) else as_bits(targets)
-    if bits is None:
-        loss = SOFT_TARGETS[soft_targets](logits, targets.to(dtype), alpha, gamma, weight=weight, where=where)
-    else:
-        loss = hard_focal(logits, bits, alpha, gamma, weight=weight, where=where)
-    return reduce(loss, divisor, reduction, logits.dtype, devices)
+    y = concrete_bool_targets(targets)
+    if y is None:
+        arguments.check_values("targets", targets, UNIT, "Leave others out with where.", where)
+        if is_floating(targets):
+            # Values that are not known yet may be anything in [0, 1].
+            soft_focal = SOFT_TARGETS[soft_targets]
+            loss = soft_focal(logits, targets.to(dtype), alpha, gamma, weight=weight, where=where)
+            return reduce(loss, divisor, reduction, logits.dtype, element_ranks)
+        y = as_hard_targets(targets)
+    loss = hard_focal(logits, y, alpha, gamma, weight=weight, where=where)
+    return reduce(loss, divisor, reduction, logits.dtype, element_ranks)
 
 
 def softmax_focal_loss(
@@ -121,80 +137,103 @@ def softmax_focal_loss(
 
         FL(p_t) = −α_t · (1 − p_t)^γ · log(p_t)
 
-    It is computed as a function of the margin u = logits_t − logsumexp of all other logits, where 1 − p_t = σ(−u),
-    so that confident predictions keep a loss and a gradient. γ = 0 is the cross entropy.
+    It is computed as a function of the margin u = logits_t − logsumexp of all other logits, where 1
+    − p_t = σ(−u), so that confident predictions keep a loss and a gradient. γ = 0 is the cross
+    entropy.
 
     Args:
-        logits: Unnormalised scores of any floating dtype, with the classes on `axis`. Arithmetic is in float32 at
-            least.
-        targets: Integer class ids in [0, C), in the shape of `logits` without `axis`; or floating class
-            probabilities y in the shape of `logits`, whose loss is Σ_c y_c·α_c·(1 − p_c)^γ·(−log p_c).
+        logits: Unnormalised scores of any floating dtype, with the classes on `axis`. Arithmetic is
+            in float32 at least.
+        targets: Integer class ids in [0, C), in the shape of `logits` without `axis`; or floating
+            class probabilities y in the shape of `logits`, whose loss is Σ_c y_c·α_c·(1 −
+            p_c)^γ·(−log p_c).
         alpha: One weight per class, shape (C,), finite and at least 0. None weights nothing.
-        gamma: The focusing exponent γ ≥ 0: a number; a tensor of shape (C,), one γ per class; or a tensor with all
-            dimensions of `logits` that broadcasts to it, e.g. of length 1 on `axis` for one γ per sample.
-        axis: The axis of the classes. The default is 1, as in torch.nn; in `focal_jax` it is the last one.
+        gamma: The focusing exponent γ ≥ 0: a number; a tensor of shape (C,), one γ per class; or a
+            tensor with all dimensions of `logits` that broadcasts to it, e.g. of length 1 on `axis`
+            for one γ per sample.
+        axis: The axis of the classes. The default is 1, as in torch.nn; in `focal_jax` it is the
+            last one.
         label_smoothing: ε in [0, 1]: class probabilities y become (1 − ε)·y + ε/C.
         ignore_index: A class id, inside or outside [0, C), whose elements `where` shall leave out.
-        where: Bool mask of the shape of the unreduced loss, repeating dimensions of length 1. An element that it
-            leaves out has loss 0 and gradient 0, whatever its logits are.
+        where: Bool mask of the shape of the unreduced loss, repeating dimensions of length 1. An
+            element that it leaves out has loss 0 and gradient 0, whatever its logits are.
         weight: A factor for each element, shaped like `where`.
-        reduction: "none", "sum", "mean" (divides by the number of elements that are kept), or "mean_positive"
-            (divides by the sum of the class probabilities that are kept, at least 1; for class ids that is "mean").
-            Neither α nor `weight` enters a divisor. Where nothing is kept the result is 0.
-        group: The ranks that elements are split over: the sum and its divisor are then those of all ranks, and the
-            average of their gradients, as DistributedDataParallel makes it, is the gradient of that loss.
-        class_group: The ranks that classes are split over, equally and in order. Class ids then count all classes;
-            `alpha` and `gamma` have the classes of their rank. There are first derivatives, in reverse mode.
+        reduction: "none", "sum", "mean" (divides by the number of elements that are kept), or
+            "mean_positive" (divides by the sum of the class probabilities that are kept, at least
+            1; for class ids that is "mean"). Neither α nor `weight` enters a divisor. Where nothing
+            is kept the result is 0.
+        group: The ranks that elements are split over: the sum and its divisor are then those of all
+            ranks, and the average of their gradients, as DistributedDataParallel makes it, is the
+            gradient of that loss.
+        class_group: The ranks that classes are split over, equally and in order. Class ids then
+            count all classes; `alpha` and `gamma` have the classes of their rank. There are first
+            derivatives, in reverse mode.
 
     Returns:
-        The loss of each element in the dtype of `logits` and its shape without `axis` for "none"; otherwise a
-        scalar, in float32 for half precision. A logit ±inf gives 0 or inf; several +inf, nothing but −inf,
-        or a NaN among the logits of an element give NaN there.
+        The loss of each element in the dtype of `logits` and its shape without `axis` for "none";
+        otherwise a scalar, in float32 for half precision. A logit ±inf gives 0 or inf; several
+        +inf, nothing but −inf, or a NaN among the logits of an element give NaN there.
 
     Raises:
         TypeError: An argument is no tensor, or of the wrong dtype.
-        ValueError: A shape does not fit, an option is unknown, or a value lies outside its range. Values are
-            checked where they are known: for tensors on the CPU outside of `torch.compile` and `torch.vmap`.
-            Elsewhere a class id outside [0, C) gives NaN at its element.
+        ValueError: A shape does not fit, an option is unknown, or a value lies outside its range.
+            Values are checked where they are known: for tensors on the CPU outside of
+            `torch.compile` and `torch.vmap`. Elsewhere a class id outside [0, C) gives NaN at its
+            element.
 
-    Example:
+    Examples:
         >>> import torch
-        >>> logits, targets = torch.tensor([[20.0, 0.0, 0.0], [1.0, 2.0, 3.0]]), torch.tensor([0, 1])
+        >>> logits = torch.tensor([[20.0, 0.0, 0.0], [1.0, 2.0, 3.0]])
+        >>> targets = torch.tensor([0, 1])
         >>> [f"{x:.4g}" for x in softmax_focal_loss(logits, targets)]
         ['7.005e-26', '0.8029']
 
     References:
-        Lin, Goyal, Girshick, He, Dollár: Focal Loss for Dense Object Detection, 2017, arXiv:1708.02002, equations
-        (4) and (5), with p_t from a softmax.
+        Lin, Goyal, Girshick, He, Dollár: Focal Loss for Dense Object Detection, 2017,
+        arXiv:1708.02002, equations (4) and (5), with p_t from a softmax.
     """
-    check = Checks("softmax_focal_loss")
-    logits, targets = check.logits(logits), check.array("targets", targets)
-    axis, dtype = check.axis(axis, logits), compute_dtype(logits)
+    arguments = LossArguments("softmax_focal_loss")
+    logits = arguments.floating("logits", logits)
+    targets = arguments.array("targets", targets)
+    axis = arguments.axis(axis, logits)
+    dtype = compute_dtype(logits)
+    # Everything below has the classes on the last axis.
     z = torch.movedim(logits, axis, -1)
     shape, classes = tuple(z.shape[:-1]), z.shape[-1]
-    check.choice("reduction", reduction, REDUCTIONS)
-    class_devices = check.class_devices(class_group, z)
-    weights = 1.0 if alpha is None else check.class_weights(alpha, classes, dtype)
-    gamma = check.class_parameter("gamma", gamma, tuple(logits.shape), axis, NONNEGATIVE, dtype, class_devices)
-    smoothing = check.number("label_smoothing", label_smoothing, UNIT, "0 smooths nothing.")
-    where, weight = check.where(where, shape), check.weight(weight, shape, dtype)
-    devices = check.devices(group, reduction)
+    arguments.check_choice("reduction", reduction, REDUCTIONS)
+    class_ranks = arguments.class_group(class_group, logits)
+    weights = 1.0 if alpha is None else arguments.class_weights(alpha, classes, dtype)
+    gamma = arguments.per_class(
+        "gamma", gamma, tuple(logits.shape), axis, NONNEGATIVE, dtype, class_ranks
+    )
+    smoothing = arguments.number("label_smoothing", label_smoothing, UNIT, "0 smooths nothing.")
+    where = arguments.where(where, shape)
+    weight = arguments.weight(weight, shape, dtype)
+    element_ranks = arguments.element_group(group, reduction)
+    elements = z.numel() // classes
 
     if is_floating(targets):
-        check.shape("targets", targets, tuple(logits.shape), "like logits", "Class ids are integers.")
+        advice = "Class ids are integers."
+        arguments.check_shape("targets", targets, tuple(logits.shape), "like logits", advice)
         if ignore_index is not None:
-            check.fail(ValueError, "ignore_index", "None for class probabilities", ignore_index, "Use where.")
-        kept = None if where is None else where.unsqueeze(axis)
-        check.values("targets", targets, UNIT, "Leave others out with where.", kept)
+            expected = "None for class probabilities"
+            arguments.fail(ValueError, "ignore_index", expected, ignore_index, "Use where.")
+        mask = None if where is None else torch.unsqueeze(where, axis)
+        arguments.check_values("targets", targets, UNIT, "Leave others out with where.", mask)
         y = torch.movedim(targets, axis, -1).to(dtype)
-        loss = class_focal(z, y, weights, gamma, smoothing, weight=weight, where=where, devices=class_devices)
-        divisor = divisor_of(reduction, sum_over(y.sum(-1), class_devices), where, z.numel() // classes, devices)
-        return reduce(loss, divisor, reduction, logits.dtype, devices)
+        loss = class_focal(
+            z, y, weights, gamma, smoothing, weight=weight, where=where, group=class_ranks
+        )
+        # What "mean_positive" divides by: the probabilities of an element need not add up to 1.
+        total = sum_over(y.sum(-1), class_ranks)
+        divisor = divisor_of(reduction, total, where, elements, element_ranks)
+        return reduce(loss, divisor, reduction, logits.dtype, element_ranks)
 
-    all_classes = classes * count(class_devices)
-    t, where = check.class_ids(targets, shape, "logits without its class axis", all_classes, ignore_index, where)
-    loss = id_focal(z, t[..., None], weights, gamma, smoothing, weight=weight, where=where, devices=class_devices)
+    like, all_classes = "logits without its class axis", classes * size(class_ranks)
+    ids, where = arguments.class_ids(targets, shape, like, all_classes, ignore_index, where)
+    t = ids[..., None]
+    loss = id_focal(z, t, weights, gamma, smoothing, weight=weight, where=where, group=class_ranks)
     # An element has one class, so for ids every element is a positive.
     reduction = "mean" if reduction == "mean_positive" else reduction
-    divisor = divisor_of(reduction, targets, where, z.numel() // classes, devices)
-    return reduce(loss, divisor, reduction, logits.dtype, devices)
+    divisor = divisor_of(reduction, targets, where, elements, element_ranks)
+    return reduce(loss, divisor, reduction, logits.dtype, element_ranks)

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.distributed import ProcessGroup
 
-from .checks import HARD, NONNEGATIVE, UNIT, Checks
+from ._base.arguments import Arguments
+from ._base.ranges import NONNEGATIVE, UNIT, ZERO_OR_ONE
 from .linear import linear_softmax_focal_loss
 from .losses import sigmoid_focal_loss, softmax_focal_loss
 
@@ -14,10 +15,11 @@ from .losses import sigmoid_focal_loss, softmax_focal_loss
 class Settings(nn.Module):
     """Tensors among the settings are buffers, which follow `.to()`; parameters stay parameters."""
 
-    def __init__(self, **settings: Any) -> None:
+    def __init__(self, **settings: object) -> None:
         super().__init__()
         self._names = tuple(settings)
         for name, x in settings.items():
+            # nn.Module registers parameters by itself.
             if isinstance(x, Tensor) and not isinstance(x, nn.Parameter):
                 self.register_buffer(name, x)
             else:
@@ -27,15 +29,18 @@ class Settings(nn.Module):
         return {name: getattr(self, name) for name in self._names}
 
     def extra_repr(self) -> str:
-        return ", ".join(f"{name}={x!r}" for name, x in self.settings().items())
+        # What repr() shows of a module.
+        fields = [f"{name}={x!r}" for name, x in self.settings().items()]
+        return ", ".join(fields)
 
 
 class LinearSoftmaxFocalLoss(Settings):
     """`linear_softmax_focal_loss` with its settings as fields.
 
-    The layer stays where it is, an `nn.Linear` whose call is left out: its weight and bias are arguments.
+    The layer stays where it is, an `nn.Linear` whose call is left out: its weight and bias are
+    arguments.
 
-    Example:
+    Examples:
         >>> import torch
         >>> loss = LinearSoftmaxFocalLoss(gamma=0.0)
         >>> print(f"{loss(torch.ones(2, 3), torch.zeros(4, 3), torch.tensor([0, 3])):.4f}")
@@ -85,10 +90,10 @@ class LinearSoftmaxFocalLoss(Settings):
 class SigmoidFocalLoss(Settings):
     """`sigmoid_focal_loss` with its settings as fields.
 
-    Use it like any loss of torch.nn. Without tensors among its settings it has no state. An α or γ that is an
-    nn.Parameter is learned.
+    Use it like any loss of torch.nn. Without tensors among its settings it has no state. An α or γ
+    that is an nn.Parameter is learned.
 
-    Example:
+    Examples:
         >>> import torch
         >>> loss = SigmoidFocalLoss(alpha=None, reduction="mean")
         >>> print(f"{loss(torch.tensor([0.0, 3.0]), torch.tensor([0, 1])):.4f}")
@@ -104,10 +109,17 @@ class SigmoidFocalLoss(Settings):
         reduction: str = "none",
         group: ProcessGroup | None = None,
     ) -> None:
-        super().__init__(alpha=alpha, gamma=gamma, soft_targets=soft_targets, reduction=reduction, group=group)
+        super().__init__(
+            alpha=alpha, gamma=gamma, soft_targets=soft_targets, reduction=reduction, group=group
+        )
 
     def forward(
-        self, logits: Tensor, targets: Tensor, *, where: Tensor | None = None, weight: Tensor | None = None
+        self,
+        logits: Tensor,
+        targets: Tensor,
+        *,
+        where: Tensor | None = None,
+        weight: Tensor | None = None,
     ) -> Tensor:
         return sigmoid_focal_loss(logits, targets, where=where, weight=weight, **self.settings())
 
@@ -115,10 +127,10 @@ class SigmoidFocalLoss(Settings):
 class SoftmaxFocalLoss(Settings):
     """`softmax_focal_loss` with its settings as fields.
 
-    Use it like any loss of torch.nn. Without tensors among its settings it has no state. An α or γ that is an
-    nn.Parameter is learned.
+    Use it like any loss of torch.nn. Without tensors among its settings it has no state. An α or γ
+    that is an nn.Parameter is learned.
 
-    Example:
+    Examples:
         >>> import torch
         >>> loss = SoftmaxFocalLoss(gamma=0.0, reduction="mean")
         >>> print(f"{loss(torch.zeros(2, 4), torch.tensor([0, 3])):.4f}")
@@ -149,24 +161,32 @@ class SoftmaxFocalLoss(Settings):
         )
 
     def forward(
-        self, logits: Tensor, targets: Tensor, *, where: Tensor | None = None, weight: Tensor | None = None
+        self,
+        logits: Tensor,
+        targets: Tensor,
+        *,
+        where: Tensor | None = None,
+        weight: Tensor | None = None,
     ) -> Tensor:
         return softmax_focal_loss(logits, targets, where=where, weight=weight, **self.settings())
 
 
 class WeightedFocalLoss(Settings):
-    """The focal loss of a widely copied PyTorch tutorial: mean of at·(1 − pt)^γ·BCE, with at = 1 − α for class 1.
+    """The focal loss of a widely copied PyTorch tutorial: mean of at·(1 − pt)^γ·BCE, with at = 1 −
+    α for class 1.
 
-    It gives that class's numbers for 1-D inputs and hard targets, so that models and tables made with it can be
-    carried over. It differs from the paper, and from `sigmoid_focal_loss`, in one thing: class 1 is weighted with
-    1 − α and class 0 with α, which is the reverse. For a new model use `sigmoid_focal_loss`.
+    It gives that class's numbers for 1-D inputs and hard targets, so that models and tables made
+    with it can be carried over. It differs from the paper, and from `sigmoid_focal_loss`, in one
+    thing: class 1 is weighted with 1 − α and class 0 with α, which is the reverse. For a new model
+    use `sigmoid_focal_loss`.
 
-    It differs from the tutorial's code where that code went wrong without saying so: inputs of shape (N, 1) were
-    broadcast to an (N, N) loss, (N, C) raised an error, soft targets were truncated to 0, and the weights lived on
-    one GPU. Here every shape is weighted element by element, and soft targets raise a ValueError when their values
-    are known; under `torch.compile` they give NaN.
+    It differs from the tutorial's code where that code went wrong without saying so: inputs of
+    shape (N, 1) were broadcast to an (N, N) loss, (N, C) raised an error, soft targets were
+    truncated to 0, and the weights lived on one GPU. Here every shape is weighted element by
+    element, and soft targets raise a ValueError when their values are known; under `torch.compile`
+    they give NaN.
 
-    Example:
+    Examples:
         >>> import torch
         >>> print(f"{WeightedFocalLoss()(torch.tensor([2.0, -1.0]), torch.tensor([1, 0])):.4f}")
         0.0035
@@ -179,12 +199,17 @@ class WeightedFocalLoss(Settings):
         super().__init__(alpha=alpha, gamma=gamma)
 
     def forward(self, inputs: Tensor, targets: Tensor) -> Tensor:
-        check = Checks("WeightedFocalLoss")
-        alpha = check.number("alpha", self.alpha, UNIT, "It is the weight of class 0.")
-        gamma = check.number("gamma", self.gamma, NONNEGATIVE, "It is the focusing exponent.")
-        inputs, targets = check.logits(inputs, "inputs"), check.array("targets", targets)
-        check.shape("targets", targets, tuple(inputs.shape), "like inputs", "Reshape it, e.g. targets[:, None].")
-        check.values("targets", targets, HARD, "For soft targets call sigmoid_focal_loss.")
-        hard = torch.where((targets == 0) | (targets == 1), 1.0, torch.nan)
+        arguments = Arguments("WeightedFocalLoss")
+        alpha = arguments.number("alpha", self.alpha, UNIT, "It is the weight of class 0.")
+        gamma = arguments.number("gamma", self.gamma, NONNEGATIVE, "It is the focusing exponent.")
+        inputs = arguments.floating("inputs", inputs)
+        targets = arguments.array("targets", targets)
+        shape, advice = tuple(inputs.shape), "Reshape it, e.g. targets[:, None]."
+        arguments.check_shape("targets", targets, shape, "like inputs", advice)
+        advice = "For soft targets call sigmoid_focal_loss."
+        arguments.check_values("targets", targets, ZERO_OR_ONE, advice)
+        nan_if_soft = torch.where((targets == 0) | (targets == 1), 1.0, torch.nan)
         # With the classes swapped, α is the weight of class 1 in the paper's sense.
-        return sigmoid_focal_loss(-inputs, targets == 0, alpha=alpha, gamma=gamma, weight=hard, reduction="mean")
+        return sigmoid_focal_loss(
+            -inputs, targets == 0, alpha=alpha, gamma=gamma, weight=nan_if_soft, reduction="mean"
+        )

@@ -44,6 +44,20 @@ SHARED = 4
 # Those of a softmax are partial sums of its rows and, in bytes, the few numbers that a row comes
 # down to.
 ROW_TEMPORARIES, ROW_BYTES = 0.05, 32
+# What is read a second time, after the divisor is known.
+DIVISOR_NEEDS = {"mean_positive": ("targets", "where"), "mean": ("where",)}
+
+# The values of each argument of a case.
+Options = dict[str, Sequence[Any]]
+DTYPE: Options = {"dtype": ("float32", "bfloat16")}
+REDUCTION: Options = {"reduction": ("sum", "mean", "none")}
+ARRAYS: Options = {"per_class": (False, True), "where": (False, True), "weight": (False, True)}
+SOFTMAX_OF: Options = {
+    **DTYPE,
+    "loss": ("softmax",),
+    "targets": ("int32",),
+    "classes": tuple(ROWS_OF),
+}
 
 
 @dataclass(frozen=True)
@@ -66,65 +80,72 @@ class Case:
     @property
     def shape(self) -> tuple[int, int]:
         rows = ROWS if self.loss == "sigmoid" else ROWS_OF[self.classes]
-        return rows // GAMMAS if self.run == "vmap" else rows, self.classes
+        if self.run == "vmap":
+            rows //= GAMMAS
+        return rows, self.classes
 
     @property
     def name(self) -> str:
+        whose = "" if self.by == OURS else f"{self.by}, "
         kind = f"{self.classes} classes" if self.loss == "softmax" else f"{self.targets} targets"
         gamma = f"{GAMMAS} γ" if self.run == "vmap" else f"γ = {self.gamma:g}"
+        parts = [f"{whose}{self.loss} {self.run}", self.dtype, kind, gamma, self.reduction]
         options = {"α per class": self.per_class, "where": self.where, "weight": self.weight}
-        given = (option for option, is_given in options.items() if is_given)
-        whose = "" if self.by == OURS else f"{self.by}, "
-        return ", ".join(
-            (f"{whose}{self.loss} {self.run}", self.dtype, kind, gamma, self.reduction, *given)
-        )
+        parts += [option for option, is_given in options.items() if is_given]
+        return ", ".join(parts)
 
 
 def arguments(case: Case) -> dict[str, jax.ShapeDtypeStruct]:
     """The arrays that a case is called with. Losses that are not reduced come with their
     cotangent."""
     of_loss = case.shape if case.loss == "sigmoid" else case.shape[:1]
-    cotangent = case.reduction == "none" and case.run != "forward"
-    arrays: dict[str, tuple[tuple[int, ...], str] | None] = {
-        "logits": (case.shape, case.dtype),
-        "targets": (of_loss, case.dtype if case.targets == "float" else case.targets),
-        "alpha": (case.shape[1:], "float32") if case.per_class else None,
-        "gamma": ((GAMMAS,), "float32") if case.run == "vmap" else None,
-        "where": (of_loss, "bool") if case.where else None,
-        "weight": (of_loss, "float32") if case.weight else None,
-        "cotangent": (of_loss, case.dtype) if cotangent else None,
-    }
-    return {name: jax.ShapeDtypeStruct(*array) for name, array in arrays.items() if array}
+    targets = case.dtype if case.targets == "float" else case.targets
+    arrays = {"logits": (case.shape, case.dtype), "targets": (of_loss, targets)}
+    if case.per_class:
+        arrays["alpha"] = (case.shape[1:], "float32")
+    if case.run == "vmap":
+        arrays["gamma"] = ((GAMMAS,), "float32")
+    if case.where:
+        arrays["where"] = (of_loss, "bool")
+    if case.weight:
+        arrays["weight"] = (of_loss, "float32")
+    if case.reduction == "none" and case.run != "forward":
+        arrays["cotangent"] = (of_loss, case.dtype)
+    return {name: jax.ShapeDtypeStruct(*array) for name, array in arrays.items()}
+
+
+def _bytes(case: Case) -> dict[str, int]:
+    """Those of each argument."""
+    return {name: math.prod(x.shape) * x.dtype.itemsize for name, x in arguments(case).items()}
 
 
 def traffic(case: Case) -> float:
     """The bytes that may be moved, in units of the ideal: all arguments and all results once."""
-    size = {name: math.prod(x.shape) * x.dtype.itemsize for name, x in arguments(case).items()}
-    given, gradient = sum(size.values()), size["logits"]
+    sizes = _bytes(case)
+    read, gradient = sum(sizes.values()), sizes["logits"]
     if case.loss == "softmax":
-        return _row_traffic(case, given, gradient)
+        return _row_traffic(case, read, gradient)
     if case.run == "vmap":
-        return GRADIENT * _calls(case, given, gradient)
-    needed = {"mean_positive": ("targets", "where"), "mean": ("where",)}.get(case.reduction, ())
-    again = sum(size.get(name, 0) for name in needed)
+        return GRADIENT * _calls(case, read, gradient)
+    again = sum(sizes.get(name, 0) for name in DIVISOR_NEEDS.get(case.reduction, ()))
     if case.run == "forward":
-        return FORWARD + again / given
-    return DIVISOR + again / (given + gradient) if again else GRADIENT
+        return FORWARD + again / read
+    return DIVISOR + again / (read + gradient) if again else GRADIENT
 
 
-def _row_traffic(case: Case, given: int, gradient: int) -> float:
+def _row_traffic(case: Case, read: int, gradient: int) -> float:
     rows = case.shape[0]
     if case.run == "forward":
-        return max(FORWARD, 1 + rows * ROW_FORWARD / given)
+        return max(FORWARD, 1 + rows * ROW_FORWARD / read)
     if case.run == "vmap":
-        return SOFTMAX * _calls(case, given, gradient)
-    return max(SOFTMAX, TWO_READS + rows * ROW_GRADIENT / (given + gradient))
+        return SOFTMAX * _calls(case, read, gradient)
+    return max(SOFTMAX, TWO_READS + rows * ROW_GRADIENT / (read + gradient))
 
 
-def _calls(case: Case, given: int, gradient: int) -> float:
+def _calls(case: Case, read: int, gradient: int) -> float:
     """One call for each γ, which may read what they share in float32."""
-    wide = given - gradient + math.prod(case.shape) * 4
-    return GAMMAS * (wide + gradient) / (given + GAMMAS * gradient)
+    wide = read - gradient + math.prod(case.shape) * 4
+    return GAMMAS * (wide + gradient) / (read + GAMMAS * gradient)
 
 
 def temporaries(case: Case) -> float:
@@ -132,44 +153,47 @@ def temporaries(case: Case) -> float:
     itemsize = np.dtype(arguments(case)["logits"].dtype).itemsize
     if case.run == "vmap":
         return SHARED * 4 / itemsize
-    return (
-        TEMPORARIES
-        if case.loss == "sigmoid"
-        else ROW_TEMPORARIES + ROW_BYTES / (case.classes * itemsize)
-    )
+    if case.loss == "sigmoid":
+        return TEMPORARIES
+    return ROW_TEMPORARIES + ROW_BYTES / (case.classes * itemsize)
 
 
 def cases() -> list[Case]:
     """The plain cases, those of other losses, and ours with their options, of which every two meet
     in a gradient."""
-    dtypes: dict[str, Sequence[Any]] = {"dtype": ("float32", "bfloat16")}
-    sigmoid = dtypes | {"targets": ("int32", "float", "bool"), "gamma": (2.0, 1.5, 0.5)}
-    softmax = dtypes | {"loss": ("softmax",), "targets": ("int32",), "classes": tuple(ROWS_OF)}
-    given = {"per_class": (False, True), "where": (False, True), "weight": (False, True)}
-    some = {"reduction": ("sum", "mean", "none")}
+    beside = [*plain(), *peers()]
+    return [*beside, *_gradients(), *_forward(), *_donated(), *_over_gamma()]
+
+
+def _gradients() -> list[Case]:
+    hard = {"targets": ("int32", "float", "bool"), "gamma": (2.0, 1.5, 0.5)}
     every = {"reduction": ("sum", "mean", "none", "mean_positive")}
-    return [
-        *plain(),
-        *peers(),
-        *pairwise(sigmoid | every | given),
-        *pairwise(softmax | some | given | {"gamma": (2.0, 1.5)}),
-        *pairwise(dtypes | some | {"run": ("forward",), "where": (False, True)}),
-        *pairwise(softmax | {"run": ("forward",)}),
-        *(
-            replace(case, run="donated")
-            for case in plain()
-            if (case.loss == "sigmoid") == (case.dtype == "float32")
-        ),
-        Case(run="vmap", targets="int32"),
-        Case(run="vmap", targets="bool", dtype="bfloat16"),
-        Case("softmax", "vmap", "bfloat16", "int32", classes=1000),
-    ]
+    sigmoid = pairwise(DTYPE | hard | every | ARRAYS)
+    softmax = pairwise(SOFTMAX_OF | REDUCTION | ARRAYS | {"gamma": (2.0, 1.5)})
+    return sigmoid + softmax
+
+
+def _forward() -> list[Case]:
+    forward: Options = {"run": ("forward",)}
+    sigmoid = pairwise(DTYPE | REDUCTION | forward | {"where": (False, True)})
+    return sigmoid + pairwise(SOFTMAX_OF | forward)
+
+
+def _donated() -> list[Case]:
+    """One of each loss, in different dtypes."""
+    chosen = {("sigmoid", "float32"), ("softmax", "bfloat16")}
+    return [replace(case, run="donated") for case in plain() if (case.loss, case.dtype) in chosen]
+
+
+def _over_gamma() -> list[Case]:
+    integers = Case(run="vmap", targets="int32")
+    booleans = Case(run="vmap", targets="bool", dtype="bfloat16")
+    return [integers, booleans, Case("softmax", "vmap", "bfloat16", "int32", classes=1000)]
 
 
 def plain() -> list[Case]:
-    dtypes = ("float32", "bfloat16")
     sigmoid, softmax = Case(), Case("softmax", targets="int32", classes=max(ROWS_OF))
-    return [replace(case, dtype=dtype) for case in (sigmoid, softmax) for dtype in dtypes]
+    return [replace(case, dtype=dtype) for case in (sigmoid, softmax) for dtype in DTYPE["dtype"]]
 
 
 def peers() -> list[Case]:
@@ -178,16 +202,18 @@ def peers() -> list[Case]:
     return [replace(case, by=name) for case in plain() for name in names[case.loss]]
 
 
-def pairwise(options: dict[str, Sequence[Any]]) -> list[Case]:
+def pairwise(options: Options) -> list[Case]:
     """Few cases in which every two values of different options meet."""
     rows = [dict(zip(options, values, strict=True)) for values in product(*options.values())]
-    missing, chosen = set().union(*map(_pairs, rows)), []
+    missing = set().union(*map(_pairs, rows))
+    chosen = []
     while missing:
         # The first of the best, from either end in turn: no value is left to the last cases alone.
         rows.reverse()
-        chosen.append(max(rows, key=lambda row: len(missing & _pairs(row))))
-        missing -= _pairs(chosen[-1])
-    return [Case(**row) for row in chosen]
+        best = max(rows, key=lambda row: len(missing & _pairs(row)))
+        chosen.append(Case(**best))
+        missing -= _pairs(best)
+    return chosen
 
 
 def _pairs(row: dict[str, Any]) -> set[Any]:
@@ -205,7 +231,9 @@ def selection(devices: Sequence[str], quick: bool) -> Iterator[tuple[str, Case]]
         return
     turns: Counter[tuple[str, ...]] = Counter()
     for case in cases():
-        if case.by == OURS or case.dtype == "float32":
-            kind = case.by, case.loss, case.run, case.dtype
-            turns[kind] += 1
-            yield devices[turns[kind] % len(devices)], case
+        # Of the losses of others one dtype is enough.
+        if case.by != OURS and case.dtype != "float32":
+            continue
+        kind = case.by, case.loss, case.run, case.dtype
+        turns[kind] += 1
+        yield devices[turns[kind] % len(devices)], case

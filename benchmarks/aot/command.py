@@ -29,19 +29,17 @@ from .verdict import Measurement, failures, read
 
 def main(argv: list[str] | None = None) -> int:
     parser = _parser()
-    options = parser.parse_args(argv)
-    devices = _devices(options)
+    args = parser.parse_args(argv)
+    devices = _devices(args)
     if not devices:
-        parser.error(
-            f"no device of platform {options.platform} is among {' '.join(options.device)}"
-        )
+        parser.error(f"no device of platform {args.platform} is among {' '.join(args.device)}")
     try:
-        found = compiled(devices, options.quick)
+        measured = compiled(devices, args.quick)
     except (MissingCompilerError, CompilerError) as error:
         print(f"benchmarks.aot: {error}", file=sys.stderr)
         return 2
-    _print(options, found, [name for names in devices.values() for name in names])
-    broken = [line for one in found if one.case.by == OURS for line in failures(one)]
+    _print(args, measured, [name for names in devices.values() for name in names])
+    broken = [line for one in measured if one.case.by == OURS for line in failures(one)]
     for line in broken:
         print(line, file=sys.stderr)
     return 1 if broken else 0
@@ -49,13 +47,9 @@ def main(argv: list[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     about, _, details = (__doc__ or "").partition("\n")
-    parser = argparse.ArgumentParser(
-        "python -m benchmarks.aot",
-        None,
-        about,
-        details,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    command = "python -m benchmarks.aot"
+    as_written = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(command, None, about, details, formatter_class=as_written)
     names = [name for devices in DEVICES.values() for name in devices]
     parser.add_argument("--platform", choices=tuple(DEVICES), help="default: both")
     parser.add_argument(
@@ -70,38 +64,45 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _devices(options: argparse.Namespace) -> dict[str, list[str]]:
+def _devices(args: argparse.Namespace) -> dict[str, list[str]]:
     """The chosen devices of each platform that has any."""
-    chosen = {
-        platform: [name for name in names if name in (options.device or names)]
-        for platform, names in DEVICES.items()
-        if options.platform in (None, platform)
-    }
-    return {platform: names for platform, names in chosen.items() if names}
+    chosen = {}
+    for platform, names in DEVICES.items():
+        here = [name for name in names if name in (args.device or names)]
+        if here and args.platform in (None, platform):
+            chosen[platform] = here
+    return chosen
 
 
 def compiled(devices: Mapping[str, Sequence[str]], quick: bool) -> list[Measurement]:
     """What the programs for these devices of each platform do."""
     require(devices)
-    total = sum(len(list(selection(names, quick))) for names in devices.values())
-    bar = tqdm(desc="compile", total=total, unit="program", disable=None)
+    counts = [_count(names, quick) for names in devices.values()]
+    bar = tqdm(desc="compile", total=sum(counts), unit="program", disable=None)
+
+    def of_platform(platform: str) -> list[Measurement]:
+        return _compile(platform, devices[platform], quick, bar)
+
     with bar, ThreadPoolExecutor(len(devices)) as pool:
-        parts = list(
-            pool.map(lambda platform: _compile(platform, devices[platform], quick, bar), devices)
-        )
+        parts = list(pool.map(of_platform, devices))
     return [one for part in parts for one in part]
 
 
+def _count(names: Sequence[str], quick: bool) -> int:
+    return len(list(selection(names, quick)))
+
+
 def _compile(platform: str, names: Sequence[str], quick: bool, bar: Any) -> list[Measurement]:
-    arguments = ["benchmarks.aot.compile", platform, *names, *["--quick"] * quick]
-    programs = len(list(selection(names, quick)))
-    return [read(line) for line in printed(platform, arguments, programs, bar)]
+    command = ["benchmarks.aot.compile", platform, *names]
+    if quick:
+        command.append("--quick")
+    return [read(line) for line in printed(platform, command, _count(names, quick), bar)]
 
 
-def _print(options: argparse.Namespace, found: Sequence[Measurement], names: Sequence[str]) -> None:
-    if options.json:
-        print(json.dumps([asdict(one) for one in found], indent=2))
-    elif options.markdown:
-        print(table.markdown(found, names))
+def _print(args: argparse.Namespace, measured: Sequence[Measurement], names: Sequence[str]) -> None:
+    if args.json:
+        print(json.dumps([asdict(one) for one in measured], indent=2))
+    elif args.markdown:
+        print(table.markdown(measured, names))
     else:
-        table.show(found, names)
+        table.show(measured, names)

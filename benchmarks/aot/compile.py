@@ -20,7 +20,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from .cases import Case, arguments, selection
 from .devices import DEVICES, device
-from .programs import program
+from .programs import program as function_of
 from .traffic import Program
 from .verdict import Measurement
 
@@ -30,30 +30,33 @@ def measure(name: str, case: Case) -> Measurement:
         compiled = compile_for(device(name), case)
     except jax.errors.JaxRuntimeError as error:
         return Measurement(name, case, error=str(error).partition("\n")[0])
-    memory, found = compiled.memory_analysis(), Program(compiled.as_text())
-    moved, kernels = found.traffic()
-    elements, width = math.prod(case.shape), np.dtype(arguments(case)["logits"].dtype).itemsize
+    memory = compiled.memory_analysis()
+    program = Program(compiled.as_text())
+    moved, kernels = program.traffic()
+    elements = math.prod(case.shape)
+    width = np.dtype(arguments(case)["logits"].dtype).itemsize
     return Measurement(
         name,
         case,
         moved=moved,
-        ideal=found.ideal(),
+        ideal=program.ideal(),
         temporaries=memory.temp_size_in_bytes,
         logits=elements * width,
         aliased=memory.alias_size_in_bytes,
         kernels=kernels,
-        wide=found.wide(elements) if width == 2 else [],
+        wide=program.wide(elements) if width == 2 else [],
     )
 
 
 def compile_for(target: Any, case: Case) -> Any:
-    sharding = NamedSharding(Mesh(np.array([target]), ("device",)), PartitionSpec())
-    given = {
-        name: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding)
-        for name, x in arguments(case).items()
-    }
+    mesh = Mesh(np.array([target]), ("device",))
+    sharding = NamedSharding(mesh, PartitionSpec())
+    shapes = arguments(case)
+    for name, x in shapes.items():
+        shapes[name] = jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding)
     donated = ("logits",) if case.run == "donated" else ()
-    return jax.jit(program(case), donate_argnames=donated).lower(**given).compile()
+    function = jax.jit(function_of(case), donate_argnames=donated)
+    return function.lower(**shapes).compile()
 
 
 def main(platform: str, *options: str) -> None:

@@ -30,15 +30,40 @@ class Gpu:
     memory: int
 
 
-GPUS = {
-    "H100": Gpu(
-        "NVIDIA H100 80GB HBM3", (9, 0), 132, 128, 228 * KIB, 1.98, 50 * MIB, 3350 * GB, 80 * GB
-    ),
-    "A100": Gpu(
-        "NVIDIA A100-SXM4-80GB", (8, 0), 108, 64, 164 * KIB, 1.41, 40 * MIB, 2039 * GB, 80 * GB
-    ),
-    "B200": Gpu("NVIDIA B200", (10, 0), 148, 128, 228 * KIB, 1.965, 126 * MIB, 8000 * GB, 180 * GB),
-}
+H100 = Gpu(
+    name="NVIDIA H100 80GB HBM3",
+    capability=(9, 0),
+    cores=132,
+    units=128,
+    shared=228 * KIB,
+    clock_ghz=1.98,
+    cache=50 * MIB,
+    bandwidth=3350 * GB,
+    memory=80 * GB,
+)
+A100 = Gpu(
+    name="NVIDIA A100-SXM4-80GB",
+    capability=(8, 0),
+    cores=108,
+    units=64,
+    shared=164 * KIB,
+    clock_ghz=1.41,
+    cache=40 * MIB,
+    bandwidth=2039 * GB,
+    memory=80 * GB,
+)
+B200 = Gpu(
+    name="NVIDIA B200",
+    capability=(10, 0),
+    cores=148,
+    units=128,
+    shared=228 * KIB,
+    clock_ghz=1.965,
+    cache=126 * MIB,
+    bandwidth=8000 * GB,
+    memory=180 * GB,
+)
+GPUS = {"H100": H100, "A100": A100, "B200": B200}
 # The smallest topology that each generation's compiler knows.
 TPUS = {
     "v4": "v4:2x2x1",
@@ -58,7 +83,8 @@ gpu_device_info {{
   core_count: {gpu.cores} fpus_per_core: {gpu.units} clock_rate_ghz: {gpu.clock_ghz}
   threads_per_warp: 32 threads_per_block_limit: 1024 threads_per_core_limit: 2048
   registers_per_core_limit: 65536 registers_per_block_limit: 65536
-  shared_memory_per_block: {block} shared_memory_per_block_optin: {most} shared_memory_per_core: {gpu.shared}
+  shared_memory_per_block: {block} shared_memory_per_block_optin: {most}
+  shared_memory_per_core: {gpu.shared}
   block_dim_limit_x: 2147483647 block_dim_limit_y: 65535 block_dim_limit_z: 65535
   l2_cache_size: {gpu.cache} memory_bandwidth: {gpu.bandwidth} device_memory_size: {gpu.memory}
 }}
@@ -74,22 +100,29 @@ class MissingCompilerError(Exception):
 def require(platforms: Iterable[str]) -> None:
     """Refuse a platform whose compiler is not there, before anything is compiled."""
     for platform in platforms:
-        package = COMPILERS[platform].split(".")
-        found = find_spec(package[0]) and find_spec(COMPILERS[platform])
-        if not found:
+        compiler = COMPILERS[platform]
+        package = compiler.split(".")[0]
+        if not (find_spec(package) and find_spec(compiler)):
             raise MissingCompilerError(
-                f"the {platform.upper()} compiler is not installed ({COMPILERS[platform]} is missing): install the "
-                "extra `aot`, pip install '.[aot]', on Linux for x86-64"
+                f"the {platform.upper()} compiler is not installed ({compiler} is missing): "
+                "install the extra `aot`, pip install '.[aot]', on Linux for x86-64"
             )
 
 
 def device(name: str) -> Any:
     """The first device of the smallest machine that has it."""
     if name in TPUS:
-        return topologies.get_topology_desc(TPUS[name], "tpu").devices[0]
+        machine = topologies.get_topology_desc(TPUS[name], "tpu")
+    else:
+        machine = gpus(name, "1x1x1")
+    return machine.devices[0]
+
+
+def gpus(name: str, shape: str) -> Any:
+    """A topology of GPUs of one kind."""
     return topologies.get_topology_desc(
-        name, "cuda", topology="1x1x1", target_config=describe(GPUS[name])
-    ).devices[0]
+        name, "cuda", topology=shape, target_config=describe(GPUS[name])
+    )
 
 
 def describe(gpu: Gpu) -> str:

@@ -30,35 +30,46 @@ class Array(NamedTuple):
     @property
     def width(self) -> int:
         """Bytes of an element. Types are named by their bits, and a token has none."""
-        return 1 if self.kind == "pred" else int((re.findall(r"\d+", self.kind) or ["0"])[0]) // 8
+        if self.kind == "pred":
+            return 1
+        bits = re.search(r"\d+", self.kind)
+        return int(bits[0]) // 8 if bits else 0
 
     @property
     def bytes(self) -> int:
         """What it takes in the memory of the device, which is memory space 0."""
         space = re.search(r"S\((\d+)\)", self.layout)
-        return 0 if space and space[1] != "0" else self.width * math.prod(self._tiled())
+        if space and space[1] != "0":
+            return 0
+        return self.width * math.prod(self._tiled())
 
     def major(self) -> list[int]:
         """The numbers of its dimensions in the order of the memory, the outermost first."""
         order = self.layout.partition(":")[0]
-        return (
-            [int(i) for i in reversed(order.split(","))] if order else list(range(len(self.dims)))
-        )
+        if not order:
+            return list(range(len(self.dims)))
+        return [int(i) for i in reversed(order.split(","))]
 
     def _tiled(self) -> list[int]:
         """Its dimensions, the innermost filled up to whole tiles. Tiles inside of the tile only
         reorder."""
         dims = [self.dims[i] for i in self.major()]
-        tile = [int(n) for n in (re.findall(r"T\(([\d,]+)\)", self.layout) or ["1"])[0].split(",")]
+        written = re.search(r"T\(([\d,]+)\)", self.layout)
+        tile = _numbers(written[1]) if written else [1]
+        # The shorter of both is filled up with ones in front.
         dims = [1] * (len(tile) - len(dims)) + dims
         sides = [1] * (len(dims) - len(tile)) + tile
         return [-(-n // side) * side for n, side in zip(dims, sides, strict=True)]
 
 
+def _numbers(text: str) -> list[int]:
+    return [int(n) for n in text.split(",") if n]
+
+
 def arrays(shape: str) -> Iterator[Array]:
     """Those of a shape, which may be a tuple."""
     for kind, dims, layout in ARRAY.findall(shape):
-        yield Array(kind, [int(n) for n in dims.split(",") if n], layout)
+        yield Array(kind, _numbers(dims), layout)
 
 
 def size(shape: str) -> int:
@@ -78,11 +89,9 @@ class Instruction(NamedTuple):
 
     @property
     def is_free(self) -> bool:
-        return (
-            self.op in FREE
-            or self.op.endswith("-done")
-            or any(f'target="{name}"' in self.rest for name in NAMES)
-        )
+        if self.op in FREE or self.op.endswith("-done"):
+            return True
+        return any(f'target="{name}"' in self.rest for name in NAMES)
 
     @property
     def result(self) -> Array:
@@ -103,9 +112,11 @@ Body = list[Instruction]
 
 def parse(text: str) -> tuple[dict[str, Body], str]:
     """The computations of a module, and the name of the first to run."""
-    bodies, first = {}, ""
+    bodies: dict[str, Body] = {}
+    first = ""
     for entry, name, body in COMPUTATION.findall(text):
-        found = (INSTRUCTION.match(line) for line in body.splitlines())
-        bodies[name] = [Instruction(*match.groups()) for match in found if match]
-        first = name if entry else first
+        matches = [INSTRUCTION.match(line) for line in body.splitlines()]
+        bodies[name] = [Instruction(*match.groups()) for match in matches if match]
+        if entry:
+            first = name
     return bodies, first

@@ -14,6 +14,8 @@ import focal_jax
 
 from .cases import Case
 
+Loss = Callable[..., Array]
+
 
 def program(case: Case) -> Callable[..., Any]:
     """A function of the logits, and of all other arguments by their names."""
@@ -22,25 +24,25 @@ def program(case: Case) -> Callable[..., Any]:
         loss = partial(loss, alpha=0.25)
     if case.run == "vmap":
         return partial(_over_gamma, loss)
-    return partial(loss if case.run == "forward" else partial(_both, loss), gamma=case.gamma)
+    function = loss if case.run == "forward" else partial(_both, loss)
+    return partial(function, gamma=case.gamma)
 
 
-def _both(
-    loss: Callable[..., Array], logits: Array, cotangent: Array | None = None, **given: Any
-) -> Any:
+def _both(loss: Loss, logits: Array, cotangent: Array | None = None, **settings: Any) -> Any:
     """Value and gradient."""
     if cotangent is None:
-        return jax.value_and_grad(loss)(logits, **given)
-    value, pull = jax.vjp(lambda logits: loss(logits, **given), logits)
+        return jax.value_and_grad(loss)(logits, **settings)
+    value, pull = jax.vjp(lambda logits: loss(logits, **settings), logits)
     return value, *pull(cotangent)
 
 
-def _over_gamma(loss: Callable[..., Array], logits: Array, *, gamma: Array, **given: Array) -> Any:
-    return jax.vmap(lambda gamma: _both(loss, logits, gamma=gamma, **given))(gamma)
+def _over_gamma(loss: Loss, logits: Array, *, gamma: Array, **arrays: Array) -> Any:
+    return jax.vmap(lambda gamma: _both(loss, logits, gamma=gamma, **arrays))(gamma)
 
 
 def _optax(logits: Array, targets: Array, *, alpha: float, gamma: float, reduction: str) -> Array:
-    return _reduced(optax.sigmoid_focal_loss(logits, targets, alpha=alpha, gamma=gamma), reduction)
+    losses = optax.sigmoid_focal_loss(logits, targets, alpha=alpha, gamma=gamma)
+    return _reduced(losses, reduction)
 
 
 def _textbook(
@@ -50,24 +52,30 @@ def _textbook(
     p_t = p * targets + (1 - p) * (1 - targets)
     alpha_t = alpha * targets + (1 - alpha) * (1 - targets)
     cross_entropy = optax.sigmoid_binary_cross_entropy(logits, targets)
-    return _reduced(alpha_t * (1 - p_t) ** gamma * cross_entropy, reduction)
+    losses = alpha_t * (1 - p_t) ** gamma * cross_entropy
+    return _reduced(losses, reduction)
 
 
 def _textbook_softmax(logits: Array, targets: Array, *, gamma: float, reduction: str) -> Array:
-    log_p = jnp.take_along_axis(jax.nn.log_softmax(logits), targets[:, None], -1)[:, 0]
-    return _reduced(-((1 - jnp.exp(log_p)) ** gamma) * log_p, reduction)
+    log_softmax = jax.nn.log_softmax(logits)
+    log_p = jnp.take_along_axis(log_softmax, targets[:, None], -1)[:, 0]
+    losses = -((1 - jnp.exp(log_p)) ** gamma) * log_p
+    return _reduced(losses, reduction)
 
 
 def _cross_entropy(logits: Array, targets: Array, *, gamma: float, reduction: str) -> Array:
     """Without focal at all, so γ is not used."""
-    return _reduced(optax.softmax_cross_entropy_with_integer_labels(logits, targets), reduction)
+    losses = optax.softmax_cross_entropy_with_integer_labels(logits, targets)
+    return _reduced(losses, reduction)
 
 
-def _reduced(loss: Array, reduction: str) -> Array:
-    return {"none": loss, "sum": loss.sum(), "mean": loss.mean()}[reduction]
+def _reduced(losses: Array, reduction: str) -> Array:
+    if reduction == "none":
+        return losses
+    return losses.sum() if reduction == "sum" else losses.mean()
 
 
-LOSSES: dict[tuple[str, str], Callable[..., Array]] = {
+LOSSES: dict[tuple[str, str], Loss] = {
     ("focal_jax", "sigmoid"): focal_jax.sigmoid_focal_loss,
     ("focal_jax", "softmax"): focal_jax.softmax_focal_loss,
     ("optax", "sigmoid"): _optax,

@@ -7,8 +7,7 @@ operands and results of all instructions, where
 - an array takes the space of its layout: a TPU fills the last dimensions up to whole tiles;
 - memory spaces other than 0 are on the chip and cost nothing, while copies to and from them do;
 - an operand that is only gathered or sliced from counts what is taken; a scatter, or an update of a
-slice, works in
-  place and counts what it replaces twice, as read and as written;
+  slice, works in place and counts what it replaces twice, as read and as written;
 - an operand counts as often as the results come back to it, if no cache can have kept it;
 - a loop counts as often as it runs, of two branches the dearer one, an asynchronous operation once.
 """
@@ -43,17 +42,18 @@ class Program:
 
     def ideal(self) -> int:
         """Every argument read once and every result written once."""
-        return sum(size(i.shape) for i in self.bodies[self.entry] if i.op == "parameter" or i.root)
+        body = self.bodies[self.entry]
+        return sum(size(i.shape) for i in body if i.op == "parameter" or i.root)
 
     def wide(self, n: int) -> list[str]:
         """The instructions of the entry computation that make an array of n or more float32 or
         float64."""
-        return [
-            i.name
-            for i in self.bodies[self.entry]
-            if not i.is_free
-            and any(made.kind in ("f32", "f64") and made.elements >= n for made in arrays(i.shape))
-        ]
+        names = []
+        for i in self.bodies[self.entry]:
+            counts = [array.elements for array in arrays(i.shape) if array.kind in ("f32", "f64")]
+            if not i.is_free and max(counts, default=0) >= n:
+                names.append(i.name)
+        return names
 
     def traffic(self, name: str = "") -> Traffic:
         """What one run of a computation does; without a name, of the whole program."""
@@ -70,62 +70,78 @@ class Program:
             return max(self.traffic(name) for name in names if name in self.bodies)
         if i.op in ("call", "call-start"):
             return self.traffic(i.called("to_apply"))
-        body = self.bodies[i.called("calls")] if i.op == "fusion" else _alone(i, shapes)
-        moved = _written(body, i) + sum(
-            self._read(body, n, shapes[name]) for n, name in enumerate(i.operands)
-        )
+        return self._kernel(i, shapes)
+
+    def _kernel(self, i: Instruction, shapes: dict[str, str]) -> Traffic:
+        body = self._fused(i) or _alone(i, shapes)
+        moved = _written(body, i)
+        for n, name in enumerate(i.operands):
+            moved += self._read(body, n, shapes[name])
         # A copy that runs beside the kernels is none itself.
-        return Traffic(moved, int(moved > 0 and not i.op.endswith("-start")))
+        is_kernel = moved > 0 and not i.op.endswith("-start")
+        return Traffic(moved, int(is_kernel))
+
+    def _fused(self, i: Instruction) -> Body:
+        """The instructions inside of a fusion; none of any other instruction."""
+        return self.bodies[i.called("calls")] if i.op == "fusion" else []
 
     def _trips(self, loop: Instruction) -> int:
         """How often a loop runs: XLA notes it down for a GPU, and leaves it in the condition for a
         TPU."""
-        limits = [
-            i.rest.split(")")[0]
-            for i in self.bodies[loop.called("condition")]
-            if i.op == "constant"
-        ]
-        known = re.findall(r'"known_trip_count":{"n":"(\d+)"', loop.rest) or limits
-        if len(known) != 1:
+        limits = re.findall(r'"known_trip_count":{"n":"(\d+)"', loop.rest)
+        if not limits:
+            condition = self.bodies[loop.called("condition")]
+            limits = [i.rest.split(")")[0] for i in condition if i.op == "constant"]
+        if len(limits) != 1:
             raise ValueError(f"{loop.name}: the program does not say how often the loop runs")
-        return int(known[0])
+        return int(limits[0])
 
     def _read(self, body: Body, n: int, shape: str) -> int:
         """The bytes of its operand n that a kernel reads."""
-        whole, name = size(shape), _parameter(body, n)
+        whole = size(shape)
+        name = _parameter(body, n)
         taken = self._taken(body, name)
         if taken is not None:
-            return min(whole, taken * next(arrays(shape)).width)
-        return whole * (self._returns(body)[name] if whole > CACHE else 1)
+            width = next(arrays(shape)).width
+            return min(whole, taken * width)
+        if whole <= CACHE:
+            return whole
+        return whole * self._returns(body)[name]
 
     def _taken(self, body: Body, name: str) -> int | None:
         """How many elements of an array a computation reads; None is all of it."""
-        taken = [
-            self._taken_by(user, place, body) for user in body for place in _places(user, name)
-        ]
-        return None if None in taken else sum(n for n in taken if n)
+        elements = 0
+        for user in body:
+            for place in _places(user, name):
+                taken = self._taken_by(user, place, body)
+                if taken is None:
+                    return None
+                elements += taken
+        return elements
 
     def _taken_by(self, user: Instruction, place: int, body: Body) -> int | None:
         if user.op == "fusion":
-            inner = self.bodies[user.called("calls")]
+            inner = self._fused(user)
             return self._taken(inner, _parameter(inner, place))
         if user.op in PASSES:
             return None if user.root else self._taken(body, user.name)
-        if not place and user.op.removesuffix("-start") in TAKES:
+        if place:
+            return None
+        if user.op.removesuffix("-start") in TAKES:
             return user.result.elements
-        return 0 if not place and user.op in REPLACES and user.root else None
+        is_replaced = user.op in REPLACES and user.root
+        return 0 if is_replaced else None
 
     def _returns(self, body: Body) -> dict[str, int]:
         """How often a kernel that makes its results in the order of the memory comes to each of its
         arrays."""
         times: dict[str, int] = defaultdict(lambda: 1)
         for i in reversed(body):
-            inner = self._returns(self.bodies[i.called("calls")]) if i.op == "fusion" else {}
+            inner = self._fused(i)
+            within = self._returns(inner)
             for n, name in enumerate(i.operands):
-                within = (
-                    inner[_parameter(self.bodies[i.called("calls")], n)] if inner else _repeats(i)
-                )
-                times[name] = max(times[name], times[i.name] * within)
+                repeats = within[_parameter(inner, n)] if inner else _repeats(i)
+                times[name] = max(times[name], times[i.name] * repeats)
         return times
 
 
@@ -134,19 +150,19 @@ def _repeats(i: Instruction) -> int:
     its operand has."""
     if i.op != "broadcast":
         return 1
-    own = re.findall(r"dimensions={([\d,]*)}", i.rest)[0].split(",")
+    listed = re.findall(r"dimensions={([\d,]*)}", i.rest)[0]
     major = i.result.major()
-    first = min((major.index(int(d)) for d in own if d), default=0)
-    return math.prod(i.result.dims[d] for d in major[:first])
+    places = [major.index(int(number)) for number in listed.split(",") if number]
+    before = major[: min(places, default=0)]
+    return math.prod(i.result.dims[number] for number in before)
 
 
 def _alone(i: Instruction, shapes: dict[str, str]) -> Body:
     """An instruction as the only one of a fusion."""
-    given = [
-        Instruction(None, name, shapes[name], "parameter", f"{n})")
-        for n, name in enumerate(i.operands)
-    ]
-    return [*given, i._replace(root="ROOT ")]
+    body = []
+    for n, name in enumerate(i.operands):
+        body.append(Instruction(None, name, shapes[name], "parameter", f"{n})"))
+    return [*body, i._replace(root="ROOT ")]
 
 
 def _parameter(body: Body, n: int) -> str:
@@ -168,4 +184,5 @@ def _written(body: Body, i: Instruction) -> int:
 
 def _total(parts: Iterable[Traffic]) -> Traffic:
     parts = list(parts)
-    return Traffic(sum(part.bytes for part in parts), sum(part.kernels for part in parts))
+    moved = sum(part.bytes for part in parts)
+    return Traffic(moved, sum(part.kernels for part in parts))

@@ -39,22 +39,25 @@ class Measurement:
 
 
 def read(record: dict[str, Any]) -> Measurement:
-    given: dict[str, Any] = record | {"case": Case(**record["case"])}
-    return Measurement(**given)
+    fields: dict[str, Any] = record | {"case": Case(**record["case"])}
+    return Measurement(**fields)
 
 
-def failures(found: Measurement) -> Iterator[str]:
+def failures(one: Measurement) -> Iterator[str]:
     """One line for every requirement that a program breaks."""
-    case, where = found.case, f"{found.device}: {found.case.name}: "
-    if found.error:
-        yield f"{where}does not compile: {found.error}"
+    case = one.case
+    where = f"{one.device}: {case.name}: "
+    if one.error:
+        yield f"{where}does not compile: {one.error}"
         return
     traffic, temporaries = cases.traffic(case), cases.temporaries(case)
-    if found.traffic > traffic:
-        yield f"{where}moves {found.traffic:.3f} of the ideal bytes, allowed {traffic:.3f}"
-    if found.beside > temporaries:
-        yield f"{where}temporaries are {found.beside:.3f} of the logits, allowed {temporaries:.3f}"
-    if found.wide and case.run != "vmap":
-        yield f"{where}stores float32 for its {case.dtype} logits in {', '.join(found.wide)}, allowed nowhere"
-    if case.run == "donated" and found.aliased < found.logits:
-        yield f"{where}the gradient takes over {found.aliased / found.logits:.2f} of donated logits, allowed 1.00"
+    if one.traffic > traffic:
+        yield f"{where}moves {one.traffic:.3f} of the ideal bytes, allowed {traffic:.3f}"
+    if one.beside > temporaries:
+        yield f"{where}temporaries are {one.beside:.3f} of the logits, allowed {temporaries:.3f}"
+    if one.wide and case.run != "vmap":
+        names = ", ".join(one.wide)
+        yield f"{where}stores float32 for its {case.dtype} logits in {names}, allowed nowhere"
+    if case.run == "donated" and one.aliased < one.logits:
+        share = one.aliased / one.logits
+        yield f"{where}the gradient takes over {share:.2f} of donated logits, allowed 1.00"

@@ -3,6 +3,7 @@ its reason."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import product
 
 MIB = 1 << 20
 FLOAT32 = 4
@@ -36,7 +37,7 @@ DEVICES_ON_A_CHIP = {"tpu7x": 2}
 # Enough to see that 64 chips need what 4 do, and that a GPU is no other.
 QUICK = ("v5e:2x2", "v5e:8x8", "H100:1x1x8")
 
-# What devices that share a row tell each other of it: the largest logit, the sum of exponentials,
+# The numbers of a row that its devices have to combine: the largest logit, the sum of exponentials,
 # and the target's logit; once for the value and once for the gradient, since a compiler need not
 # see that they are the same.
 NUMBERS, TIMES = 3, 2
@@ -87,14 +88,15 @@ class Pod:
 def pods(platform: str, quick: bool) -> Iterator[Pod]:
     """The slices of a platform; in a quick run a few of them, in one dtype. The broken program
     comes last."""
-    for place, mesh in SLICES[platform].items():
-        if not quick:
-            yield from (
-                Pod(place, dtype, chunk, *mesh) for chunk in (PER_CHIP, IN_ALL) for dtype in DTYPES
-            )
-        elif place in QUICK:
-            yield Pod(place, "bfloat16" if platform == "gpu" else "float32", PER_CHIP, *mesh)
-    place, mesh = next(iter(SLICES[platform].items()))
+    slices = SLICES[platform]
+    one_dtype = "bfloat16" if platform == "gpu" else "float32"
+    for place, mesh in slices.items():
+        if quick and place in QUICK:
+            yield Pod(place, one_dtype, PER_CHIP, *mesh)
+        elif not quick:
+            for chunk, dtype in product((PER_CHIP, IN_ALL), DTYPES):
+                yield Pod(place, dtype, chunk, *mesh)
+    place, mesh = next(iter(slices.items()))
     yield Pod(place, "float32", GATHERED, *mesh)
 
 
@@ -125,4 +127,5 @@ def temporaries(pod: Pod) -> int:
     """A chunk of logits and of their slope, both gradients before they are rounded, and the
     features by chunks."""
     chunk = pod.rows_a_step * CLASSES * FLOAT32
-    return 2 * chunk + kernel_bytes() + features_bytes() + ROWS * FEATURES * DTYPES[pod.dtype]
+    features = ROWS * FEATURES * DTYPES[pod.dtype]
+    return 2 * chunk + kernel_bytes() + features_bytes() + features

@@ -23,7 +23,8 @@ KINDS = (
 )
 # What an instruction runs, apart from the sum of two numbers that an all-reduce names.
 CALLED = re.compile(
-    r"\b(?:calls|body|condition|true_computation|false_computation|branch_computations)=({[^}]*}|\S+)"
+    r"\b(?:calls|body|condition|true_computation|false_computation|branch_computations)"
+    r"=({[^}]*}|\S+)"
 )
 # All of a shape that is no array: layouts, and the numbers that long tuples are counted by.
 LAYOUT = re.compile(r"\{[^}]*\}|/\*.*?\*/")
@@ -61,9 +62,8 @@ class Exchange(Program):
                 yield Collective(kind, LAYOUT.sub("", i.shape))
             times = self._trips(i) if i.op == "while" else 1
             for called in self._called(i):
-                yield from (
-                    replace(one, times=one.times * times) for one in self.collectives(called)
-                )
+                for one in self.collectives(called):
+                    yield replace(one, times=one.times * times)
 
     def steps(self) -> int:
         """How often the loop with the most steps runs; 1 without any loop."""
@@ -72,8 +72,8 @@ class Exchange(Program):
 
     def _called(self, i: Instruction) -> list[str]:
         """The computations that an instruction runs."""
-        given = CALLED.findall(i.rest)
+        lists = CALLED.findall(i.rest)
         if i.op in ("call", "call-start"):
-            given.append(i.called("to_apply"))
-        names = (name.strip(" {}%,") for part in given for name in part.split(","))
+            lists.append(i.called("to_apply"))
+        names = [name.strip(" {}%,") for name in ",".join(lists).split(",")]
         return [name for name in names if name in self.bodies]

@@ -32,37 +32,33 @@ from .verdict import Measurement, failures, growth, read
 
 
 def main(argv: list[str] | None = None) -> int:
-    options = _parser().parse_args(argv)
+    args = _parser().parse_args(argv)
+    platforms = [args.platform] if args.platform else list(SLICES)
     try:
-        found = compiled([options.platform] if options.platform else list(SLICES), options.quick)
+        measured = compiled(platforms, args.quick)
     except (MissingCompilerError, CompilerError) as error:
         print(f"benchmarks.pods: {error}", file=sys.stderr)
         return 2
-    _print(options, found)
-    if options.out:
-        _draw(found, options.out)
-    broken = verdict(found)
+    _print(args, measured)
+    if args.out:
+        _draw(measured, args.out)
+    broken = verdict(measured)
     for line in broken:
         print(line, file=sys.stderr)
     return 1 if broken else 0
 
 
-def verdict(found: Sequence[Measurement]) -> list[str]:
+def verdict(measured: Sequence[Measurement]) -> list[str]:
     """A line for every requirement that is broken; nothing is required of the broken programs."""
-    return [line for one in found if one.pod.is_ours for line in failures(one)] + list(
-        growth(found)
-    )
+    lines = [line for one in measured if one.pod.is_ours for line in failures(one)]
+    return [*lines, *growth(measured)]
 
 
 def _parser() -> argparse.ArgumentParser:
     about, _, details = (__doc__ or "").partition("\n")
-    parser = argparse.ArgumentParser(
-        "python -m benchmarks.pods",
-        None,
-        about,
-        details,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    command = "python -m benchmarks.pods"
+    as_written = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(command, None, about, details, formatter_class=as_written)
     parser.add_argument("--platform", choices=tuple(SLICES), help="default: both")
     parser.add_argument("--quick", action="store_true", help="a few slices in one dtype")
     parser.add_argument(
@@ -77,31 +73,37 @@ def _parser() -> argparse.ArgumentParser:
 def compiled(platforms: Sequence[str], quick: bool) -> list[Measurement]:
     """What the programs for the slices of these platforms do."""
     require(platforms)
-    total = sum(len(list(pods(platform, quick))) for platform in platforms)
-    bar = tqdm(desc="compile", total=total, unit="program", disable=None)
+    counts = [_count(platform, quick) for platform in platforms]
+    bar = tqdm(desc="compile", total=sum(counts), unit="program", disable=None)
     with bar, ThreadPoolExecutor(len(platforms)) as pool:
         parts = list(pool.map(lambda platform: _compile(platform, quick, bar), platforms))
     return [one for part in parts for one in part]
 
 
+def _count(platform: str, quick: bool) -> int:
+    return len(list(pods(platform, quick)))
+
+
 def _compile(platform: str, quick: bool, bar: Any) -> list[Measurement]:
-    arguments = ["benchmarks.pods.compile", platform, *["--quick"] * quick]
-    programs = len(list(pods(platform, quick)))
-    return [read(line) for line in printed(platform, arguments, programs, bar)]
+    command = ["benchmarks.pods.compile", platform]
+    if quick:
+        command.append("--quick")
+    return [read(line) for line in printed(platform, command, _count(platform, quick), bar)]
 
 
-def _print(options: argparse.Namespace, found: Sequence[Measurement]) -> None:
-    if options.json:
-        print(json.dumps([asdict(one) for one in found], indent=2))
-    elif options.markdown:
-        print(table.markdown(found))
+def _print(args: argparse.Namespace, measured: Sequence[Measurement]) -> None:
+    if args.json:
+        print(json.dumps([asdict(one) for one in measured], indent=2))
+    elif args.markdown:
+        print(table.markdown(measured))
     else:
-        table.show(found)
+        table.show(measured)
 
 
-def _draw(found: Sequence[Measurement], path: Path) -> None:
-    # matplotlib only where there is something to draw, and its word not into the table.
+def _draw(measured: Sequence[Measurement], path: Path) -> None:
+    # matplotlib is imported only where there is something to draw. What it prints must not get into
+    # the table.
     from . import picture
 
     with redirect_stdout(sys.stderr):
-        picture.save(found, path)
+        picture.save(measured, path)

@@ -22,7 +22,7 @@ from jax.experimental import topologies
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 import focal_jax
-from benchmarks.aot.devices import GPUS, describe
+from benchmarks.aot.devices import GPUS, gpus
 
 from .cases import CHUNK, CLASSES, FEATURES, GATHERED, PER_CHIP, ROWS, Pod, pods
 from .collectives import Exchange
@@ -36,9 +36,9 @@ def measure(pod: Pod) -> Measurement:
         compiled = compile_for(pod)
     except jax.errors.JaxRuntimeError as error:
         return Measurement(pod, error=str(error).partition("\n")[0])
-    found = Exchange(compiled.as_text())
-    beside = compiled.memory_analysis().temp_size_in_bytes
-    return Measurement(pod, beside, found.steps(), list(found.collectives()))
+    program = Exchange(compiled.as_text())
+    temporaries = compiled.memory_analysis().temp_size_in_bytes
+    return Measurement(pod, temporaries, program.steps(), list(program.collectives()))
 
 
 def compile_for(pod: Pod) -> Any:
@@ -46,13 +46,12 @@ def compile_for(pod: Pod) -> Any:
     mesh = Mesh(devices(pod.slice).reshape(pod.data, pod.model), ("data", "model"))
     loss, by_row, by_class = (NamedSharding(mesh, spec) for spec in (ONE, BY_ROW, BY_CLASS))
     rows, classes = ROWS * pod.data, CLASSES * pod.model
-    arguments = (
-        jax.ShapeDtypeStruct((rows, FEATURES), pod.dtype, sharding=by_row),
-        jax.ShapeDtypeStruct((FEATURES, classes), pod.dtype, sharding=by_class),
-        jax.ShapeDtypeStruct((rows,), jnp.int32, sharding=by_row),
-    )
-    function = jax.value_and_grad(head(pod, mesh), (0, 1))
-    return jax.jit(function, out_shardings=(loss, (by_row, by_class))).lower(*arguments).compile()
+    features = jax.ShapeDtypeStruct((rows, FEATURES), pod.dtype, sharding=by_row)
+    kernel = jax.ShapeDtypeStruct((FEATURES, classes), pod.dtype, sharding=by_class)
+    ids = jax.ShapeDtypeStruct((rows,), jnp.int32, sharding=by_row)
+    with_gradients = jax.value_and_grad(head(pod, mesh), argnums=(0, 1))
+    function = jax.jit(with_gradients, out_shardings=(loss, (by_row, by_class)))
+    return function.lower(features, kernel, ids).compile()
 
 
 def head(pod: Pod, mesh: Mesh) -> Any:
@@ -77,12 +76,8 @@ def devices(place: str) -> Any:
     """Those of a slice that is not there."""
     kind, _, shape = place.partition(":")
     if kind in GPUS:
-        slice_ = topologies.get_topology_desc(
-            kind, "cuda", topology=shape, target_config=describe(GPUS[kind])
-        )
-    else:
-        slice_ = topologies.get_topology_desc(place, "tpu")
-    return np.array(slice_.devices)
+        return np.array(gpus(kind, shape).devices)
+    return np.array(topologies.get_topology_desc(place, "tpu").devices)
 
 
 def main(platform: str, *options: str) -> None:

@@ -1,7 +1,7 @@
 """What was measured of a program for many chips, and which requirements it breaks."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -42,13 +42,20 @@ class Measurement:
     @property
     def largest(self) -> Collective:
         """The one that has the most part in the rest."""
-        return max(self.collectives, key=lambda one: Measurement(self.pod, collectives=[one]).rest)
 
-    def _reduced(self, belongs: Any) -> int:
-        sums = (one for one in self.collectives if one.kind == "all-reduce")
-        return sum(
-            logical(array) * one.times for one in sums for array in one.arrays if belongs(array)
-        )
+        def rest(one: Collective) -> int:
+            return Measurement(self.pod, collectives=[one]).rest
+
+        return max(self.collectives, key=rest)
+
+    def _reduced(self, belongs: Callable[[Array], bool]) -> int:
+        """The bytes of all arrays that belong to a gradient and are added up."""
+        total = 0
+        for one in self.collectives:
+            if one.kind == "all-reduce":
+                once = sum(logical(array) for array in one.arrays if belongs(array))
+                total += once * one.times
+        return total
 
 
 def is_of_kernel(array: Array) -> bool:
@@ -67,44 +74,50 @@ def _sides(array: Array) -> list[int]:
 
 def read(record: dict[str, Any]) -> Measurement:
     collectives = [Collective(**one) for one in record["collectives"]]
-    given: dict[str, Any] = record | {"pod": Pod(**record["pod"]), "collectives": collectives}
-    return Measurement(**given)
+    fields: dict[str, Any] = record | {"pod": Pod(**record["pod"]), "collectives": collectives}
+    return Measurement(**fields)
 
 
-def failures(found: Measurement) -> Iterator[str]:
+def failures(one: Measurement) -> Iterator[str]:
     """One line for every requirement that a program breaks by itself."""
-    pod, where = found.pod, f"{found.pod.name}: "
-    if found.error:
-        yield f"{where}does not compile: {found.error}"
+    pod = one.pod
+    where = f"{pod.name}: "
+    if one.error:
+        yield f"{where}does not compile: {one.error}"
         return
-    if found.rest > cases.row_bytes(pod):
-        named = f"the largest is {found.largest.kind} {found.largest.shape}"
-        yield f"{where}besides the gradients sends {_mib(found.rest, cases.row_bytes(pod))}; {named}"
-    if found.features > cases.features_bytes():
-        yield f"{where}for the features' gradient adds up {_mib(found.features, cases.features_bytes())}"
-    if found.kernel > cases.kernel_bytes():
-        yield f"{where}for the kernel's gradient adds up {_mib(found.kernel, cases.kernel_bytes())}"
-    if found.temporaries > cases.temporaries(pod):
-        yield f"{where}temporaries take {_mib(found.temporaries, cases.temporaries(pod))}"
+    rest, features, kernel = cases.row_bytes(pod), cases.features_bytes(), cases.kernel_bytes()
+    if one.rest > rest:
+        largest = f"the largest is {one.largest.kind} {one.largest.shape}"
+        yield f"{where}besides the gradients sends {_mib(one.rest, rest)}; {largest}"
+    if one.features > features:
+        yield f"{where}for the features' gradient adds up {_mib(one.features, features)}"
+    if one.kernel > kernel:
+        yield f"{where}for the kernel's gradient adds up {_mib(one.kernel, kernel)}"
+    temporaries = cases.temporaries(pod)
+    if one.temporaries > temporaries:
+        yield f"{where}temporaries take {_mib(one.temporaries, temporaries)}"
 
 
-def growth(found: Sequence[Measurement]) -> Iterator[str]:
+def growth(measured: Sequence[Measurement]) -> Iterator[str]:
     """One line for each slice that takes more temporary memory than another of the same devices.
 
     With as many rows a step on every device, that is any other; else only a smaller one, which has
     more rows a step.
     """
     groups: dict[tuple[str, ...], list[Measurement]] = defaultdict(list)
-    for one in sorted(found, key=lambda one: one.pod.devices):
+    for one in sorted(measured, key=lambda one: one.pod.devices):
         if one.pod.is_ours and not one.error:
             groups[one.pod.kind, one.pod.dtype, one.pod.chunk].append(one)
     for (*_, chunk), group in groups.items():
-        base = min(group, key=lambda one: one.temporaries) if chunk == PER_CHIP else group[0]
+        base = group[0]
+        if chunk == PER_CHIP:
+            base = min(group, key=lambda one: one.temporaries)
+        most = GROWTH * base.temporaries
         for one in group:
-            if one.temporaries > GROWTH * base.temporaries:
-                taken = _mib(one.temporaries, GROWTH * base.temporaries)
-                yield f"{one.pod.name}: temporaries take {taken}, since {base.pod.slice} takes no more"
+            if one.temporaries > most:
+                taken = f"temporaries take {_mib(one.temporaries, most)}"
+                yield f"{one.pod.name}: {taken}, since {base.pod.slice} takes no more"
 
 
-def _mib(found: float, allowed: float) -> str:
-    return f"{found / MIB:.3f} MiB, allowed {allowed / MIB:.3f}"
+def _mib(size: float, allowed: float) -> str:
+    return f"{size / MIB:.3f} MiB, allowed {allowed / MIB:.3f}"

@@ -21,6 +21,7 @@ from jax import Array
 from tqdm import tqdm
 
 from benchmarks import machine, options, report
+from benchmarks.table import Sheet
 from benchmarks.timing import paired
 from benchmarks.work import Work
 
@@ -29,6 +30,8 @@ from .series import MEMORY, SERIES, SIZE, TEMPORARY, TIME, Series
 # How far off a slope may be: small shapes have a constant part, and XLA treats very small ones in
 # another way.
 OFF = 0.1
+NAMES = ("loss", "cost", "against")
+NUMBERS = ("from", "to", "first", "last", "slope", "expected", "verdict")
 
 
 @dataclass(frozen=True)
@@ -55,37 +58,35 @@ class Fit:
 
 
 def compiled(series: Series) -> list[jax.stages.Compiled]:
-    return [jax.jit(series.function).lower(*series.shapes(n)).compile() for n in series.work]
+    function = jax.jit(series.function)
+    return [function.lower(*series.shapes(n)).compile() for n in series.work]
 
 
 def fits(series: Series, programs: Iterable[jax.stages.Compiled]) -> Iterator[Fit]:
     """What the compiler says of its programs."""
     costs = [_costs(program) for program in programs]
-    return (
-        Fit(series, cost, [said[cost] for said in costs])
-        for cost in series.expected
-        if cost != TIME
-    )
+    for name in series.expected:
+        if name != TIME:
+            yield Fit(series, name, [cost[name] for cost in costs])
 
 
 def _costs(program: jax.stages.Compiled) -> dict[str, int]:
     memory = program.memory_analysis()
     assert memory is not None, "every backend of jaxlib knows its memory"
-    return {
-        MEMORY: memory.temp_size_in_bytes + memory.output_size_in_bytes,
-        TEMPORARY: memory.temp_size_in_bytes,
-        SIZE: (program.as_text() or "").count(" = "),
-    }
+    temporary = memory.temp_size_in_bytes
+    instructions = (program.as_text() or "").count(" = ")
+    results = memory.output_size_in_bytes
+    return {MEMORY: temporary + results, TEMPORARY: temporary, SIZE: instructions}
 
 
 def timed(
     series: Series, programs: Sequence[jax.stages.Compiled], budget: float, least: int
 ) -> Fit:
     """Median seconds; the amounts of work take turns."""
-    works = [
-        _work(program, series.shapes(n)) for program, n in zip(programs, series.work, strict=True)
-    ]
-    return Fit(series, TIME, paired(works, budget, least=least).median().tolist())
+    pairs = zip(programs, series.work, strict=True)
+    works = [_work(program, series.shapes(n)) for program, n in pairs]
+    seconds = paired(works, budget, least=least)
+    return Fit(series, TIME, seconds.median().tolist())
 
 
 def _work(program: jax.stages.Compiled, shapes: Sequence[jax.ShapeDtypeStruct]) -> Work:
@@ -96,10 +97,9 @@ def _work(program: jax.stages.Compiled, shapes: Sequence[jax.ShapeDtypeStruct]) 
 
 def _random(rng: np.random.Generator, shape: jax.ShapeDtypeStruct) -> Array:
     """Logits or values of γ below 3; targets, where 0 and 1 are also class ids."""
-    floating = jnp.issubdtype(shape.dtype, jnp.floating)
-    return jnp.asarray(
-        3 * rng.random(shape.shape) if floating else rng.integers(0, 2, shape.shape), shape.dtype
-    )
+    if jnp.issubdtype(shape.dtype, jnp.floating):
+        return jnp.asarray(3 * rng.random(shape.shape), shape.dtype)
+    return jnp.asarray(rng.integers(0, 2, shape.shape), shape.dtype)
 
 
 def _measure(series: Series, budget: float, least: int) -> list[Fit]:
@@ -107,37 +107,37 @@ def _measure(series: Series, budget: float, least: int) -> list[Fit]:
     return [timed(series, programs, budget, least), *fits(series, programs)]
 
 
-def _sheet(found: Iterable[Fit]) -> report.Sheet:
-    header = (
-        "loss",
-        "cost",
-        "against",
-        "from",
-        "to",
-        "first",
-        "last",
-        "slope",
-        "expected",
-        "verdict",
-    )
-    return report.Sheet("Cost against work", header, [_row(fit) for fit in found], words=3)
+def _sheet(measured: Iterable[Fit]) -> Sheet:
+    rows = [_row(fit) for fit in measured]
+    return Sheet("Cost against work", (*NAMES, *NUMBERS), rows, words=NAMES)
 
 
 def _row(fit: Fit) -> tuple[str, ...]:
-    first, last = (
-        report.duration(x) if fit.cost == TIME else f"{x:,}"
-        for x in (fit.points[0], fit.points[-1])
-    )
-    work = fit.series.work
-    verdict = "printed" if fit.cost == TIME else "met" if fit.fits else "not met"
-    names = (fit.series.name, fit.cost, fit.series.against, f"{work[0]:,}", f"{work[-1]:,}")
-    return *names, first, last, f"{round(fit.slope, 2) + 0:.2f}", f"{fit.expected:g}", verdict
+    series = fit.series
+    names = (series.name, fit.cost, series.against)
+    work = [f"{n:,}" for n in (series.work[0], series.work[-1])]
+    costs = [_cost(fit, i) for i in (0, -1)]
+    # A slope that rounds to −0 is 0.
+    slope = round(fit.slope, 2) + 0
+    return *names, *work, *costs, f"{slope:.2f}", f"{fit.expected:g}", _verdict(fit)
+
+
+def _cost(fit: Fit, i: int) -> str:
+    cost = fit.points[i]
+    return report.duration(cost) if fit.cost == TIME else f"{cost:,}"
+
+
+def _verdict(fit: Fit) -> str:
+    """Times are those of a machine, and nothing is required of them."""
+    if fit.cost == TIME:
+        return "printed"
+    return "met" if fit.fits else "not met"
 
 
 def main(argv: list[str] | None = None) -> None:
-    asked = options.parser("benchmarks.scaling", __doc__, budget=5).parse_args(argv)
+    args = options.parser("benchmarks.scaling", __doc__, budget=5).parse_args(argv)
     machine.use_all_cores()
-    budget, least = options.repetitions(asked)
+    budget, least = options.repetitions(args)
     bar = tqdm(SERIES, desc="scaling", disable=None)
-    table = _sheet(fit for series in bar for fit in _measure(series, budget, least))
-    report.show(machine.description(), [table], asked.markdown)
+    sheet = _sheet(fit for series in bar for fit in _measure(series, budget, least))
+    report.show(machine.description(), [sheet], args.markdown)

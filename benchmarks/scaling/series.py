@@ -12,6 +12,7 @@ from jax import Array
 from focal_jax import sigmoid_focal_loss, softmax_focal_loss
 
 TIME, MEMORY, TEMPORARY, SIZE = "time", "memory", "temporary memory", "compiled size"
+Loss = Callable[..., Any]
 Shapes = tuple[jax.ShapeDtypeStruct, ...]
 
 
@@ -23,51 +24,61 @@ class Series:
     name: str
     against: str
     work: Sequence[int]
-    function: Callable[..., Any]
+    function: Loss
     shapes: Callable[[int], Shapes]
     expected: dict[str, float]
 
 
 # In proportion to the logits. Several γ: beyond the results themselves nothing grows.
-STRAIGHT, FLAT = {TIME: 1.0, MEMORY: 1.0, SIZE: 0.0}, {TIME: 1.0, TEMPORARY: 0.0, SIZE: 0.0}
+STRAIGHT = {TIME: 1.0, MEMORY: 1.0, SIZE: 0.0}
+FLAT = {TIME: 1.0, TEMPORARY: 0.0, SIZE: 0.0}
 GAMMAS = (4, 8, 16, 32)
 
 
 def _elements(n: int) -> Shapes:
-    return jax.ShapeDtypeStruct((n,), jnp.float32), jax.ShapeDtypeStruct((n,), jnp.bool_)
+    logits = jax.ShapeDtypeStruct((n,), jnp.float32)
+    return logits, jax.ShapeDtypeStruct((n,), jnp.bool_)
 
 
 def _rows(rows: int, classes: int) -> Shapes:
-    return jax.ShapeDtypeStruct((rows, classes), jnp.float32), jax.ShapeDtypeStruct(
-        (rows,), jnp.int32
-    )
+    logits = jax.ShapeDtypeStruct((rows, classes), jnp.float32)
+    return logits, jax.ShapeDtypeStruct((rows,), jnp.int32)
 
 
-def _gradient(loss: Callable[..., Array]) -> Callable[..., Any]:
+def _many_classes(n: int) -> Shapes:
+    return _rows(64, n)
+
+
+def _many_rows(n: int) -> Shapes:
+    return _rows(n, 1024)
+
+
+def _powers_of_4(first: int, last: int) -> list[int]:
+    return [4**k for k in range(first, last + 1)]
+
+
+def _gradient(loss: Loss) -> Loss:
     return jax.value_and_grad(partial(loss, reduction="sum"))
 
 
-def _gammas(name: str, loss: Callable[..., Array], reduction: str, fixed: Shapes) -> Series:
-    function = jax.vmap(
-        lambda z, y, gamma: loss(z, y, gamma=gamma, reduction=reduction), (None, None, 0)
-    )
-    return Series(name, "values of γ", GAMMAS, function, lambda k: (*fixed, _elements(k)[0]), FLAT)
+def _gammas(name: str, loss: Loss, reduction: str, fixed: Shapes) -> Series:
+    """The losses of the same logits and targets for more and more values of γ."""
+
+    def of_gamma(z: Array, y: Array, gamma: Array) -> Array:
+        return loss(z, y, gamma=gamma, reduction=reduction)
+
+    def shapes(n: int) -> Shapes:
+        return *fixed, jax.ShapeDtypeStruct((n,), jnp.float32)
+
+    function = jax.vmap(of_gamma, (None, None, 0))
+    return Series(name, "values of γ", GAMMAS, function, shapes, FLAT)
 
 
 SIGMOID, SOFTMAX = _gradient(sigmoid_focal_loss), _gradient(softmax_focal_loss)
 SERIES = (
-    Series("sigmoid", "logits", [4**k for k in range(7, 13)], SIGMOID, _elements, STRAIGHT),
-    Series(
-        "softmax", "classes", [4**k for k in range(4, 9)], SOFTMAX, partial(_rows, 64), STRAIGHT
-    ),
-    Series(
-        "softmax",
-        "rows",
-        [4**k for k in range(3, 8)],
-        SOFTMAX,
-        partial(_rows, classes=1024),
-        STRAIGHT,
-    ),
+    Series("sigmoid", "logits", _powers_of_4(7, 12), SIGMOID, _elements, STRAIGHT),
+    Series("softmax", "classes", _powers_of_4(4, 8), SOFTMAX, _many_classes, STRAIGHT),
+    Series("softmax", "rows", _powers_of_4(3, 7), SOFTMAX, _many_rows, STRAIGHT),
     _gammas("sigmoid, none", sigmoid_focal_loss, "none", _elements(4096)),
     _gammas("softmax, none", softmax_focal_loss, "none", _rows(4096, 64)),
     _gammas("sigmoid, sum", sigmoid_focal_loss, "sum", _elements(4096)),

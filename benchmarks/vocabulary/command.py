@@ -19,6 +19,7 @@ from tqdm import tqdm
 
 from benchmarks import machine, options, report
 from benchmarks.process import MIB, fresh
+from benchmarks.table import Sheet
 from benchmarks.timing import quartiles
 
 from .layers import (
@@ -39,6 +40,8 @@ from .layers import (
 SECONDS = 600
 MEMORY, TIME = 1 / 8, 1.35
 CHUNKS, TOKENS = (64, 256, 1024), (1024, 4096, 16384)
+COSTS = ("loss", "cost", FUSED, UNFUSED, "ratio", "quartiles", "at most", "required", "verdict")
+SIZES = ("tokens", "chunk size", "temporaries", "all logits")
 
 
 @dataclass(frozen=True)
@@ -65,22 +68,19 @@ class Row:
 
     @property
     def cells(self) -> tuple[str, ...]:
-        ratio, required, verdict = (
-            f"{self.ratio:.3f}",
-            "yes" if self.required else "no",
-            "met" if self.met else "not met",
-        )
         costs = (self.pair.name, self.cost, self.fused, self.unfused)
-        return *costs, ratio, self.quartiles, f"{self.bound:g}", required, verdict
+        ratio, bound = f"{self.ratio:.3f}", f"{self.bound:g}"
+        required = "yes" if self.required else "no"
+        verdict = "met" if self.met else "not met"
+        return *costs, ratio, self.quartiles, bound, required, verdict
 
 
 def rows(pair: Pair, shape: Shape, budget: float, least: int) -> Iterator[Row]:
+    losses = (pair.fused, pair.unfused)
     if pair is JAX:
-        fused, unfused = (temporaries(loss, shape) for loss in (pair.fused, pair.unfused))
+        fused, unfused = (temporaries(loss, shape) for loss in losses)
         yield of_memory(pair, "temporaries of the compiler", fused, unfused)
-    fused, unfused = (
-        fresh(SECONDS, memory, loss, pair, shape) for loss in (pair.fused, pair.unfused)
-    )
+    fused, unfused = (fresh(SECONDS, memory, loss, pair, shape) for loss in losses)
     gradients = shape.gradients
     yield of_memory(pair, "process, gradients aside", fused - gradients, unfused - gradients)
     yield of_memory(pair, "process, gradients included", fused, unfused, required=False)
@@ -88,9 +88,8 @@ def rows(pair: Pair, shape: Shape, budget: float, least: int) -> Iterator[Row]:
 
 
 def of_memory(pair: Pair, cost: str, fused: int, unfused: int, required: bool = True) -> Row:
-    return Row(
-        pair, cost, mebibytes(fused), mebibytes(unfused), fused / unfused, "", MEMORY, required
-    )
+    sizes = mebibytes(fused), mebibytes(unfused)
+    return Row(pair, cost, *sizes, fused / unfused, "", MEMORY, required)
 
 
 def of_time(pair: Pair, shape: Shape, budget: float, least: int) -> Row:
@@ -108,31 +107,31 @@ def mebibytes(size: int) -> str:
 
 def growth(shape: Shape) -> Iterator[tuple[str, ...]]:
     """The temporaries of focal_jax for growing chunks, then for more and more tokens."""
-    for tokens, chunk in [*((shape.tokens, x) for x in CHUNKS), *((x, None) for x in TOKENS)]:
-        size = temporaries(partial(JAX.fused, chunk_size=chunk), shape._replace(tokens=tokens))
-        yield (
-            f"{tokens:,}",
-            str(chunk or "default"),
-            mebibytes(size),
-            mebibytes(4 * tokens * shape.classes),
-        )
+    for chunk in CHUNKS:
+        yield _growth(shape, chunk)
+    for tokens in TOKENS:
+        yield _growth(shape._replace(tokens=tokens), None)
+
+
+def _growth(shape: Shape, chunk: int | None) -> tuple[str, ...]:
+    size = temporaries(partial(JAX.fused, chunk_size=chunk), shape)
+    logits = 4 * shape.tokens * shape.classes
+    return f"{shape.tokens:,}", str(chunk or "default"), mebibytes(size), mebibytes(logits)
 
 
 def main(argv: list[str] | None = None) -> int:
-    asked = options.parser("benchmarks.vocabulary", __doc__, budget=60).parse_args(argv)
+    args = options.parser("benchmarks.vocabulary", __doc__, budget=60).parse_args(argv)
     machine.use_all_cores()
-    shape, repetitions = QUICK if asked.quick else FULL, options.repetitions(asked)
+    shape = QUICK if args.quick else FULL
+    budget, least = options.repetitions(args)
     bar = tqdm((JAX, TORCH), "vocabulary", disable=None)
-    found = [row for pair in bar for row in rows(pair, shape, *repetitions)]
-    head = [
-        *machine.description(),
-        f"{shape.tokens:,} tokens × {shape.size} → {shape.classes:,} classes, float32",
-    ]
-    costs = ("loss", "cost", FUSED, UNFUSED, "ratio", "quartiles", "at most", "required", "verdict")
-    sizes = ("tokens", "chunk size", "temporaries", "all logits")
+    measured = [row for pair in bar for row in rows(pair, shape, budget, least)]
+    cells = [row.cells for row in measured]
     sheets = [
-        report.Sheet("In chunks beside all logits", costs, [row.cells for row in found], words=2),
-        report.Sheet("What the memory grows with", sizes, list(growth(shape)), words=0),
+        Sheet("In chunks beside all logits", COSTS, cells, words=("loss", "cost")),
+        Sheet("What the memory grows with", SIZES, list(growth(shape))),
     ]
-    report.show(head, sheets, asked.markdown)
-    return int(any(row.broken for row in found) and not (asked.quick or asked.markdown))
+    sizes = f"{shape.tokens:,} tokens × {shape.size} → {shape.classes:,} classes, float32"
+    report.show([*machine.description(), sizes], sheets, args.markdown)
+    broken = any(row.broken for row in measured)
+    return int(broken and not (args.quick or args.markdown))

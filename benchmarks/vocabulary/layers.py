@@ -39,8 +39,9 @@ FULL, QUICK = Shape(4096, 512, 128_256), Shape(1024, 64, 16_384)
 
 
 def fused_jax(features: Any, kernel: Any, ids: Any, chunk_size: int | None = None) -> Any:
-    settings = {"gamma": 2.0, "reduction": "mean", "chunk_size": chunk_size}
-    return focal_jax.linear_softmax_focal_loss(features, kernel, ids, **settings)
+    return focal_jax.linear_softmax_focal_loss(
+        features, kernel, ids, gamma=2.0, reduction="mean", chunk_size=chunk_size
+    )
 
 
 def unfused_jax(features: Any, kernel: Any, ids: Any) -> Any:
@@ -57,9 +58,11 @@ def unfused_torch(features: Any, kernel: Any, ids: Any) -> Any:
 
 def compiled(loss: Loss, shape: Shape) -> jax.stages.Compiled:
     """Value and gradient. Shapes are enough for that, however large they are."""
-    features, kernel = (jax.ShapeDtypeStruct(x, jnp.float32) for x in (shape[:2], shape[1:]))
-    ids = jax.ShapeDtypeStruct(shape[:1], jnp.int32)
-    return jax.jit(jax.value_and_grad(loss, (0, 1))).lower(features, kernel, ids).compile()
+    features = jax.ShapeDtypeStruct((shape.tokens, shape.size), jnp.float32)
+    kernel = jax.ShapeDtypeStruct((shape.size, shape.classes), jnp.float32)
+    ids = jax.ShapeDtypeStruct((shape.tokens,), jnp.int32)
+    function = jax.value_and_grad(loss, argnums=(0, 1))
+    return jax.jit(function).lower(features, kernel, ids).compile()
 
 
 def temporaries(loss: Loss, shape: Shape) -> int:
@@ -72,25 +75,26 @@ def temporaries(loss: Loss, shape: Shape) -> int:
 def arrays(shape: Shape) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Features, kernel and class ids; the logits are normal."""
     rng = np.random.default_rng(0)
-    features, kernel = (rng.standard_normal(x, np.float32) for x in (shape[:2], shape[1:]))
+    features = rng.standard_normal((shape.tokens, shape.size), np.float32)
+    kernel = rng.standard_normal((shape.size, shape.classes), np.float32)
     kernel /= np.float32(shape.size**0.5)
-    return features, kernel, rng.integers(0, shape.classes, shape.tokens, np.int32)
+    ids = rng.integers(0, shape.classes, shape.tokens, np.int32)
+    return features, kernel, ids
 
 
 def in_jax(loss: Loss, shape: Shape) -> Callable[[], Any]:
-    program, host = compiled(loss, shape), arrays(shape)
-    given = [jnp.asarray(x) for x in host]
+    program = compiled(loss, shape)
+    host = arrays(shape)
+    device = [jnp.asarray(x) for x in host]
     # JAX would let go of `host` in some later call, which would then seem to take less memory.
-    return lambda kept=host: jax.block_until_ready(program(*given))
+    return lambda kept=host: jax.block_until_ready(program(*device))
 
 
 def in_torch(loss: Loss, shape: Shape) -> Callable[[], Any]:
     features, kernel, ids = (torch.from_numpy(x) for x in arrays(shape))
     # Class ids are int64 in PyTorch, and a kernel is (C, D) there.
-    leaves, targets = (
-        (features.requires_grad_(), kernel.T.contiguous().requires_grad_()),
-        ids.long(),
-    )
+    leaves = features.requires_grad_(), kernel.T.contiguous().requires_grad_()
+    targets = ids.long()
 
     def with_gradient() -> Any:
         value = loss(*leaves, targets)
@@ -128,7 +132,6 @@ def memory(loss: Loss, pair: Pair, shape: Shape) -> int:
 def times(pair: Pair, shape: Shape, budget: float, least: int) -> pd.DataFrame:
     """The seconds of both, which take turns: one row per round."""
     machine.use_all_cores()
-    losses = {FUSED: pair.fused, UNFUSED: pair.unfused}
-    return paired(
-        [Work(name, pair.prepare(loss, shape)) for name, loss in losses.items()], budget, least
-    )
+    fused = Work(FUSED, pair.prepare(pair.fused, shape))
+    unfused = Work(UNFUSED, pair.prepare(pair.unfused, shape))
+    return paired([fused, unfused], budget, least)

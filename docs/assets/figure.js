@@ -1,5 +1,5 @@
 // The figure of mathematics.md: loss and slope of both classes, drawn anew as γ, α and the logit move.
-// The formulas are those of focal_jax/margin.py, in double: no 1 − p, no power of γ − 1.
+// The formulas are those of focal_jax/_core/focal.py, in double: no 1 − p, no power of γ − 1.
 "use strict";
 {
   const sigmoid = (u) => (u < 0 ? Math.exp(u) / (1 + Math.exp(u)) : 1 / (1 + Math.exp(-u)));

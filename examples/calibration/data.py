@@ -58,9 +58,8 @@ class Problem:
 
 def parts(whole: Part, first: int, seed: int) -> tuple[Part, Part]:
     """The first part has so many samples, and both have the classes in the same proportions."""
-    split = StratifiedShuffleSplit(
-        1, train_size=first, test_size=len(whole.y) - first, random_state=seed
-    )
+    rest = len(whole.y) - first
+    split = StratifiedShuffleSplit(1, train_size=first, test_size=rest, random_state=seed)
     a, b = next(split.split(whole.x, whole.y))
     return Part(whole.x[a], whole.y[a]), Part(whole.x[b], whole.y[b])
 
@@ -69,14 +68,16 @@ def digits(seed: int, train: int = 300, validation: int = 300) -> Split:
     """Of 1,797 digits most are there to judge by: a few hundred would leave the errors of
     calibration uncertain."""
     x, y = (np.asarray(array) for array in load_digits(return_X_y=True))
-    first, rest = parts(Part((x / 16).astype(np.float32), y), train, seed)
+    # Pixels go to 16.
+    whole = Part((x / 16).astype(np.float32), y)
+    first, rest = parts(whole, train, seed)
     return Split(first, *parts(rest, validation, seed))
 
 
 def customers(seed: int, validation: int = 1000) -> Split:
     data = caravan.dataset(replace(caravan.RECIPE, seed=seed))
-    both = (data.train_x, data.train_y), (data.test_x, data.test_y)
-    rest, test = (Part(x.astype(np.float32), y.astype(int)) for x, y in both)
+    rest = Part(data.train_x.astype(np.float32), data.train_y.astype(int))
+    test = Part(data.test_x.astype(np.float32), data.test_y.astype(int))
     return Split(*parts(rest, len(rest.y) - validation, seed), test)
 
 

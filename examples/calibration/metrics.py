@@ -40,35 +40,41 @@ def scores(labels: np.ndarray, probabilities: np.ndarray) -> Scores:
     else:
         right = accuracy_score(labels, probabilities.argmax(-1))
     nll = log_loss(labels, probabilities, labels=np.arange(classes))
-    return Scores(float(right), float(nll), calibration_error(*events(labels, probabilities), BINS))
+    happened, expected = events(labels, probabilities)
+    ece = calibration_error(happened, expected, BINS)
+    return Scores(float(right), float(nll), ece)
 
 
 def temperature(labels: np.ndarray, logits: np.ndarray) -> float:
     """The T > 0 at which softmax(logits / T) has the least NLL. The NLL has no other minimum: it is
     convex in 1 / T."""
 
+    samples = np.arange(len(labels))
+
     def nll(log_t: float) -> float:
-        return -float(
-            np.mean(log_softmax(logits / np.exp(log_t), -1)[np.arange(len(labels)), labels])
-        )
+        log_p = log_softmax(logits / np.exp(log_t), -1)
+        return -float(np.mean(log_p[samples, labels]))
 
     least: Any = minimize_scalar(nll, bounds=(-5, 5), method="bounded", options={"xatol": 1e-6})
     return float(np.exp(least.x))
 
 
 class Reliability(NamedTuple):
-    """For each bin that has events: the mean of what was said, how often it happened, and the
-    number of events."""
+    """For each bin that has events: the mean of their probabilities, how often they happened, and
+    their number."""
 
-    said: np.ndarray
+    expected: np.ndarray
     happened: np.ndarray
     number: np.ndarray
 
 
-def reliability(happened: np.ndarray, said: np.ndarray) -> Reliability:
+def reliability(happened: np.ndarray, expected: np.ndarray) -> Reliability:
     """The bins of the calibration error."""
-    index = np.minimum((said * BINS).astype(int), BINS - 1)
+    index = np.minimum((expected * BINS).astype(int), BINS - 1)
     number = np.bincount(index, minlength=BINS)
     kept = number > 0
-    said, happened = (np.bincount(index, x, BINS)[kept] / number[kept] for x in (said, happened))
-    return Reliability(said, happened, number[kept])
+
+    def mean(values: np.ndarray) -> np.ndarray:
+        return np.bincount(index, values, BINS)[kept] / number[kept]
+
+    return Reliability(mean(expected), mean(happened), number[kept])

@@ -1,7 +1,7 @@
 """The reliability diagrams: how often it happened, against how probable it was said to be."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from benchmarks.figure import GAMMA_COLOURS
 
 from .metrics import events, reliability
-from .rows import DIVIDED, Found, Row
+from .rows import DIVIDED, Results, Row
 
 # γ = 3 has the colour of the largest γ.
 COLOURS = {
@@ -25,54 +25,55 @@ LABELS = {
     "softmax": ("mean confidence", "accuracy"),
     "sigmoid": ("mean probability of class 1", "share of class 1"),
 }
+Corner = Literal["lower right", "upper left"]
+# The limits of both axes, and the corner that is free for the legend.
+SCALES: dict[str, tuple[tuple[float, float], Corner]] = {
+    "softmax": ((0, 1.02), "lower right"),
+    "sigmoid": ((0, 0.62), "upper left"),
+}
 
 
-def figure(everything: Sequence[Found]) -> Figure:
+def figure(problems: Sequence[Results]) -> Figure:
     """A line of two diagrams for each problem: the losses as they are, and what repairs them."""
-    figure = Figure(figsize=(10, 4.4 * len(everything)), layout="constrained")
-    grid = figure.subplots(len(everything), 2, squeeze=False, sharex="row", sharey="row")
-    for line, found in zip(grid, everything, strict=True):
-        draw_all(line[0], found, repaired=False)
-        draw_all(line[1], found, repaired=True)
-        line[0].set_ylabel(LABELS[kind(found)][1])
+    figure = Figure(figsize=(10, 4.4 * len(problems)), layout="constrained")
+    grid = figure.subplots(len(problems), 2, squeeze=False, sharex="row", sharey="row")
+    for (left, right), results in zip(grid, problems, strict=True):
+        draw_all(left, results, repaired=False)
+        draw_all(right, results, repaired=True)
+        left.set_ylabel(LABELS[kind(results)][1])
     return figure
 
 
-def kind(found: Found) -> str:
-    return "sigmoid" if found.rows[0].probabilities.shape[-1] == 2 else "softmax"
+def kind(results: Results) -> str:
+    classes = results.rows[0].probabilities.shape[-1]
+    return "sigmoid" if classes == 2 else "softmax"
 
 
-def draw_all(axes: Axes, found: Found, repaired: bool) -> None:
-    chosen = [row for row in found.rows if row.loss in COLOURS and bool(row.then) == repaired]
-    for row in chosen:
-        draw(axes, found, row)
+def draw_all(axes: Axes, results: Results, repaired: bool) -> None:
+    for row in results.rows:
+        if row.loss in COLOURS and bool(row.then) == repaired:
+            draw(axes, results, row)
     axes.axline((0, 0), slope=1, color="grey", linewidth=1, zorder=0.5)
-    limits = (0, 1.02) if kind(found) == "softmax" else (0, 0.62)
-    axes.set(
-        title=f"{found.problem}, {'repaired' if repaired else 'as trained'}",
-        xlabel=LABELS[kind(found)][0],
-    )
+    how = "repaired" if repaired else "as trained"
+    axes.set(title=f"{results.problem}, {how}", xlabel=LABELS[kind(results)][0])
+    limits, corner = SCALES[kind(results)]
     axes.set(xlim=limits, ylim=limits)
-    axes.legend(loc="lower right" if kind(found) == "softmax" else "upper left", fontsize=10)
+    axes.legend(loc=corner, fontsize=10)
 
 
-def draw(axes: Axes, found: Found, row: Row) -> None:
+def draw(axes: Axes, results: Results, row: Row) -> None:
     """The bins of all seeds together."""
-    happened, said = events(found.labels, row.probabilities)
-    bins = reliability(happened.ravel(), said.ravel())
+    happened, expected = events(results.labels, row.probabilities)
+    bins = reliability(happened.ravel(), expected.ravel())
     kept = bins.number >= FEWEST
     label = f"{row.loss}, {row.then}" if row.then else row.loss
-    axes.plot(
-        bins.said[kept], bins.happened[kept], color=COLOURS[row.loss], label=label, **look(row)
-    )
+    look = {"color": COLOURS[row.loss], "label": label, **style(row)}
+    axes.plot(bins.expected[kept], bins.happened[kept], **look)
 
 
-def look(row: Row) -> dict[str, Any]:
+def style(row: Row) -> dict[str, Any]:
     if row.loss == "FLSD-53":
         # On top of γ = 3, which it nearly is.
         return {"marker": "x", "linestyle": "", "zorder": 3}
-    return {
-        "marker": "o",
-        "markersize": 4,
-        "linestyle": (0, (4, 2)) if row.then == DIVIDED else "-",
-    }
+    line = (0, (4, 2)) if row.then == DIVIDED else "-"
+    return {"marker": "o", "markersize": 4, "linestyle": line}

@@ -10,14 +10,16 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks import table
 from benchmarks.figure import save_figure
 
 from . import picture
 from .metrics import scores
-from .rows import Found, Row
+from .rows import Results, Row
 
 # On a narrower terminal lines wrap; in a file no cell does.
 WIDTH = 120
+NAMES = ("loss", "then")
 
 
 def arguments(description: str | None) -> Namespace:
@@ -30,9 +32,20 @@ def arguments(description: str | None) -> Namespace:
     return parser.parse_args()
 
 
-def header(found: Found) -> list[str]:
-    binary = found.rows[0].probabilities.shape[-1] == 2
-    return ["loss", "then", "average precision" if binary else "accuracy", "NLL", "ECE", "T"]
+def sheet(results: Results) -> table.Sheet:
+    """Means and standard deviations over the seeds."""
+    classes = results.rows[0].probabilities.shape[-1]
+    right = "average precision" if classes == 2 else "accuracy"
+    seeds, samples = results.labels.shape
+    title = f"{results.problem}, {seeds} seeds, {samples:,} samples to judge by"
+    rows = [cells(row, results.labels) for row in results.rows]
+    return table.Sheet(title, (*NAMES, right, "NLL", "ECE", "T"), rows, words=NAMES)
+
+
+def cells(row: Row, labels: np.ndarray) -> list[str]:
+    means = [spread(column) for column in numbers(row, labels).T]
+    t = "" if row.temperatures is None else spread(row.temperatures)
+    return [row.loss, row.then, *means, t]
 
 
 def numbers(row: Row, labels: np.ndarray) -> np.ndarray:
@@ -44,41 +57,28 @@ def spread(values: np.ndarray) -> str:
     return f"{values.mean():.3f} ± {values.std(ddof=1):.3f}"
 
 
-def cells(found: Found) -> list[list[str]]:
-    """Means and standard deviations over the seeds."""
-    sheet = []
-    for row in found.rows:
-        t = "" if row.temperatures is None else spread(row.temperatures)
-        sheet.append([row.loss, row.then, *map(spread, numbers(row, found.labels).T), t])
-    return sheet
+def markdown(results: Results) -> str:
+    of_results = sheet(results)
+    return f"\n### {of_results.title}\n\n{table.markdown(of_results)}"
 
 
-def title(found: Found) -> str:
-    seeds, samples = found.labels.shape
-    return f"{found.problem}, {seeds} seeds, {samples:,} samples to judge by"
+def pretty(results: Results) -> Table:
+    of_results = sheet(results)
+    lines = Table(title=of_results.title)
+    for name in of_results.header:
+        lines.add_column(name, justify=of_results.side(name))
+    for row in of_results.rows:
+        lines.add_row(*row)
+    return lines
 
 
-def markdown(found: Found) -> str:
-    rule = ["---", "---", "---:", "---:", "---:", "---:"]
-    lines = ("| " + " | ".join(row) + " |" for row in (header(found), rule, *cells(found)))
-    return "\n".join((f"\n### {title(found)}\n", *lines))
-
-
-def table(found: Found) -> Table:
-    sheet = Table(title=title(found))
-    for i, name in enumerate(header(found)):
-        sheet.add_column(name, justify="right" if i > 1 else "left")
-    for row in cells(found):
-        sheet.add_row(*row)
-    return sheet
-
-
-def report(everything: Sequence[Found], args: Namespace) -> None:
-    for found in everything:
+def report(problems: Sequence[Results], args: Namespace) -> None:
+    width = max(Console().width, WIDTH)
+    for results in problems:
         if args.markdown:
-            print(markdown(found))
+            print(markdown(results))
         else:
-            Console(width=max(Console().width, WIDTH)).print(table(found))
+            Console(width=width).print(pretty(results))
     # A page takes what is printed, and names its picture itself.
     with redirect_stdout(sys.stderr if args.markdown else sys.stdout):
-        save_figure(lambda: picture.figure(everything), args.out / "calibration.png")
+        save_figure(lambda: picture.figure(problems), args.out / "calibration.png")

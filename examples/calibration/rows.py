@@ -17,7 +17,7 @@ class Row(NamedTuple):
     temperatures: np.ndarray | None = None
 
 
-class Found(NamedTuple):
+class Results(NamedTuple):
     """All rows of a problem, and the labels of shape (seeds, samples) that they are judged by."""
 
     problem: str

@@ -29,9 +29,11 @@ def _anchors() -> np.ndarray:
     for stride in STRIDES:
         centre = (np.arange(SIDE // stride) + 0.5) * stride
         y, x, scale = np.meshgrid(centre, centre, SCALES, indexing="ij")
-        half = np.stack([scale * stride * WIDTH, scale * stride], -1) / 2
         middle = np.stack([x, y], -1)
-        levels.append(np.concatenate([middle - half, middle + half], -1).reshape(-1, 4))
+        height = scale * stride
+        half = np.stack([height * WIDTH, height], -1) / 2
+        corners = np.concatenate([middle - half, middle + half], -1)
+        levels.append(corners.reshape(-1, 4))
     return np.concatenate(levels)
 
 
@@ -55,12 +57,15 @@ def targets(scenes: Scenes) -> Targets:
 def _assign(boxes: np.ndarray, labels: np.ndarray) -> Targets:
     overlap = overlaps(ANCHORS, boxes)
     nearest, most = overlap.argmax(1), overlap.max(1)
-    # The best anchor of a digit is its own, however small the overlap: no digit is left to nobody.
+    # The best anchor of a digit is its own, however small the overlap: every digit has one.
     best = overlap.argmax(0)
-    nearest[best], most[best] = np.arange(len(boxes)), 1
-    found = np.where(most >= OBJECT_FROM, labels[nearest], -1)
-    judged = (most < BACKGROUND_BELOW) | (most >= OBJECT_FROM)
-    return Targets(found.astype(np.int8), judged, encode(boxes[nearest]).astype(np.float32))
+    nearest[best] = np.arange(len(boxes))
+    most[best] = 1
+    is_object = most >= OBJECT_FROM
+    classes = np.where(is_object, labels[nearest], -1)
+    judged = is_object | (most < BACKGROUND_BELOW)
+    answers = encode(boxes[nearest])
+    return Targets(classes.astype(np.int8), judged, answers.astype(np.float32))
 
 
 def overlaps(these: np.ndarray, those: np.ndarray) -> np.ndarray:
@@ -68,7 +73,8 @@ def overlaps(these: np.ndarray, those: np.ndarray) -> np.ndarray:
     low = np.maximum(these[:, None, :2], those[None, :, :2])
     high = np.minimum(these[:, None, 2:], those[None, :, 2:])
     common = _product(np.maximum(high - low, 0))
-    return common / (_area(these)[:, None] + _area(those)[None] - common)
+    both = _area(these)[:, None] + _area(those)[None]
+    return common / (both - common)
 
 
 def _area(boxes: np.ndarray) -> np.ndarray:
@@ -82,8 +88,10 @@ def _product(sides: np.ndarray) -> np.ndarray:
 def encode(boxes: np.ndarray) -> np.ndarray:
     """What a box head is to answer for the anchors: offsets of the middle, and logarithms of the
     sizes."""
-    (middle, size), (own_middle, own_size) = _middle_and_size(boxes), _middle_and_size(ANCHORS)
-    offset, log_size = (middle - own_middle) / own_size, each(log, size / own_size)
+    middle, size = _middle_and_size(boxes)
+    own_middle, own_size = _middle_and_size(ANCHORS)
+    offset = (middle - own_middle) / own_size
+    log_size = each(log, size / own_size)
     return np.concatenate([offset, log_size], -1) / SPREAD
 
 
@@ -92,8 +100,10 @@ def decode(answers: np.ndarray) -> np.ndarray:
     own_middle, own_size = _middle_and_size(ANCHORS)
     offset, log_size = np.split(answers * SPREAD, 2, axis=-1)
     middle = own_middle + offset * own_size
-    half = own_size * np.exp(np.minimum(log_size, np.log(SIDE))) / 2
-    return np.clip(np.concatenate([middle - half, middle + half], -1), 0, SIDE)
+    growth = np.exp(np.minimum(log_size, np.log(SIDE)))
+    half = own_size * growth / 2
+    corners = np.concatenate([middle - half, middle + half], -1)
+    return np.clip(corners, 0, SIDE)
 
 
 def _middle_and_size(boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -104,8 +114,11 @@ def _middle_and_size(boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def suppress(boxes: np.ndarray, scores: np.ndarray, limit: float = 0.5) -> np.ndarray:
     """Non-maximum suppression: the indices of the boxes that no better box overlaps by more than
     the limit."""
-    order, kept = np.argsort(-scores, kind="stable"), []
+    order = np.argsort(-scores, kind="stable")
+    kept = []
     while len(order):
-        kept.append(order[0])
-        order = order[1:][overlaps(boxes[order[:1]], boxes[order[1:]])[0] <= limit]
+        best, rest = order[:1], order[1:]
+        kept.append(best[0])
+        overlap = overlaps(boxes[best], boxes[rest])[0]
+        order = rest[overlap <= limit]
     return np.array(kept, int)

@@ -3,15 +3,18 @@ pictures."""
 
 import sys
 from argparse import ArgumentParser, Namespace
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import redirect_stdout
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from .evaluate import Found, Scores, found, scores
+from benchmarks.table import Sheet, markdown
+
+from .evaluate import Detections, Scores, detections, scores
 from .pictures import draw
 from .recipe import LOSSES, QUICK, RECIPE, Arrays, Data, Loss, Recipe, Run, dataset, initial_weights
 
@@ -22,13 +25,37 @@ HEADER = ("loss", "AP", "range", "AP50", "AP small", "bg first", "bg last")
 STEPS = 20
 
 
+class Trained(NamedTuple):
+    """The detectors of one seed by their losses: their runs, and the boxes in the test scenes."""
+
+    test: Data
+    runs: dict[str, Run]
+    boxes: dict[str, list[Detections]]
+
+
+class Result(NamedTuple):
+    """Scores, and the background's part of the loss in the first steps and in the last."""
+
+    scores: Scores
+    first: float
+    last: float
+
+
 def main(framework: str, description: str | None, train: Train) -> None:
     args = arguments(description)
     recipe, seeds = (QUICK, 1) if args.quick else (RECIPE, args.seeds)
-    results, runs, test, first = results_of(train, recipe, seeds)
+    # Of the other seeds only numbers are kept.
+    first = trained(train, recipe, seed=0)
+    results = [results_of(first)]
+    for seed in range(1, seeds):
+        results.append(results_of(trained(train, recipe, seed)))
     with redirect_stdout(sys.stderr):
-        draw(framework, args.out, test, runs, first)
-    show([row(name, results[name]) for name in LOSSES], framework, recipe, seeds, args.markdown)
+        draw(framework, args.out, *first)
+    rows = []
+    for name in LOSSES:
+        rows.append(row(name, [of_seed[name] for of_seed in results]))
+    title = f"detection_{framework}.py, {recipe.steps} steps, seeds: {seeds}"
+    show(Sheet(title, HEADER, rows, words=("loss",)), args.markdown)
 
 
 def arguments(description: str | None) -> Namespace:
@@ -46,68 +73,44 @@ def arguments(description: str | None) -> Namespace:
     return parser.parse_args()
 
 
-Result = tuple[Scores, float, float]
+def trained(train: Train, recipe: Recipe, seed: int) -> Trained:
+    weights = initial_weights(seed)
+    data, test = dataset("train", recipe, seed), dataset("test", recipe, seed)
+    detectors = Trained(test, {}, {})
+    for name, loss in LOSSES.items():
+        run = train(weights, data, test, loss, recipe, seed)
+        detectors.runs[name] = run
+        detectors.boxes[name] = detections(run)
+    return detectors
 
 
-def results_of(
-    train: Train, recipe: Recipe, seeds: int
-) -> tuple[dict[str, list[Result]], dict[str, Run], Data, dict[str, list[Found]]]:
-    """The results of each loss by seed; and of the first seed, for the pictures, runs, test scenes
-    and boxes."""
-    results: dict[str, list[Result]] = {name: [] for name in LOSSES}
-    runs: dict[str, Run] = {}
-    first: dict[str, list[Found]] = {}
-    tests = []
-    for seed in range(seeds):
-        weights, data, test = (
-            initial_weights(seed),
-            dataset("train", recipe, seed),
-            dataset("test", recipe, seed),
-        )
-        tests.append(test)
-        for name, loss in LOSSES.items():
-            run = train(weights, data, test, loss, recipe, seed)
-            boxes = found(run)
-            results[name].append(
-                (
-                    scores(test, boxes),
-                    float(run.shares[:STEPS].mean()),
-                    float(run.shares[-STEPS:].mean()),
-                )
-            )
-            runs.setdefault(name, run)
-            first.setdefault(name, boxes)
-    return results, runs, tests[0], first
+def results_of(detectors: Trained) -> dict[str, Result]:
+    results = {}
+    for name, run in detectors.runs.items():
+        first, last = run.shares[:STEPS].mean(), run.shares[-STEPS:].mean()
+        precision = scores(detectors.test, detectors.boxes[name])
+        results[name] = Result(precision, float(first), float(last))
+    return results
 
 
 def row(name: str, results: list[Result]) -> list[str]:
     """Means over the seeds, and the smallest and the largest average precision."""
-    found, first, last = zip(*results, strict=True)
-    ap, ap50, small = np.array(found).T
-    precision = (
-        f"{ap.mean():.3f}",
-        f"{ap.min():.3f}–{ap.max():.3f}",
-        f"{ap50.mean():.3f}",
-        f"{small.mean():.3f}",
-    )
-    return [name, *precision, f"{np.mean(first):.1%}", f"{np.mean(last):.1%}"]
+    ap, ap50, small = np.array([one.scores for one in results]).T
+    means = [f"{part.mean():.3f}" for part in (ap50, small)]
+    first = np.mean([one.first for one in results])
+    last = np.mean([one.last for one in results])
+    precision = [f"{ap.mean():.3f}", f"{ap.min():.3f}–{ap.max():.3f}", *means]
+    return [name, *precision, f"{first:.1%}", f"{last:.1%}"]
 
 
-def show(
-    rows: Sequence[Sequence[str]], framework: str, recipe: Recipe, seeds: int, markdown: bool
-) -> None:
-    if markdown:
-        rule = ("---", *("---:" for _ in HEADER[1:]))
-        print("\n".join(f"| {' | '.join(cells)} |" for cells in (HEADER, rule, *rows)))
+def show(sheet: Sheet, as_markdown: bool) -> None:
+    if as_markdown:
+        print(markdown(sheet))
         return
     # Without lines: it has to fit into 80 columns.
-    table = Table(
-        title=f"detection_{framework}.py, {recipe.steps} steps, seeds: {seeds}",
-        box=None,
-        padding=(0, 1, 0, 0),
-    )
-    for name in HEADER:
-        table.add_column(name, justify="left" if name == "loss" else "right", no_wrap=True)
-    for cells in rows:
+    table = Table(title=sheet.title, box=None, padding=(0, 1, 0, 0))
+    for name in sheet.header:
+        table.add_column(name, justify=sheet.side(name), no_wrap=True)
+    for cells in sheet.rows:
         table.add_row(*cells)
     Console().print(table)

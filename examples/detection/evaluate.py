@@ -28,7 +28,7 @@ class Scores(NamedTuple):
     small: float
 
 
-class Found(NamedTuple):
+class Detections(NamedTuple):
     """The boxes of one scene, by falling score."""
 
     boxes: np.ndarray
@@ -36,31 +36,31 @@ class Found(NamedTuple):
     scores: np.ndarray
 
 
-def found(run: Run) -> list[Found]:
-    return [
-        _found(expit(np.float64(logits)), decode(boxes))
-        for logits, boxes in zip(run.logits, run.boxes, strict=True)
-    ]
+def detections(run: Run) -> list[Detections]:
+    return [_of_scene(*answers) for answers in zip(run.logits, run.boxes, strict=True)]
 
 
-def _found(scores: np.ndarray, boxes: np.ndarray) -> Found:
+def _of_scene(logits: np.ndarray, answers: np.ndarray) -> Detections:
+    scores, boxes = expit(np.float64(logits)), decode(answers)
     parts = [_of_class(label, scores[:, label], boxes) for label in range(CLASSES)]
-    together = Found(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+    together = Detections(*map(np.concatenate, zip(*parts, strict=True)))
     order = np.argsort(-together.scores, kind="stable")[:MOST]
-    return Found(*(column[order] for column in together))
+    return Detections(*(column[order] for column in together))
 
 
-def _of_class(label: int, scores: np.ndarray, boxes: np.ndarray) -> Found:
+def _of_class(label: int, scores: np.ndarray, boxes: np.ndarray) -> Detections:
     best = np.argsort(-scores, kind="stable")[:CANDIDATES]
     kept = best[suppress(boxes[best], scores[best])]
-    return Found(boxes[kept], np.full(len(kept), label), scores[kept])
+    return Detections(boxes[kept], np.full(len(kept), label), scores[kept])
 
 
-def scores(data: Data, detections: list[Found]) -> Scores:
+def scores(data: Data, scenes: list[Detections]) -> Scores:
+    areas: list[list[float]] = [[0, SIDE**2], [0, SMALL], [SMALL, SIDE**2], [SMALL, SIDE**2]]
+    # pycocotools prints what it does.
     with redirect_stdout(io.StringIO()):
-        truth, rows = _truth(data), _rows(detections)
-        judge = COCOeval(truth, truth.loadRes(rows), "bbox")
-        judge.params.areaRng = [[0, SIDE**2], [0, SMALL], [SMALL, SIDE**2], [SMALL, SIDE**2]]
+        truth = _truth(data)
+        judge = COCOeval(truth, truth.loadRes(_rows(scenes)), "bbox")
+        judge.params.areaRng = areas
         judge.evaluate()
         judge.accumulate()
         judge.summarize()
@@ -69,41 +69,34 @@ def scores(data: Data, detections: list[Found]) -> Scores:
 
 def _truth(data: Data) -> COCO:
     images = [{"id": i, "width": SIDE, "height": SIDE} for i in range(len(data.images))]
-    pairs = [
-        (image, box, label)
-        for image, (boxes, labels) in enumerate(
-            zip(data.scenes.boxes, data.scenes.labels, strict=True)
-        )
-        for box, label in zip(boxes, labels, strict=True)
-    ]
-    annotations = [
-        _row(image, box, label)
-        | {"id": i + 1, "iscrowd": 0, "area": float((box[2:] - box[:2]).prod())}
-        for i, (image, box, label) in enumerate(pairs)
-    ]
+    dataset: Any = {"info": {}, "images": images, "annotations": _annotations(data)}
+    dataset["categories"] = [{"id": label} for label in range(CLASSES)]
     truth = COCO()
-    dataset: Any = {
-        "info": {},
-        "images": images,
-        "annotations": annotations,
-        "categories": [{"id": label} for label in range(CLASSES)],
-    }
     truth.dataset = dataset
     truth.createIndex()
     return truth
 
 
-def _rows(detections: list[Found]) -> Any:
-    return [
-        _row(image, box, label) | {"score": float(score)}
-        for image, one in enumerate(detections)
-        for box, label, score in zip(*one, strict=True)
-    ]
+def _annotations(data: Data) -> list[dict[str, Any]]:
+    annotations = []
+    scenes = zip(data.scenes.boxes, data.scenes.labels, strict=True)
+    for image, (boxes, labels) in enumerate(scenes):
+        for box, label in zip(boxes, labels, strict=True):
+            area = float((box[2:] - box[:2]).prod())
+            more = {"id": len(annotations) + 1, "iscrowd": 0, "area": area}
+            annotations.append(_row(image, box, label) | more)
+    return annotations
+
+
+def _rows(scenes: list[Detections]) -> Any:
+    rows = []
+    for image, one in enumerate(scenes):
+        for box, label, score in zip(*one, strict=True):
+            rows.append(_row(image, box, label) | {"score": float(score)})
+    return rows
 
 
 def _row(image: int, box: np.ndarray, label: int) -> dict[str, Any]:
-    return {
-        "image_id": image,
-        "category_id": int(label),
-        "bbox": [*box[:2].tolist(), *(box[2:] - box[:2]).tolist()],
-    }
+    corner, size = box[:2], box[2:] - box[:2]
+    sides = [*corner.tolist(), *size.tolist()]
+    return {"image_id": image, "category_id": int(label), "bbox": sides}

@@ -2,7 +2,7 @@
 training starts from."""
 
 from dataclasses import dataclass, replace
-from math import sqrt
+from math import ceil, sqrt
 from typing import NamedTuple
 
 import numpy as np
@@ -102,14 +102,23 @@ def initial_weights(seed: int) -> Arrays:
     weights."""
     source, weights = draws(seed), Arrays()
     for name, (side, inputs, outputs) in LAYERS.items():
+        shape = (side, side, inputs, outputs)
         deviation = 0.01 if name in ("classes", "boxes") else sqrt(2 / (side * side * inputs))
-        weights[f"{name}.kernel"] = kernel(source, (side, side, inputs, outputs), deviation)
+        weights[f"{name}.kernel"] = kernel(source, shape, deviation)
         weights[f"{name}.bias"] = np.zeros(outputs, np.float32)
     return weights
 
 
+def with_prior(weights: Arrays, bias: float) -> Arrays:
+    """The same weights, with a bias of the class logits that makes their scores the prior."""
+    before = weights["classes.bias"]
+    return weights | {"classes.bias": np.full(before.shape, bias, before.dtype)}
+
+
 def batches(recipe: Recipe, seed: int) -> np.ndarray:
     """Indices of shape (steps, batch size): a permutation of all scenes after the other."""
-    source, needed = Draws(seed), recipe.steps * recipe.batch_size
-    epochs = [source.permutation(recipe.train) for _ in range(-(-needed // recipe.train))]
-    return np.concatenate(epochs)[:needed].reshape(recipe.steps, recipe.batch_size)
+    source = Draws(seed)
+    needed = recipe.steps * recipe.batch_size
+    epochs = [source.permutation(recipe.train) for _ in range(ceil(needed / recipe.train))]
+    indices = np.concatenate(epochs)[:needed]
+    return indices.reshape(recipe.steps, recipe.batch_size)

@@ -47,10 +47,8 @@ class Scenes(NamedTuple):
 
 def scenes(part: str, count: int, seed: int) -> Scenes:
     draws = Draws((seed, STREAMS[part]))
-    photographs, (digits, classes) = (
-        [_photograph(name) for name in BACKGROUNDS[part]],
-        _digits(part),
-    )
+    photographs = [_photograph(name) for name in BACKGROUNDS[part]]
+    digits, classes = _digits(part)
     made = [_scene(draws, photographs, digits, classes) for _ in range(count)]
     images, boxes, labels = (list(column) for column in zip(*made, strict=True))
     return Scenes(np.stack(images), boxes, labels)
@@ -74,20 +72,25 @@ def _digits(part: str) -> tuple[np.ndarray, np.ndarray]:
 def _scene(
     draws: Draws, photographs: list[np.ndarray], digits: np.ndarray, classes: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    ground, brightest = _crop(draws, photographs[draws.integers(0, len(photographs))])
-    image, boxes, labels = ground / brightest, np.zeros((0, 4)), []
+    photograph = photographs[draws.integers(0, len(photographs))]
+    ground, brightest = _crop(draws, photograph)
+    image = ground / brightest
+    boxes = np.zeros((0, 4))
+    labels = []
     for _ in range(draws.integers(1, MOST + 1)):
         which = draws.integers(0, len(digits))
         ink = _ink(draws, digits[which])
-        place = _place(draws, ink.shape, boxes)
-        if place is None:
+        corner = _place(draws, ink.shape, boxes)
+        if corner is None:
             continue
-        x, y = place
-        box = np.array([[x, y, x + ink.shape[1], y + ink.shape[0]]])
-        under = slice(y, y + ink.shape[0]), slice(x, x + ink.shape[1])
+        x, y = corner
+        height, width = ink.shape
+        under = slice(y, y + height), slice(x, x + width)
         # In black or white, whichever is farther from what is under it, and not always strongly.
-        colour = float(2 * total(ground[under]) <= brightest * ink.size)
-        image[under] += draws.uniform(0.6, 1.0) * ink * (colour - image[under])
+        is_dark = 2 * total(ground[under]) <= brightest * ink.size
+        strength = draws.uniform(0.6, 1.0)
+        image[under] += strength * ink * (float(is_dark) - image[under])
+        box = np.array([[x, y, x + width, y + height]])
         boxes = np.concatenate([boxes, box])
         labels.append(classes[which])
     return image.astype(np.float32), boxes, np.array(labels)
@@ -98,16 +101,23 @@ def _crop(draws: Draws, photograph: np.ndarray) -> tuple[np.ndarray, int]:
 
     A pixel is the sum of what it covers, and the second result is that of the brightest one.
     """
-    side = int(min(draws.uniform(1, 3) * SIDE, *photograph.shape))
+    widest = draws.uniform(1, 3) * SIDE
+    side = int(min(widest, *photograph.shape))
     y, x = (draws.integers(0, length - side + 1) for length in photograph.shape)
-    part, cover = photograph[y : y + side, x : x + side], _covered(side, SIDE)
-    return product(cover, part[:, :: draws.choice((-1, 1))], cover.T), side * side * BRIGHTEST
+    part = photograph[y : y + side, x : x + side]
+    # As it is, or as in a mirror.
+    part = part[:, :: draws.choice((-1, 1))]
+    cover = _covered(side, SIDE)
+    return product(cover, part, cover.T), side * side * BRIGHTEST
 
 
 def _covered(many: int, few: int) -> np.ndarray:
     """How much each of a few pixels covers of each of many on a line; a row has the sum `many`."""
-    low, pixel = many * np.arange(few)[:, None], few * np.arange(many)
-    return np.maximum(0, np.minimum(low + many, pixel + few) - np.maximum(low, pixel))
+    low = many * np.arange(few)[:, None]
+    pixel = few * np.arange(many)
+    begin = np.maximum(low, pixel)
+    end = np.minimum(low + many, pixel + few)
+    return np.maximum(0, end - begin)
 
 
 def _ink(draws: Draws, digit: np.ndarray) -> np.ndarray:
@@ -115,8 +125,11 @@ def _ink(draws: Draws, digit: np.ndarray) -> np.ndarray:
     height = int(draws.decades(*HEIGHTS))
     rows, columns = (np.flatnonzero(digit.max(axis) > 1) for axis in (1, 0))
     part = digit[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    width = min(SIDE, max(NARROWEST, round(height * part.shape[1] / part.shape[0])))
-    down, across = (_between(*lengths) for lengths in zip(part.shape, (height, width), strict=True))
+    own_height, own_width = part.shape
+    width = round(height * own_width / own_height)
+    width = min(SIDE, max(NARROWEST, width))
+    down = _between(own_height, height)
+    across = _between(own_width, width)
     return product(down, part, across.T) / (4 * height * width * INK)
 
 
@@ -126,21 +139,21 @@ def _between(few: int, many: int) -> np.ndarray:
     Each is between the nearest two, or is the first or the last (linear interpolation).
     """
     place = (2 * np.arange(many)[:, None] + 1) * few - many
-    place = np.minimum(np.maximum(place, 0), 2 * many * (few - 1))
-    return np.maximum(0, 2 * many - abs(place - 2 * many * np.arange(few)))
+    last = 2 * many * (few - 1)
+    place = np.minimum(np.maximum(place, 0), last)
+    distance = abs(place - 2 * many * np.arange(few))
+    return np.maximum(0, 2 * many - distance)
 
 
 def _place(draws: Draws, shape: tuple[int, ...], boxes: np.ndarray) -> tuple[int, int] | None:
     """A corner where no other digit is, or None where ten tries found none."""
     height, width = shape
+    left, top, right, bottom = boxes.T
     for _ in range(10):
-        x, y = int(draws.integers(0, SIDE - width + 1)), int(draws.integers(0, SIDE - height + 1))
-        apart = (
-            (boxes[:, 0] >= x + width)
-            | (boxes[:, 2] <= x)
-            | (boxes[:, 1] >= y + height)
-            | (boxes[:, 3] <= y)
-        )
-        if apart.all():
+        x = int(draws.integers(0, SIDE - width + 1))
+        y = int(draws.integers(0, SIDE - height + 1))
+        beside = (left >= x + width) | (right <= x)
+        above_or_below = (top >= y + height) | (bottom <= y)
+        if (beside | above_or_below).all():
             return x, y
     return None

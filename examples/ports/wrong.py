@@ -13,24 +13,29 @@ from typing import Any
 def focal(z: float, y: float, alpha: float | None, gamma: float) -> float:
     u = z if y == 1 else -z
     p_t = 0.5 * (1 + math.tanh(u / 2))
-    weight = 1.0 if alpha is None else (1 - alpha if y == 1 else alpha)
-    return weight * (1 - p_t) ** gamma * (max(-u, 0.0) + math.log1p(math.exp(-abs(u))))
+    cross_entropy = max(-u, 0.0) + math.log1p(math.exp(-abs(u)))
+    weight = 1.0
+    if alpha is not None:
+        weight = 1 - alpha if y == 1 else alpha
+    return weight * (1 - p_t) ** gamma * cross_entropy
 
 
 def answer(question: dict[str, Any]) -> dict[str, Any]:
     if "protocol" in question:
-        if (question["function"], question["dtype"]) != ("sigmoid_focal_loss", "float64"):
-            return {"error": "this port is a sigmoid_focal_loss in float64"}
-        return {
-            "protocol": 1,
-            "arguments": ["logits", "targets", "alpha", "gamma"],
-            "results": ["loss"],
-        }
-    given = {name: float.fromhex(x) for name, x in question["arguments"].items()}
-    if given["targets"] not in (0, 1):
+        return hello(question)
+    inputs = {name: float.fromhex(x) for name, x in question["arguments"].items()}
+    if inputs["targets"] not in (0, 1):
         return {"id": question["id"], "error": "targets have to be 0 or 1"}
-    loss = focal(given["logits"], given["targets"], given.get("alpha"), given["gamma"])
+    loss = focal(inputs["logits"], inputs["targets"], inputs.get("alpha"), inputs["gamma"])
     return {"id": question["id"], "results": {"loss": loss.hex()}}
+
+
+def hello(question: dict[str, Any]) -> dict[str, Any]:
+    """The first answer: what this port takes and returns."""
+    if (question["function"], question["dtype"]) != ("sigmoid_focal_loss", "float64"):
+        return {"error": "this port is a sigmoid_focal_loss in float64"}
+    arguments = ["logits", "targets", "alpha", "gamma"]
+    return {"protocol": 1, "arguments": arguments, "results": ["loss"]}
 
 
 for line in sys.stdin:

@@ -7,16 +7,15 @@ import shlex
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from rich.console import Console
 from tqdm import tqdm
 
 from parity_tests.checker.diagnosis.diagnose import diagnose
-from parity_tests.checker.layers.build import Options, build, pairs, plan_of, value
+from parity_tests.checker.layers.build import Options, build, pairs, plan_of, values
 from parity_tests.checker.layers.check import LAYERS, Report
 from parity_tests.checker.layers.check import check as judge
-from parity_tests.checker.layers.judge import FAIL
 from parity_tests.checker.report.xfails import apply, read
 from parity_tests.ports.program import ProcessPort
 from parity_tests.ports.subject import BadPortError
@@ -24,50 +23,65 @@ from parity_tests.ports.subject import BadPortError
 from .report import report as reports
 
 
+class Entry(NamedTuple):
+    """The report of one dtype, and the heat maps of its page."""
+
+    report: Report
+    maps: Any
+
+
 def check(arguments: argparse.Namespace) -> int:
-    _consistent(arguments)
+    _require_consistent(arguments)
     expected = read(arguments.xfails) if arguments.xfails else []
-    found, console = [], Console()
+    console = Console()
+    passed: list[bool] = []
+    entries: list[Entry] = []
     for dtype in arguments.dtype or ["float32"]:
         with subject_of(arguments, dtype) as subject:
             if arguments.at is not None:
                 from parity_tests.checker.report.at import show_point
 
-                found.append(show_point(subject, arguments.at, console))
+                passed.append(show_point(subject, arguments.at, console))
                 continue
             report = _judge(subject, arguments.layer, expected)
             reports.show(report, command_line(arguments), console)
             maps = _maps(subject, arguments)
-        found.append(report.passed)
-        _keep(arguments, report, maps)
+        passed.append(report.passed)
+        entries.append(Entry(report, maps))
     if arguments.at is None:
-        _write(arguments)
-    return 0 if all(found) else 1
+        _write(arguments, entries)
+    return 0 if all(passed) else 1
 
 
-def _consistent(arguments: argparse.Namespace) -> None:
+def _require_consistent(arguments: argparse.Namespace) -> None:
     if bool(arguments.port) == bool(arguments.command):
         raise BadPortError("give a port to check: MODULE:ATTRIBUTE, or --command PROGRAM")
     if arguments.command:
-        given = {
-            "--map": arguments.map,
-            "--pass": arguments.extra,
-            "--gradient": arguments.gradient,
-        }
-        given |= {"--values-only": arguments.values_only, "--framework": arguments.framework}
-        if useless := [option for option, value in given.items() if value]:
-            raise BadPortError(
-                f"{useless[0]} is for Python; a program says what it takes and gives (docs/protocol.md)"
-            )
-    for path in filter(None, (arguments.json, arguments.junit, arguments.html, arguments.badge)):
-        _writable(Path(path))
+        _require_no_python_options(arguments)
+    for path in (arguments.json, arguments.junit, arguments.html, arguments.badge):
+        if path:
+            _require_writable(Path(path))
     for layer in arguments.layer or ():
         if layer not in LAYERS:
             raise BadPortError(f"there is no layer {layer!r}; they are {', '.join(LAYERS)}")
-    arguments.kept = []
 
 
-def _writable(path: Path) -> None:
+def _require_no_python_options(arguments: argparse.Namespace) -> None:
+    python_options = {
+        "--map": arguments.map,
+        "--pass": arguments.extra,
+        "--gradient": arguments.gradient,
+        "--values-only": arguments.values_only,
+        "--framework": arguments.framework,
+    }
+    for option, value in python_options.items():
+        if value:
+            raise BadPortError(
+                f"{option} is for Python; a program says what it takes and gives (docs/protocol.md)"
+            )
+
+
+def _require_writable(path: Path) -> None:
     """Find out before the check whether its report has a place."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -85,8 +99,8 @@ def options_of(arguments: argparse.Namespace) -> Options:
         function=arguments.function,
         framework=arguments.framework,
         renamed=pairs(arguments.map, "--map"),
-        fixed={name: value(text) for name, text in pairs(arguments.set, "--set").items()},
-        extra={name: value(text) for name, text in pairs(arguments.extra, "--pass").items()},
+        fixed=values(pairs(arguments.set, "--set")),
+        extra=values(pairs(arguments.extra, "--pass")),
         conventions=pairs(arguments.convention, "--convention"),
         probabilities=arguments.input == "probabilities",
         gradient=arguments.gradient,
@@ -103,21 +117,21 @@ def subject_of(arguments: argparse.Namespace, dtype: str) -> Iterator[Any]:
         return
     if not arguments.function:
         raise BadPortError("say what the program is by --as, e.g. --as sigmoid_focal_loss")
-    with ProcessPort(arguments.command, plan_of(options, dtype), arguments.time_limit) as port:
+    plan = plan_of(options, dtype)
+    with ProcessPort(arguments.command, plan, arguments.time_limit) as port:
         yield port.first_contact()
 
 
 def _judge(subject: Any, layers: list[str] | None, expected: list[tuple[str, str]]) -> Report:
     chosen = [name for name in LAYERS if not layers or name in layers]
-    report = judge(subject, subject.plan, tqdm(chosen, desc="layers", disable=None, leave=False))
-    report = replace(
-        report, rows=tuple(apply(row, report.plan.dtype, expected) for row in report.rows)
-    )
-    if any(row.status == FAIL for row in report.rows):
-        report = replace(
-            report, diagnosis=tuple(found.says for found in diagnose(subject, subject.plan))
-        )
-    return report
+    progress = tqdm(chosen, desc="layers", disable=None, leave=False)
+    report = judge(subject, subject.plan, progress)
+    rows = tuple(apply(row, report.plan.dtype, expected) for row in report.rows)
+    report = replace(report, rows=rows)
+    if report.passed:
+        return report
+    diagnoses = diagnose(subject, subject.plan)
+    return replace(report, diagnosis=tuple(diagnosis.message for diagnosis in diagnoses))
 
 
 def _maps(subject: Any, arguments: argparse.Namespace) -> Any:
@@ -129,65 +143,64 @@ def _maps(subject: Any, arguments: argparse.Namespace) -> Any:
     return maps(subject, subject.plan)
 
 
-def _keep(arguments: argparse.Namespace, report: Report, maps: Any) -> None:
-    framework = arguments.framework or (
-        "process" if arguments.command else _framework_name(arguments)
-    )
-    found = reports.as_dict(report, command_line(arguments), framework)
-    arguments.kept.append((report, found | {"maps": maps}))
-
-
 def _framework_name(arguments: argparse.Namespace) -> str:
+    if arguments.framework:
+        return arguments.framework
+    if arguments.command:
+        return "process"
     from parity_tests.checker.layers.build import guess
     from parity_tests.ports.python import locate
 
     return guess(locate(arguments.port)) or "numpy"
 
 
-def _write(arguments: argparse.Namespace) -> None:
-    kept = arguments.kept
-    plain = [{key: x for key, x in found.items() if key != "maps"} for _, found in kept]
+def _write(arguments: argparse.Namespace, entries: list[Entry]) -> None:
+    command = command_line(arguments)
+    framework = _framework_name(arguments)
+    judged = [entry.report for entry in entries]
+    plain = [reports.as_dict(report, command, framework) for report in judged]
     if arguments.json:
-        reports.write(
-            arguments.json,
-            json.dumps(plain[0] if len(plain) == 1 else plain, indent=2, ensure_ascii=False),
-        )
+        content = plain[0] if len(plain) == 1 else plain
+        reports.write(arguments.json, json.dumps(content, indent=2, ensure_ascii=False))
     if arguments.junit:
-        reports.write(
-            arguments.junit, reports.junit([report for report, _ in kept], command_line(arguments))
-        )
+        reports.write(arguments.junit, reports.junit(judged, command))
     if arguments.badge:
-        reports.write(arguments.badge, json.dumps(reports.badge([report for report, _ in kept])))
+        reports.write(arguments.badge, json.dumps(reports.badge(judged)))
     if arguments.html:
         from parity_tests.checker.report.page import render
 
-        for number, (_, found) in enumerate(kept):
-            path = Path(arguments.html)
-            path = path.with_name(f"{path.stem}-{found['dtype']}{path.suffix}") if number else path
-            reports.write(str(path), render(found))
+        path = Path(arguments.html)
+        stem = path.stem
+        for number, (entry, report) in enumerate(zip(entries, plain, strict=True)):
+            if number:
+                # The first dtype has the name that was asked for.
+                path = path.with_name(f"{stem}-{report['dtype']}{path.suffix}")
+            reports.write(str(path), render(report | {"maps": entry.maps}))
 
 
 def command_line(arguments: argparse.Namespace) -> str:
     """The command without what it writes, to be continued by --dtype and --at or --layer."""
-    words = [
-        "focal-parity",
-        "check",
-        *([arguments.port] if arguments.port else ["--command", arguments.command]),
-    ]
-    for flag, name in (
-        ("--as", "function"),
-        ("--framework", "framework"),
-        ("--gradient", "gradient"),
-    ):
-        if getattr(arguments, name):
-            words += [flag, getattr(arguments, name)]
-    for flag, name in (
-        ("--map", "map"),
-        ("--set", "set"),
-        ("--pass", "extra"),
-        ("--convention", "convention"),
-    ):
-        words += [word for item in getattr(arguments, name) for word in (flag, item)]
-    words += ["--input", "probabilities"] if arguments.input == "probabilities" else []
-    words += ["--values-only"] if arguments.values_only else []
+    words = ["focal-parity", "check"]
+    words += [arguments.port] if arguments.port else ["--command", arguments.command]
+    single = {
+        "--as": arguments.function,
+        "--framework": arguments.framework,
+        "--gradient": arguments.gradient,
+    }
+    for flag, value in single.items():
+        if value:
+            words += [flag, value]
+    repeated = {
+        "--map": arguments.map,
+        "--set": arguments.set,
+        "--pass": arguments.extra,
+        "--convention": arguments.convention,
+    }
+    for flag, texts in repeated.items():
+        for text in texts:
+            words += [flag, text]
+    if arguments.input == "probabilities":
+        words += ["--input", "probabilities"]
+    if arguments.values_only:
+        words.append("--values-only")
     return shlex.join(words)

@@ -6,7 +6,10 @@ import sys
 from importlib import import_module, metadata
 from typing import NoReturn
 
-EPILOG = """exit code: 0 everything passes, 1 something fails, 2 it could not be judged (one line says why)"""
+EPILOG = (
+    "exit code: 0 everything passes, 1 something fails, 2 it could not be judged "
+    "(one line says why)"
+)
 
 COMMANDS = {
     "check": ("check_command", "check"),
@@ -51,11 +54,10 @@ def parser() -> Parser:
     commands.add_parser("list", help="the functions of the contract, their conventions and layers")
     explain = commands.add_parser("explain", help="the definition of a function")
     explain.add_argument("function", metavar="NAME")
-    for name, says in (
-        ("audit", "judge the public implementations that are installed"),
-        ("sweep", "every float32 logit"),
-    ):
-        commands.add_parser(name, help=says, add_help=False)
+    # These two read their own arguments.
+    audit = "judge the public implementations that are installed"
+    commands.add_parser("audit", help=audit, add_help=False)
+    commands.add_parser("sweep", help="every float32 logit", add_help=False)
     return top
 
 
@@ -79,35 +81,10 @@ def _check(check: argparse.ArgumentParser) -> None:
         "--framework",
         help="jax, torch, numpy, tensorflow or keras (default: what its module imports)",
     )
-    what.add_argument(
-        "--map",
-        action="append",
-        default=[],
-        metavar="OURS=THEIRS",
-        help="what the port calls an argument",
-    )
-    what.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        help="judge for this value alone",
-    )
-    what.add_argument(
-        "--pass",
-        dest="extra",
-        action="append",
-        default=[],
-        metavar="THEIRS=VALUE",
-        help="an extra argument",
-    )
-    what.add_argument(
-        "--convention",
-        action="append",
-        default=[],
-        metavar="NAME=CHOICE",
-        help="judge by this convention",
-    )
+    _add_pairs(what, "--map", "OURS=THEIRS", "what the port calls an argument")
+    _add_pairs(what, "--set", "NAME=VALUE", "judge for this value alone")
+    _add_pairs(what, "--pass", "THEIRS=VALUE", "an extra argument", dest="extra")
+    _add_pairs(what, "--convention", "NAME=CHOICE", "judge by this convention")
     what.add_argument("--input", choices=("logits", "probabilities"), default="logits")
     what.add_argument(
         "--gradient",
@@ -136,45 +113,48 @@ def _check(check: argparse.ArgumentParser) -> None:
         out.add_argument(f"--{name}", metavar="FILE")
 
 
+def _add_pairs(
+    group: argparse._ArgumentGroup, flag: str, metavar: str, text: str, dest: str | None = None
+) -> None:
+    group.add_argument(flag, dest=dest, action="append", default=[], metavar=metavar, help=text)
+
+
 def main(argv: list[str] | None = None) -> int:
     argv = sys.argv[1:] if argv is None else argv
     if argv[:1] in (["audit"], ["sweep"]):
-        return _run(f"parity_tests.checker.{argv[0]}.command", "main", argv[1:])
+        return _run(f"{argv[0]}.command", "main", argv[1:])
     arguments = parser().parse_args(argv)
     module, function = COMMANDS[arguments.name]
-    return _run(f"parity_tests.checker.{module}", function, arguments)
+    return _run(module, function, arguments)
 
 
 def _run(module: str, function: str, arguments: object) -> int:
     try:
         from parity_tests.ports.subject import BadPortError
 
-        command = getattr(import_module(module), function)
+        command = getattr(import_module(f"parity_tests.checker.{module}"), function)
     except ModuleNotFoundError as error:
-        print(
-            f"focal-parity: {error.name} is missing: pip install 'focal-parity[parity]'",
-            file=sys.stderr,
-        )
-        return 2
+        return _failed(f"{error.name} is missing: pip install 'focal-parity[parity]'")
     try:
         return int(command(arguments))
     except BadPortError as error:
-        print(f"focal-parity: {error}", file=sys.stderr)
-        return 2
+        return _failed(str(error))
     except KeyboardInterrupt:
-        print("focal-parity: interrupted", file=sys.stderr)
-        return 130
+        return _failed("interrupted", code=130)
     except OSError as error:
-        print(
-            f"focal-parity: cannot write or read {error.filename or 'a file'}: {error.strerror}",
-            file=sys.stderr,
-        )
-        return 2
+        return _failed(f"cannot write or read {error.filename or 'a file'}: {error.strerror}")
     except Exception as error:
-        text = (str(error).splitlines() or [""])[0]
-        says = f"{type(error).__name__}: {text}; that is a fault of focal-parity, please report it with this command"
-        print(f"focal-parity: {says}", file=sys.stderr)
-        return 2
+        lines = str(error).splitlines()
+        text = lines[0] if lines else ""
+        return _failed(
+            f"{type(error).__name__}: {text}; that is a fault of focal-parity, "
+            "please report it with this command"
+        )
+
+
+def _failed(message: str, code: int = 2) -> int:
+    print(f"focal-parity: {message}", file=sys.stderr)
+    return code
 
 
 if __name__ == "__main__":

@@ -21,7 +21,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
+    from parity_tests.checker.layers.build import Options
     from parity_tests.checker.layers.judge import Row
+    from parity_tests.ports.python import PythonPort
 
 LISTS = {
     "--focal-dtype": "a dtype to check in; may be repeated (default: float32)",
@@ -40,10 +42,10 @@ TEXTS = {
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("focal-parity")
-    for name, says in TEXTS.items():
-        group.addoption(name, help=says)
-    for name, says in LISTS.items():
-        group.addoption(name, action="append", default=[], help=says)
+    for name, text in TEXTS.items():
+        group.addoption(name, help=text)
+    for name, text in LISTS.items():
+        group.addoption(name, action="append", default=[], help=text)
 
 
 class LayerError(Exception):
@@ -54,21 +56,22 @@ class Verdict:
     """The row of one layer in one dtype."""
 
     def __init__(self, row: "Row", dtype: str, diagnosis: list[str]) -> None:
-        self.row, self.dtype, self.diagnosis = row, dtype, diagnosis
+        self.row = row
+        self.dtype = dtype
+        self.diagnosis = diagnosis
 
     def require(self) -> None:
         """Raise unless the layer passes, or the port does not offer it."""
         from parity_tests.checker.report.report import one_line
 
-        if self.row.status == "FAIL":
-            point = ", ".join(f"{name} = {x}" for name, x in (self.row.point or {}).items())
-            lines = [
-                f"{self.row.layer} in {self.dtype}: {one_line(self.row)}",
-                f"at {point}" if point else "",
-            ]
-            raise LayerError(
-                "\n".join([*filter(None, lines), *(f"→ {says}" for says in self.diagnosis)])
-            )
+        if self.row.status != "FAIL":
+            return
+        lines = [f"{self.row.layer} in {self.dtype}: {one_line(self.row)}"]
+        if self.row.point:
+            point = ", ".join(f"{name} = {x}" for name, x in self.row.point.items())
+            lines.append(f"at {point}")
+        lines += [f"→ {message}" for message in self.diagnosis]
+        raise LayerError("\n".join(lines))
 
 
 class Judge:
@@ -76,7 +79,7 @@ class Judge:
 
     def __init__(self, config: pytest.Config) -> None:
         self.config = config
-        self.built: dict[tuple[int, str], Any] = {}
+        self.built: dict[tuple[int, str], PythonPort] = {}
         self.diagnoses: dict[tuple[int, str], list[str]] = {}
 
     def verdict(self, port: Any, dtype: str, layer: str) -> Verdict:
@@ -89,25 +92,32 @@ class Judge:
             self.built[key] = build(self._options(port), dtype)
         subject = self.built[key]
         row = judge(subject, subject.plan, layer)
-        if row.status == "FAIL" and key not in self.diagnoses:
-            self.diagnoses[key] = [found.says for found in diagnose(subject, subject.plan)]
-        return Verdict(row, dtype, self.diagnoses.get(key, []) if row.status == "FAIL" else [])
+        if row.status != "FAIL":
+            return Verdict(row, dtype, [])
+        if key not in self.diagnoses:
+            diagnoses = diagnose(subject, subject.plan)
+            self.diagnoses[key] = [diagnosis.message for diagnosis in diagnoses]
+        return Verdict(row, dtype, self.diagnoses[key])
 
-    def _options(self, port: Any) -> Any:
-        from parity_tests.checker.layers.build import Options, pairs, value
+    def _options(self, port: Any) -> "Options":
+        """The options of the command line; a port that is a dict has its own beside them."""
+        from parity_tests.checker.layers.build import Options, values
 
-        def named(option: str) -> dict[str, str]:
-            return pairs(list(self.config.getoption(option) or ()), option)
-
-        given = {
+        settings = {
             "function": self.config.getoption("--focal-as"),
             "framework": self.config.getoption("--focal-framework"),
-            "renamed": named("--focal-map"),
-            "fixed": {name: value(x) for name, x in named("--focal-set").items()},
-            "extra": {name: value(x) for name, x in named("--focal-pass").items()},
-            "conventions": named("--focal-convention"),
+            "renamed": self._pairs("--focal-map"),
+            "fixed": values(self._pairs("--focal-set")),
+            "extra": values(self._pairs("--focal-pass")),
+            "conventions": self._pairs("--focal-convention"),
         }
-        return Options(**(given | port)) if isinstance(port, dict) else Options(port=port, **given)
+        settings |= port if isinstance(port, dict) else {"port": port}
+        return Options(**settings)
+
+    def _pairs(self, option: str) -> dict[str, str]:
+        from parity_tests.checker.layers.build import pairs
+
+        return pairs(list(self.config.getoption(option) or ()), option)
 
 
 class LayerItem(pytest.Item):
@@ -115,17 +125,20 @@ class LayerItem(pytest.Item):
 
     def __init__(self, *, dtype: str, layer: str, **settings: Any) -> None:
         super().__init__(**settings)
-        self.dtype, self.layer = dtype, layer
+        self.dtype = dtype
+        self.layer = layer
 
     def runtest(self) -> None:
-        judge: Judge = self.config.stash[JUDGE]
-        judge.verdict(self.config.getoption("--focal-port"), self.dtype, self.layer).require()
+        judge = self.config.stash[JUDGE]
+        port = self.config.getoption("--focal-port")
+        judge.verdict(port, self.dtype, self.layer).require()
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         from parity_tests.ports.subject import BadPortError
 
-        own = isinstance(excinfo.value, LayerError | BadPortError)
-        return str(excinfo.value) if own else super().repr_failure(excinfo, style)
+        if isinstance(excinfo.value, LayerError | BadPortError):
+            return str(excinfo.value)
+        return super().repr_failure(excinfo, style)
 
     def reportinfo(self) -> tuple[Any, None, str]:
         return self.path, None, self.name
@@ -138,7 +151,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[JUDGE] = Judge(config)
 
 
-def _pairs(config: pytest.Config) -> Iterator[tuple[str, str]]:
+def _dtypes_and_layers(config: pytest.Config) -> Iterator[tuple[str, str]]:
     from parity_tests.checker.layers.check import LAYERS
 
     for dtype in config.getoption("--focal-dtype") or ["float32"]:
@@ -160,8 +173,10 @@ def _expected(config: pytest.Config) -> list[tuple[str, str]]:
 def _marks(config: pytest.Config, dtype: str, layer: str) -> list[pytest.MarkDecorator]:
     # The adopter's own file names these, each with its reason; strict, so that a layer that passes
     # must leave it.
-    listed = {(dtype, layer), ("", layer)} & set(_expected(config))
-    return [pytest.mark.xfail(strict=True, reason="listed in --focal-xfails")] if listed else []
+    expected = _expected(config)
+    if (dtype, layer) in expected or ("", layer) in expected:
+        return [pytest.mark.xfail(strict=True, reason="listed in --focal-xfails")]
+    return []
 
 
 def pytest_collection_modifyitems(
@@ -169,7 +184,7 @@ def pytest_collection_modifyitems(
 ) -> None:
     if not config.getoption("--focal-port"):
         return
-    for dtype, layer in _pairs(config):
+    for dtype, layer in _dtypes_and_layers(config):
         name = f"focal-parity[{dtype}-{layer.replace(' ', '-')}]"
         item = LayerItem.from_parent(session, name=name, dtype=dtype, layer=layer)
         for mark in _marks(config, dtype, layer):
@@ -178,14 +193,14 @@ def pytest_collection_modifyitems(
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    if "focal_verdict" in metafunc.fixturenames:
-        cases = [
-            pytest.param(
-                pair, id="-".join(pair).replace(" ", "-"), marks=_marks(metafunc.config, *pair)
-            )
-            for pair in _pairs(metafunc.config)
-        ]
-        metafunc.parametrize("focal_verdict", cases, indirect=True)
+    if "focal_verdict" not in metafunc.fixturenames:
+        return
+    cases = []
+    for dtype, layer in _dtypes_and_layers(metafunc.config):
+        name = f"{dtype}-{layer.replace(' ', '-')}"
+        marks = _marks(metafunc.config, dtype, layer)
+        cases.append(pytest.param((dtype, layer), id=name, marks=marks))
+    metafunc.parametrize("focal_verdict", cases, indirect=True)
 
 
 @pytest.fixture(scope="session")
@@ -197,4 +212,6 @@ def focal_port(pytestconfig: pytest.Config) -> Any:
 @pytest.fixture
 def focal_verdict(request: pytest.FixtureRequest, focal_port: Any) -> Verdict:
     """The verdict on one layer in one dtype; a test that asks for it runs once for each."""
-    return request.config.stash[JUDGE].verdict(focal_port, *request.param)
+    dtype, layer = request.param
+    judge = request.config.stash[JUDGE]
+    return judge.verdict(focal_port, dtype, layer)

@@ -32,7 +32,9 @@ def error_in_eps(got: float, truth: Term, dtype: str, floor: float) -> float:
     error = abs(mpf(got) - truth.value) - floor
     if error <= 0:
         return 0.0
-    return float(error / (EPS[dtype] * truth.scale)) if truth.scale else float("inf")
+    if not truth.scale:
+        return float("inf")
+    return float(error / (EPS[dtype] * truth.scale))
 
 
 class Table(NamedTuple):
@@ -45,19 +47,26 @@ class Table(NamedTuple):
 
     @classmethod
     def of(cls, terms: Sequence[Sequence[Term]]) -> "Table":
-        high = np.array([[float(term.value) for term in row] for row in terms])
-        values = np.array([[term.value for term in row] for row in terms], dtype=object)
-        scale = np.array([[float(term.scale) for term in row] for row in terms])
-        return cls(high, (values - high).astype(float), scale)
+        # The last axis has the value and the scale of a term.
+        numbers = np.array(terms, dtype=object)
+        values = numbers[..., 0]
+        high = values.astype(float)
+        low = (values - high).astype(float)
+        return cls(high, low, numbers[..., 1].astype(float))
+
+    def columns(self, chosen: Sequence[int]) -> "Table":
+        return Table(*(part[:, chosen] for part in self))
 
 
 def errors_in_eps(got: np.ndarray, truth: Table, dtype: str, floor: float) -> np.ndarray:
     """`error_in_eps` of every number, or NaN where float64 cannot tell."""
     with np.errstate(all="ignore"):
+        unit = EPS[dtype] * truth.scale
         error = np.abs((got - truth.high) - truth.low) - floor
-        errors = error / (EPS[dtype] * truth.scale)
-    known = np.isfinite(got) & (EPS[dtype] * truth.scale > SMALLEST_NORMAL["float64"])
-    return np.where(error <= 0, 0.0, np.where(known, errors, np.nan))
+        errors = error / unit
+    known = np.isfinite(got) & (unit > SMALLEST_NORMAL["float64"])
+    errors = np.where(known, errors, np.nan)
+    return np.where(error <= 0, 0.0, errors)
 
 
 def require(entries: Iterable[Entry], dtype: str, passed: int = 0) -> float:
@@ -66,21 +75,31 @@ def require(entries: Iterable[Entry], dtype: str, passed: int = 0) -> float:
 
     `passed` is the number of those that were compared before and are within it.
     """
-    worst, count, bad, message = 0.0, passed, 0, ""
-    ratio = -1.0
+    worst, ratio, message = 0.0, -1.0, ""
+    count, wrong = passed, 0
     for entry in entries:
-        error = error_in_eps(entry.got, entry.truth, dtype, entry.floor)
         count += 1
-        bad += not (error <= entry.allowed and not math.isnan(entry.got))
-        worst = max(worst, error if entry.allowed < math.inf else 0.0)
-        share = math.inf if math.isnan(entry.got) else error / entry.allowed
+        error = error_in_eps(entry.got, entry.truth, dtype, entry.floor)
+        # NaN is wrong even where every other number is allowed.
+        is_nan = math.isnan(entry.got)
+        share = math.inf if is_nan else error / entry.allowed
+        if is_nan or not error <= entry.allowed:
+            wrong += 1
+        if entry.allowed < math.inf:
+            worst = max(worst, error)
         if not share <= ratio:
             ratio = share
-            message = (
-                f"{error:.3g} eps of {dtype}, allowed {entry.allowed:g}: got {entry.got!r}, "
-                f"truth {mpmath.nstr(entry.truth.value, 20)} (scale {mpmath.nstr(entry.truth.scale, 5)})\n"
-                f"  at {entry.point}"
-            )
+            message = _sentence(entry, error, dtype)
     assert count, "nothing was compared"
-    assert not bad, f"{bad} of {count} numbers are wrong; the worst has an error of {message}"
+    assert not wrong, f"{wrong} of {count} numbers are wrong; the worst has an error of {message}"
     return worst
+
+
+def _sentence(entry: Entry, error: float, dtype: str) -> str:
+    truth = mpmath.nstr(entry.truth.value, 20)
+    scale = mpmath.nstr(entry.truth.scale, 5)
+    return (
+        f"{error:.3g} eps of {dtype}, allowed {entry.allowed:g}: got {entry.got!r}, "
+        f"truth {truth} (scale {scale})\n"
+        f"  at {entry.point}"
+    )

@@ -22,6 +22,7 @@ MANTISSA = 53
 SUMMANDS = 12
 
 Shape = int | tuple[int, ...]
+Numbers = np.ndarray | Sequence[Any] | float
 
 
 class Draws:
@@ -39,24 +40,34 @@ class Draws:
 
     def integers(self, low: int, high: int, shape: Shape = ()) -> np.ndarray:
         """From low to high − 1. Small ones are likelier, by less than (high − low)/2⁶⁴."""
-        return low + (self.bits(shape) % np.uint64(high - low)).astype(np.int64)
+        above = self.bits(shape) % np.uint64(high - low)
+        return low + above.astype(np.int64)
 
     def uniform(self, low: float = 0.0, high: float = 1.0, shape: Shape = ()) -> np.ndarray:
         """Multiples of the smallest power of two that a float64 as large as the ends can have."""
-        spare = MANTISSA - math.frexp(max(abs(low), abs(high)))[1]
-        first, last = (math.ceil(math.ldexp(end, spare)) for end in (low, high))
-        return np.ldexp(self.integers(first, last, shape).astype(np.float64), -spare)
+        largest = max(abs(low), abs(high))
+        _, exponent = math.frexp(largest)
+        spare = MANTISSA - exponent
+        first = math.ceil(math.ldexp(low, spare))
+        last = math.ceil(math.ldexp(high, spare))
+        whole = self.integers(first, last, shape).astype(np.float64)
+        return np.ldexp(whole, -spare)
 
     def bell(self, shape: Shape = ()) -> np.ndarray:
         """Nearly a normal distribution, with mean 0 and variance 1: an exact sum, within ±6."""
-        shape, width = (shape if isinstance(shape, tuple) else (shape,)), MANTISSA - 4
-        total = self.integers(0, 1 << width, (*shape, SUMMANDS)).sum(-1) - (SUMMANDS // 2 << width)
-        return np.ldexp(total.astype(np.float64), -width)
+        # The sum of twelve numbers of this many bits fits into a float64.
+        width = MANTISSA - 4
+        axes = shape if isinstance(shape, tuple) else (shape,)
+        summands = self.integers(0, 1 << width, (*axes, SUMMANDS))
+        mean = SUMMANDS // 2 << width
+        centred = summands.sum(-1) - mean
+        return np.ldexp(centred.astype(np.float64), -width)
 
     def simplex(self, rows: int, classes: int) -> np.ndarray:
         """Class probabilities, all equally likely: gaps between sorted numbers, whose sum is 1."""
         whole = 1 << MANTISSA
-        inner = np.sort(self.integers(0, whole + 1, (rows, classes - 1)), axis=1)
+        drawn = self.integers(0, whole + 1, (rows, classes - 1))
+        inner = np.sort(drawn, axis=1)
         gaps = np.diff(inner, axis=1, prepend=0, append=whole)
         return np.ldexp(gaps.astype(np.float64), -MANTISSA)
 
@@ -65,16 +76,18 @@ class Draws:
         return each(decade, self.uniform(low, high, shape))
 
     def choice(self, values: Sequence[Any], shape: Shape = ()) -> np.ndarray:
-        return np.array(values)[self.integers(0, len(values), shape)]
+        places = self.integers(0, len(values), shape)
+        return np.array(values)[places]
 
     def permutation(self, count: int) -> np.ndarray:
         return np.argsort(self.bits(count), kind="stable")
 
 
-def each(function: Callable[[float], float], points: Any) -> np.ndarray:
+def each(function: Callable[[float], float], points: Numbers) -> np.ndarray:
     """The function of each number, in an array of the same shape."""
     points = np.asarray(points, np.float64)
-    return np.array([function(x) for x in points.ravel().tolist()]).reshape(points.shape)
+    values = [function(x) for x in points.ravel().tolist()]
+    return np.array(values).reshape(points.shape)
 
 
 @cache
@@ -101,7 +114,8 @@ def log(x: float) -> float:
 @cache
 def log_sum_exp(row: tuple[float, ...]) -> float:
     with mpmath.workdps(DIGITS):
-        return float(mpmath.log(mpmath.fsum(mpmath.exp(x) for x in row)))
+        exponentials = [mpmath.exp(x) for x in row]
+        return float(mpmath.log(mpmath.fsum(exponentials)))
 
 
 def total(whole: np.ndarray, axis: int | None = None) -> np.ndarray:
@@ -113,24 +127,32 @@ def total(whole: np.ndarray, axis: int | None = None) -> np.ndarray:
 
 def product(*matrices: np.ndarray) -> np.ndarray:
     """Of matrices of integers, as fast as that of floats, whose sums have no order up to 2⁵³."""
-    inner = math.prod(matrix.shape[1] for matrix in matrices[:-1])
-    largest = math.prod(int(abs(matrix).max()) for matrix in matrices) * inner
-    if largest > 1 << MANTISSA or any(matrix.dtype.kind not in "iu" for matrix in matrices):
+    largest = 1
+    for matrix in matrices:
+        largest *= int(abs(matrix).max())
+    # A sum of a product has as many terms as the matrix on its left has columns.
+    for matrix in matrices[:-1]:
+        largest *= matrix.shape[1]
+    dtypes = [matrix.dtype for matrix in matrices]
+    are_integers = all(dtype.kind in "iu" for dtype in dtypes)
+    if largest > 1 << MANTISSA or not are_integers:
+        names = [dtype.name for dtype in dtypes]
         raise ValueError(
             f"exact: product(*matrices) expected integers and sums to 2^{MANTISSA}, "
-            f"got {[matrix.dtype.name for matrix in matrices]} and sums to {largest}."
+            f"got {names} and sums to {largest}."
         )
-    whole = reduce(np.matmul, [matrix.astype(np.float64) for matrix in matrices])
-    return whole.astype(np.int64)
+    floats = [matrix.astype(np.float64) for matrix in matrices]
+    return reduce(np.matmul, floats).astype(np.int64)
 
 
-def sigmoids(points: Any) -> np.ndarray:
+def sigmoids(points: Numbers) -> np.ndarray:
     return each(sigmoid, points)
 
 
 def spaced(low: float, high: float, count: int) -> np.ndarray:
     """`count` numbers from low to high at one distance, each rounded once."""
-    start, step = Fraction(low), (Fraction(high) - Fraction(low)) / (count - 1)
+    start = Fraction(low)
+    step = (Fraction(high) - start) / (count - 1)
     return np.array([float(start + i * step) for i in range(count)])
 
 

@@ -38,42 +38,48 @@ class Solved:
 
     @classmethod
     def of(cls, problem: Problem) -> "Solved":
-        return cls(problem, [problem.truth(row) for row in range(len(problem.points))])
+        rows = range(len(problem.points))
+        return cls(problem, [problem.truth(row) for row in rows])
 
     def expected(self, order: int) -> Expected:
         if order not in self._expected:
-            self._expected[order] = self._made(order)
+            self._expected[order] = self._expect(order)
         return self._expected[order]
 
-    def _made(self, order: int) -> Expected:
+    def _expect(self, order: int) -> Expected:
         keys = [tuple(sorted(names)) for names in product(self.problem.names, repeat=order)]
         # Half of the second derivatives are the other half.
         different = list(dict.fromkeys(keys))
         columns = [different.index(key) for key in keys]
-        table = Table.of([[truth[key] for key in different] for truth in self.truths])
-        rows = range(len(self.truths))
-        limits = np.array([[self.problem.limit(row, key) for key in different] for row in rows])
-        return Expected(keys, Table(*(part[:, columns] for part in table)), limits[:, columns])
+        terms, limits = [], []
+        for row, truth in enumerate(self.truths):
+            terms.append([truth[key] for key in different])
+            limits.append([self.problem.limit(row, key) for key in different])
+        table = Table.of(terms).columns(columns)
+        return Expected(keys, table, np.array(limits)[:, columns])
 
 
 def examine(solved: Solved, port: Port, order: int) -> float:
     """Raise unless all derivatives of this order are within their tolerance; return the worst error
     in eps."""
-    problem, expected = solved.problem, solved.expected(order)
-    got = problem.answers(port, order).astype(float)
-    assert got.shape == (len(problem.points), *[len(problem.names)] * order), (
-        f"an answer of shape {got.shape}"
-    )
-    got = got.reshape(expected.allowed.shape)
+    problem = solved.problem
+    expected = solved.expected(order)
+    answers = problem.answers(port, order).astype(float)
+    variables = [len(problem.names)] * order
+    shape = (len(problem.points), *variables)
+    assert answers.shape == shape, f"an answer of shape {answers.shape}"
+    answers = answers.reshape(expected.allowed.shape)
     floor = FLOOR[problem.dtype][order]
-    errors = errors_in_eps(got, expected.table, problem.dtype, floor)
+    errors = errors_in_eps(answers, expected.table, problem.dtype, floor)
     sure = errors <= SURE * expected.allowed
     doubtful = []
     for row, column in np.argwhere(~sure).tolist():
         key = expected.keys[column]
-        truth, limit = solved.truths[row][key], float(expected.allowed[row, column])
-        doubtful.append(
-            Entry(float(got[row, column]), truth, limit, floor, problem.describe(port, row, key))
-        )
-    worst = errors[sure & np.isfinite(expected.allowed)].max(initial=0.0)
-    return max(float(worst), require(doubtful, problem.dtype, passed=int(sure.sum())))
+        got = float(answers[row, column])
+        limit = float(expected.allowed[row, column])
+        point = problem.describe(port, row, key)
+        truth = solved.truths[row][key]
+        doubtful.append(Entry(got, truth, limit, floor, point))
+    limited = sure & np.isfinite(expected.allowed)
+    worst = float(errors[limited].max(initial=0.0))
+    return max(worst, require(doubtful, problem.dtype, passed=int(sure.sum())))

@@ -15,41 +15,38 @@ from .problems import Problem
 
 FOLDER = Path(__file__).parents[1] / "vectors"
 
+# A line of a file: arguments, constants, results and scales, by their names.
+Record = dict[str, dict[str, Any]]
+
 
 def read(function: str, dtype: str) -> list[tuple[Problem, list[Jet]]]:
     """The samples of one file, grouped into problems with the same names and constants."""
     text = (FOLDER / f"{function}_{dtype}.jsonl").read_text()
     records = [json.loads(line) for line in text.splitlines()]
-    groups = groupby(records, key=lambda record: (tuple(record["arguments"]), record["constants"]))
-    return [
-        _problem(function, dtype, names, constants, list(group))
-        for (names, constants), group in groups
-    ]
+    problems = []
+    for (names, constants), group in groupby(records, key=_names_and_constants):
+        samples = list(group)
+        points = np.array([_numbers(record) for record in samples])
+        problem = Problem(function, dtype, names, points, constants=constants)
+        problems.append((problem, [_jet(record) for record in samples]))
+    return problems
 
 
-def _problem(
-    function: str,
-    dtype: str,
-    names: tuple[str, ...],
-    constants: dict[str, Any],
-    records: list[dict[str, Any]],
-) -> tuple[Problem, list[Jet]]:
-    points = np.array(
-        [[float.fromhex(x) for x in record["arguments"].values()] for record in records]
-    )
-    return Problem(function, dtype, names, points, constants=constants), [
-        _jet(record) for record in records
-    ]
+def _names_and_constants(record: Record) -> tuple[tuple[str, ...], dict[str, Any]]:
+    return tuple(record["arguments"]), record["constants"]
 
 
-def _jet(record: dict[str, Any]) -> Jet:
+def _numbers(record: Record) -> list[float]:
+    return [float.fromhex(x) for x in record["arguments"].values()]
+
+
+def _jet(record: Record) -> Jet:
     scales = record["scales"]
+    jet = Jet()
     with mpmath.workdps(50):
-        return Jet(
-            {
-                () if key == "loss" else tuple(key.split()): Term(
-                    mpf(digits), abs(mpf(scales.get(key, digits)))
-                )
-                for key, digits in record["results"].items()
-            }
-        )
+        for name, digits in record["results"].items():
+            key = () if name == "loss" else tuple(name.split())
+            # Most terms are their own scale, and the file has only the others.
+            scale = mpf(scales.get(name, digits))
+            jet[key] = Term(mpf(digits), abs(scale))
+    return jet

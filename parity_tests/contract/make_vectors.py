@@ -1,7 +1,7 @@
 """Write the golden vectors, or check that the written ones are what the oracle says today.
 
-    python -m parity_tests.contract.make_vectors           write vectors/*.jsonl and vectors/MANIFEST.json
-    python -m parity_tests.contract.make_vectors --check   generate them again and compare byte by byte
+    python -m parity_tests.contract.make_vectors           write vectors/*.jsonl and the manifest
+    python -m parity_tests.contract.make_vectors --check   generate them again and compare all bytes
 
 Each line is one sample: the arguments of the loss, and every derivative up to second order that has
 a term which is not 0. Of what surrounds the loss it is the arguments, and the results by their
@@ -15,6 +15,7 @@ import argparse
 import hashlib
 import json
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -33,95 +34,113 @@ from .records import RECORDS, VERSION
 DIGITS = 32
 SAMPLES = 320
 
+Texts = dict[str, str]
+
 
 def problems() -> dict[str, list[Problem]]:
     """One file per function and dtype."""
-    losses = {
-        f"{record.name}_{dtype}.jsonl": record.vectors(dtype)
-        for record in RECORDS.values()
-        for dtype in record.dtypes
-    }
-    recipes = {
-        f"{name}_{dtype}.jsonl": [Problem(name, dtype, names, points) for names, points in group]
-        for dtype in ("float32", "float64")
-        for name, group in samples(dtype).items()
-    }
-    return losses | recipes
+    files: dict[str, list[Problem]] = {}
+    for record in RECORDS.values():
+        for dtype in record.dtypes:
+            files[f"{record.name}_{dtype}.jsonl"] = record.vectors(dtype)
+    for dtype in ("float32", "float64"):
+        for recipe, group in samples(dtype).items():
+            files[f"{recipe}_{dtype}.jsonl"] = group
+    return files
 
 
 def lines(problem: Problem, samples: int) -> Iterator[dict[str, Any]]:
     """A seeded choice of the problem's samples, in its own order."""
     for row in chosen(len(problem.points), samples).tolist():
-        values = dict(
-            zip(problem.names, (x.hex() for x in problem.points[row].tolist()), strict=True)
-        )
-        yield {"arguments": values, "constants": problem.constants} | _results(problem.truth(row))
+        numbers = [x.hex() for x in problem.points[row].tolist()]
+        arguments = dict(zip(problem.names, numbers, strict=True))
+        results, scales = _results(problem.truth(row))
+        yield {
+            "arguments": arguments,
+            "constants": problem.constants,
+            "results": results,
+            "scales": scales,
+        }
 
 
 def chosen(count: int, samples: int) -> np.ndarray:
     return np.sort(Draws(count).permutation(count)[:samples])
 
 
-def _results(jet: Jet) -> dict[str, Any]:
-    entries = {" ".join(key) or "loss": term for key, term in sorted(jet.items()) if term.scale}
-    scales = {
-        key: term.scale for key, term in entries.items() if term.scale > 1.001 * abs(term.value)
-    }
-    return {
-        "results": {key: mpmath.nstr(term.value, DIGITS) for key, term in entries.items()},
-        "scales": {key: mpmath.nstr(scale, 4) for key, scale in scales.items()},
-    }
+def _results(jet: Jet) -> tuple[Texts, Texts]:
+    """The terms that are not 0 by their names, and the scales that are not their magnitudes."""
+    results: Texts = {}
+    scales: Texts = {}
+    for key, term in sorted(jet.items()):
+        name = " ".join(key) or "loss"
+        if term.scale:
+            results[name] = str(mpmath.nstr(term.value, DIGITS))
+        if term.scale > 1.001 * abs(term.value):
+            scales[name] = str(mpmath.nstr(term.scale, 4))
+    return results, scales
 
 
-def generate() -> dict[str, str]:
+def generate() -> Texts:
     """File name -> text, the manifest last."""
-    files = {}
+    files: Texts = {}
     for name, group in tqdm(problems().items(), desc="golden vectors", disable=None):
-        records = [record for problem in group for record in lines(problem, SAMPLES // len(group))]
-        stem = name.removesuffix(".jsonl")
-        numbered = [{"id": f"{stem}/{number}"} | record for number, record in enumerate(records)]
-        files[name] = "".join(json.dumps(record) + "\n" for record in numbered)
+        files[name] = _text(name.removesuffix(".jsonl"), group)
+    hashes = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in files.items()}
     manifest = {
         "contract": VERSION,
         "oracle": f"mpmath {mpmath.__version__}",
         "digits": DIGITS,
-        "sha256": {name: hashlib.sha256(text.encode()).hexdigest() for name, text in files.items()},
+        "sha256": hashes,
     }
-    return files | {"MANIFEST.json": json.dumps(manifest, indent=2) + "\n"}
+    files["MANIFEST.json"] = json.dumps(manifest, indent=2) + "\n"
+    return files
 
 
-def check(files: dict[str, str], folder: Path = FOLDER) -> None:
+def _text(stem: str, group: list[Problem]) -> str:
+    samples = SAMPLES // len(group)
+    records = chain.from_iterable(lines(problem, samples) for problem in group)
+    text = ""
+    for number, record in enumerate(records):
+        text += json.dumps({"id": f"{stem}/{number}"} | record) + "\n"
+    return text
+
+
+def check(files: Texts, folder: Path = FOLDER) -> None:
     """Raise unless the folder holds these files and no others."""
     have = {path.name for path in folder.iterdir()}
     if have != files.keys():
-        raise AssertionError(
-            f"{folder} has other files than the generator makes: {sorted(have ^ files.keys())}"
-        )
+        others = sorted(have ^ files.keys())
+        raise AssertionError(f"{folder} has other files than the generator makes: {others}")
     for name, text in files.items():
-        for number, (old, new) in enumerate(
-            zip((folder / name).read_text().splitlines(), text.splitlines(), strict=False), start=1
-        ):
-            if old != new:
-                raise AssertionError(
-                    f"{name}, line {number}: the file has\n{old}\nthe oracle says\n{new}"
-                )
-        if (folder / name).read_text() != text:
-            raise AssertionError(f"{name} has another number of lines than the generator makes")
+        _check_text(name, (folder / name).read_text(), text)
+
+
+def _check_text(name: str, written: str, made: str) -> None:
+    pairs = zip(written.splitlines(), made.splitlines(), strict=False)
+    for number, (old, new) in enumerate(pairs, start=1):
+        if old != new:
+            raise AssertionError(
+                f"{name}, line {number}: the file has\n{old}\nthe oracle says\n{new}"
+            )
+    if written != made:
+        raise AssertionError(f"{name} has another number of lines than the generator makes")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--check", action="store_true", help="compare instead of writing")
-    files = generate() if parser.parse_args().check else write(generate())
+    args = parser.parse_args()
+    files = generate()
+    if not args.check:
+        write(files)
     check(files)
     print(f"{len(files)} files in {FOLDER} are what the oracle says")
 
 
-def write(files: dict[str, str]) -> dict[str, str]:
+def write(files: Texts) -> None:
     FOLDER.mkdir(exist_ok=True)
     for name, text in files.items():
         (FOLDER / name).write_text(text)
-    return files
 
 
 if __name__ == "__main__":

@@ -8,11 +8,16 @@ explained without another line.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
+from itertools import product
 from typing import Any
 
 from . import grid
 from .problems import Problem
+
+# From a dtype to problems by name, each made when it is called for.
+Grid = Callable[[str], dict[str, Callable[[], Problem]]]
 
 VERSION = "2026.11"
 DTYPES = ("float32", "float64", "bfloat16", "float16")
@@ -46,26 +51,35 @@ class Record:
     conventions: Mapping[str, Convention]
     # Label of a row in the tables -> the problems of a dtype, by name: full derivatives in all
     # arguments.
-    grids: Mapping[str, Callable[[str], dict[str, Callable[[], Problem]]]]
+    grids: Mapping[str, Grid]
     vectors: Callable[[str], list[Problem]]
     identities: tuple[str, ...]
     special: tuple[str, ...]
     errors: tuple[str, ...]
     source: str
     dtypes: tuple[str, ...] = DTYPES
-    classes: bool = field(default=False)
+    classes: bool = False
 
     def argument(self, name: str) -> Argument | None:
-        return next((argument for argument in self.arguments if argument.name == name), None)
+        for argument in self.arguments:
+            if argument.name == name:
+                return argument
+        return None
 
     @property
     def settings(self) -> tuple[str, ...]:
-        return tuple(
-            argument.name for argument in self.arguments if argument.default is not REQUIRED
-        )
+        """The names of the arguments that may be left out."""
+        optional = [argument for argument in self.arguments if argument.default is not REQUIRED]
+        return tuple(argument.name for argument in optional)
 
 
 LIN = "T.-Y. Lin et al., Focal Loss for Dense Object Detection, arXiv:1708.02002"
+OPTIONS = (
+    Argument("weight", "real, shape of the unreduced loss", None),
+    Argument("where", "bool, shape of the unreduced loss", None),
+    Argument("reduction", "none, sum, mean or mean_positive", "none"),
+)
+
 MEAN = Convention(
     "What does mean divide by?",
     {
@@ -74,17 +88,51 @@ MEAN = Convention(
         "weights": "the sum of the weights",
     },
 )
-OPTIONS = (
-    Argument("weight", "real, shape of the unreduced loss", None),
-    Argument("where", "bool, shape of the unreduced loss", None),
-    Argument("reduction", "none, sum, mean or mean_positive", "none"),
+ALPHA = Convention(
+    "Which class does α weight?",
+    {
+        "positive": "class 1 gets α, class 0 gets 1 − α (paper)",
+        "negative": "class 1 gets 1 − α, class 0 gets α (tutorial)",
+        "positive_only": "class 1 gets α, class 0 gets 1 (pos_weight)",
+        "both": "both classes get α",
+    },
 )
+SOFT_TARGETS = Convention(
+    "What is the loss of a target between 0 and 1?",
+    {
+        "interpolate": "(1 − p_t)^γ·BCE with p_t = y·p + (1 − y)·q (optax, torchvision, Keras)",
+        "mixture": "y·f(z) + (1 − y)·f(−z) (kornia)",
+        "margin": "σ(−z·(2y − 1))^γ·BCE (MONAI)",
+        "exp_bce": "(1 − exp(−BCE))^γ·BCE (segmentation-models-pytorch, catalyst)",
+        "quality": "|y − p|^γ·BCE (quality focal loss)",
+        "legacy": "exp(−γ·y·z − γ·softplus(−z))·BCE (effdet)",
+        "hard": "only targets of 0 and 1 are defined",
+    },
+)
+FORM = Convention(
+    "Which of the paper's two forms?",
+    {
+        "FL": "(1 − p_t)^γ·BCE [eq. 5]",
+        "FL*": "softplus(−(γ·u + β))/γ [eq. 9, 10]; give β by --set beta=1",
+    },
+)
+
+
+def _sigmoid_vectors(dtype: str) -> list[Problem]:
+    cases = product(("interpolate", "mixture"), (None, 0.25))
+    return [grid.sigmoid_soft(dtype, rule, alpha) for rule, alpha in cases]
+
+
+def _softmax_vectors(dtype: str) -> list[Problem]:
+    return [grid.softmax_soft(dtype, classes) for classes in (1, 2, 3)]
+
 
 SIGMOID = Record(
     name="sigmoid_focal_loss",
     summary="The binary focal loss of logits, element by element.",
     formulas=(
-        "loss      = α_t·(1 − p_t)^γ·BCE,  p_t = y·p + (1 − y)·q,  p = σ(z),  q = σ(−z)     [eq. 5]",
+        "loss      = α_t·(1 − p_t)^γ·BCE,  p_t = y·p + (1 − y)·q,  "
+        "p = σ(z),  q = σ(−z)     [eq. 5]",
         "α_t       = y·α + (1 − y)·(1 − α);  α = None: 1",
         "hard      = α_t·f(u),  u = ±z,  f(u) = σ(−u)^γ·softplus(−u)",
         "∂f/∂u     = −q^γ·(γ·p·s + q),  p = σ(u), q = σ(−u), s = softplus(−u)",
@@ -100,47 +148,13 @@ SIGMOID = Record(
         Argument("soft_targets", "interpolate or mixture", "interpolate"),
         *OPTIONS,
     ),
-    conventions={
-        "alpha": Convention(
-            "Which class does α weight?",
-            {
-                "positive": "class 1 gets α, class 0 gets 1 − α (paper)",
-                "negative": "class 1 gets 1 − α, class 0 gets α (tutorial)",
-                "positive_only": "class 1 gets α, class 0 gets 1 (pos_weight)",
-                "both": "both classes get α",
-            },
-        ),
-        "soft_targets": Convention(
-            "What is the loss of a target between 0 and 1?",
-            {
-                "interpolate": "(1 − p_t)^γ·BCE with p_t = y·p + (1 − y)·q (optax, torchvision, Keras)",
-                "mixture": "y·f(z) + (1 − y)·f(−z) (kornia)",
-                "margin": "σ(−z·(2y − 1))^γ·BCE (MONAI)",
-                "exp_bce": "(1 − exp(−BCE))^γ·BCE (segmentation-models-pytorch, catalyst)",
-                "quality": "|y − p|^γ·BCE (quality focal loss)",
-                "legacy": "exp(−γ·y·z − γ·softplus(−z))·BCE (effdet)",
-                "hard": "only targets of 0 and 1 are defined",
-            },
-        ),
-        "mean": MEAN,
-        "form": Convention(
-            "Which of the paper's two forms?",
-            {
-                "FL": "(1 − p_t)^γ·BCE [eq. 5]",
-                "FL*": "softplus(−(γ·u + β))/γ [eq. 9, 10]; give β by --set beta=1",
-            },
-        ),
-    },
+    conventions={"alpha": ALPHA, "soft_targets": SOFT_TARGETS, "mean": MEAN, "form": FORM},
     grids={
         "sigmoid, hard": grid.named_sigmoid_hard,
-        "sigmoid, soft": lambda dtype: grid.named_sigmoid_soft(dtype, "interpolate"),
-        "sigmoid, mixture": lambda dtype: grid.named_sigmoid_soft(dtype, "mixture"),
+        "sigmoid, soft": partial(grid.named_sigmoid_soft, soft_targets="interpolate"),
+        "sigmoid, mixture": partial(grid.named_sigmoid_soft, soft_targets="mixture"),
     },
-    vectors=lambda dtype: [
-        grid.sigmoid_soft(dtype, rule, alpha)
-        for rule in ("interpolate", "mixture")
-        for alpha in (None, 0.25)
-    ],
+    vectors=_sigmoid_vectors,
     identities=(
         "gamma_zero",
         "swapped_classes",
@@ -177,7 +191,7 @@ SOFTMAX = Record(
     ),
     conventions={"mean": MEAN},
     grids={"softmax, ids": grid.named_softmax_hard, "softmax, soft": grid.named_softmax_soft},
-    vectors=lambda dtype: [grid.softmax_soft(dtype, classes) for classes in (1, 2, 3)],
+    vectors=_softmax_vectors,
     identities=("shifted_logits", "permuted_classes", "two_classes", "falls_with_gamma"),
     special=("infinite_right", "infinite_wrong", "wrong_by_60", "one_class", "nan_stays", "empty"),
     errors=("column_targets", "longer_targets"),

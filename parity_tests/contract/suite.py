@@ -3,6 +3,7 @@ process."""
 
 from collections.abc import Callable
 from functools import cache
+from itertools import product
 
 from . import golden
 from .examine import Solved
@@ -13,13 +14,12 @@ FULL = ("float32", "float64")
 
 
 def _problems() -> dict[str, Callable[[], Problem]]:
-    return {
-        f"{label} {dtype} {name}": problem
-        for record in RECORDS.values()
-        for label, grid in record.grids.items()
-        for dtype in FULL
-        for name, problem in grid(dtype).items()
-    }
+    problems: dict[str, Callable[[], Problem]] = {}
+    for record in RECORDS.values():
+        for (label, grid), dtype in product(record.grids.items(), FULL):
+            for name, problem in grid(dtype).items():
+                problems[f"{label} {dtype} {name}"] = problem
+    return problems
 
 
 PROBLEMS = _problems()

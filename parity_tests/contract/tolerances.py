@@ -66,8 +66,12 @@ def allowed(
         # Nothing is promised for second derivatives in targets at which 1 − p_t or its power
         # vanishes: they hold q^(γ − 2). In the first, q^γ is exp(−γ·|z|) and has the rounding of
         # that product, while q itself is gone.
-        if order == HESSIAN and (gamma + 1) * abs(logit) > UNDERFLOW[dtype] - 10:
+        size = abs(logit)
+        limit = UNDERFLOW[dtype] - 10
+        if order == HESSIAN and (gamma + 1) * size > limit:
             return math.inf
-        if abs(logit) > UNDERFLOW[dtype] - 10:
-            return SIGMOID[order] + gamma * abs(logit)
-    return SOFTMAX if function == "softmax_focal_loss" else SIGMOID[order] + PER_GAMMA * gamma
+        if size > limit:
+            return SIGMOID[order] + gamma * size
+    if function == "softmax_focal_loss":
+        return SOFTMAX
+    return SIGMOID[order] + PER_GAMMA * gamma

@@ -1,8 +1,10 @@
 """Run the commands that the tables of the pages come from, and put their output where the pages
 name them.
 
-    python -m parity_tests.pages.make_readme         the tables of the README that this environment makes
+    python -m parity_tests.pages.make_readme         the tables of the README
     python -m parity_tests.pages.make_readme NAME    those of other pages
+
+The first makes what this environment has all packages for.
 
 `audit` and `aot` need the extras of these names; `pods` needs `aot`, too, and ten minutes. `sweep`
 takes an hour, `bench` half an hour on a machine that does nothing else, `gpu` five minutes where
@@ -16,6 +18,7 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
@@ -43,16 +46,13 @@ def tables(text: str) -> dict[str, str]:
 
 
 def run(command: str) -> str:
-    module = (
-        command.replace(COMMAND, "parity_tests.checker.cli ", 1)
-        if command.startswith(COMMAND)
-        else command
-    )
-    arguments = [sys.executable, "-m", *shlex.split(module)]
-    output = subprocess.run(
-        arguments, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True, timeout=4 * 3600
-    )
-    return output.stdout.strip("\n") + "\n"
+    if command.startswith(COMMAND):
+        command = "parity_tests.checker.cli " + command.removeprefix(COMMAND)
+    program = [sys.executable, "-m", *shlex.split(command)]
+    # Messages go to the terminal, and the output to the page.
+    settings: dict[str, Any] = {"cwd": ROOT, "stdout": subprocess.PIPE, "text": True}
+    done = subprocess.run(program, **settings, check=True, timeout=4 * 3600)
+    return done.stdout.strip("\n") + "\n"
 
 
 def wanted(command: str, kind: str) -> bool:
@@ -63,12 +63,14 @@ def wanted(command: str, kind: str) -> bool:
 
 def main(kind: str) -> None:
     def fresh(match: re.Match[str]) -> str:
-        if not wanted(match["command"], kind):
+        command = match["command"]
+        if not wanted(command, kind):
             return match[0]
-        return f"<!-- begin: {match['command']} -->\n{run(match['command'])}<!-- end -->"
+        return f"<!-- begin: {command} -->\n{run(command)}<!-- end -->"
 
     for page in PAGES:
-        page.write_text(TABLE.sub(fresh, page.read_text()))
+        text = TABLE.sub(fresh, page.read_text())
+        page.write_text(text)
 
 
 if __name__ == "__main__":

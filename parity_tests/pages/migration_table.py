@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from parity_tests.checker.audit.wrappers import import_torchvision
+from parity_tests.tables import LEFT, RIGHT, markdown
 
 from . import migration, page_code
 from .make_readme import README
@@ -31,14 +32,15 @@ PEERS = {
     "The tutorial class": "",
 }
 HEADER = ("coming from", "called", "comparisons", "worst relative difference")
+RULE = (LEFT, LEFT, RIGHT, RIGHT)
 
 
 def sections() -> dict[str, str]:
     """Title -> text of each section that has code to compare."""
     parts = re.split(r"^## (.*)\n", PAGE.read_text(), flags=re.M)
-    return {
-        title: text for title, text in zip(parts[1::2], parts[2::2], strict=True) if "same(" in text
-    }
+    titles, texts = parts[1::2], parts[2::2]
+    pairs = zip(titles, texts, strict=True)
+    return {title: text for title, text in pairs if "same(" in text}
 
 
 def run(code: str, output: str = "") -> list[float]:
@@ -51,8 +53,12 @@ def run(code: str, output: str = "") -> list[float]:
 
 def row(title: str, text: str) -> tuple[str, ...]:
     distribution = PEERS[title]
-    called = f"{distribution} {metadata.version(distribution)}" if distribution else "its formula"
-    differences = [x for code, output in page_code.blocks_of(text) for x in run(code, output)]
+    called = "its formula"
+    if distribution:
+        called = f"{distribution} {metadata.version(distribution)}"
+    differences: list[float] = []
+    for code, output in page_code.blocks_of(text):
+        differences += run(code, output)
     return title, called, str(len(differences)), f"{max(differences):.1e}"
 
 
@@ -61,12 +67,7 @@ def main() -> None:
     parser.add_argument("--markdown", action="store_true", help="print a Markdown table")
     rows = [row(title, text) for title, text in sections().items()]
     if parser.parse_args().markdown:
-        print(
-            "\n".join(
-                "| " + " | ".join(cells) + " |"
-                for cells in (HEADER, ("---", "---", "---:", "---:"), *rows)
-            )
-        )
+        print(markdown(HEADER, RULE, rows))
         return
     table = Table(*HEADER)
     for cells in rows:

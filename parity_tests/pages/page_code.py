@@ -23,12 +23,15 @@ def blocks(page: Path) -> list[tuple[str, str]]:
 
 
 def blocks_of(text: str) -> list[tuple[str, str]]:
-    found = CODE.findall(text)
-    return [(_without(margin, code), _without(margin, output)) for margin, code, output in found]
+    pairs = []
+    for margin, code, output in CODE.findall(text):
+        pairs.append((_without(margin, code), _without(margin, output)))
+    return pairs
 
 
 def _without(margin: str, text: str) -> str:
-    return "".join(line.removeprefix(margin) for line in text.splitlines(keepends=True))
+    lines = text.splitlines(keepends=True)
+    return "".join(line.removeprefix(margin) for line in lines)
 
 
 def run(code: str, output: str, name: str) -> None:
@@ -38,26 +41,28 @@ def run(code: str, output: str, name: str) -> None:
         stack.enter_context(jax.enable_x64(False))
         stack.enter_context(jax.numpy_rank_promotion("allow"))
         stack.enter_context(jax.numpy_dtype_promotion("standard"))
-        printed = stack.enter_context(contextlib.redirect_stdout(io.StringIO()))
-        exec(compile(code, name, "exec"), {"__name__": "__main__"})
-    if not same(printed.getvalue(), output):
-        raise AssertionError(
-            f"{name}: the page says\n{output}\nthe block prints\n{printed.getvalue()}\n{code}"
-        )
+        stream = stack.enter_context(contextlib.redirect_stdout(io.StringIO()))
+        program = compile(code, name, "exec")
+        exec(program, {"__name__": "__main__"})
+    printed = stream.getvalue()
+    if not same(printed, output):
+        message = f"{name}: the page says\n{output}\nthe block prints\n{printed}\n{code}"
+        raise AssertionError(message)
 
 
-def same(printed: str, said: str) -> bool:
+def same(printed: str, expected: str) -> bool:
     """Whether two texts are the same, but for the last digit of decimal fractions."""
     # What is between the fractions, so that none is missing and none is elsewhere.
-    if DECIMAL.split(printed) != DECIMAL.split(said):
+    if DECIMAL.split(printed) != DECIMAL.split(expected):
         return False
-    pairs = zip(DECIMAL.findall(printed), DECIMAL.findall(said), strict=True)
+    pairs = zip(DECIMAL.findall(printed), DECIMAL.findall(expected), strict=True)
     return all(a == b or _adjacent(Decimal(a), Decimal(b)) for a, b in pairs)
 
 
 def _adjacent(a: Decimal, b: Decimal) -> bool:
     """Both have many digits, and differ by at most 1 in the last of them."""
-    if min(len(x.as_tuple().digits) for x in (a, b)) <= EXACT_DIGITS:
+    first, second = a.as_tuple(), b.as_tuple()
+    if min(len(first.digits), len(second.digits)) <= EXACT_DIGITS:
         return False
-    unit = Decimal(1).scaleb(min(int(x.as_tuple().exponent) for x in (a, b)))
-    return abs(a - b) <= unit
+    last_place = min(int(first.exponent), int(second.exponent))
+    return abs(a - b) <= Decimal(1).scaleb(last_place)

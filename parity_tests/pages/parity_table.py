@@ -9,6 +9,7 @@ tolerance is broken.
 """
 
 import argparse
+import itertools
 
 import jax
 from rich.console import Console
@@ -29,31 +30,43 @@ from parity_tests.contract.tolerances import (
     VALUE,
 )
 from parity_tests.ports.packages import JAX, TORCH
+from parity_tests.tables import LEFT, RIGHT, markdown
 
 ORDERS = {"value": VALUE, "1st": GRADIENT, "2nd": HESSIAN}
 ROWS = [label for record in RECORDS.values() for label in record.grids]
 PAIRS = [(dtype, port) for dtype in suite.FULL for port in (JAX, TORCH)]
-HEADER = ("loss", "derivative", *(f"{port.name} {dtype[5:]}" for dtype, port in PAIRS), "allowed")
+NAMES = [f"{port.name} {dtype.removeprefix('float')}" for dtype, port in PAIRS]
+HEADER = ("loss", "derivative", *NAMES, "allowed")
+RULE = (LEFT, LEFT, *[RIGHT] * len(NAMES), RIGHT)
 NOTE = (
-    "Worst error in eps against the oracle over γ ≤ 5. A 1st derivative in targets at which 1 − p_t underflows is "
-    "allowed γ·|logit| more. The half-precision rows are value and gradient of all 65,536 logits."
+    "Worst error in eps against the oracle over γ ≤ 5. A 1st derivative in targets at which "
+    "1 − p_t underflows is allowed γ·|logit| more. The half-precision rows are value and gradient "
+    "of all 65,536 logits."
 )
 
 Row = tuple[str, ...]
 
 
 def rows() -> list[Row]:
-    work = [(label, name, order) for label in ROWS for name, order in ORDERS.items()]
-    table = [_row(*cell) for cell in tqdm(work, desc="parity table", disable=None)]
-    return [*table, *(_halves(dtype) for dtype in ("bfloat16", "float16"))]
+    work = list(itertools.product(ROWS, ORDERS))
+    table = []
+    for label, name in tqdm(work, desc="parity table", disable=None):
+        table.append(_row(label, name))
+    for dtype in ("bfloat16", "float16"):
+        table.append(_half_precision(dtype))
+    return table
 
 
-def _row(label: str, name: str, order: int) -> Row:
-    errors = [_worst(port, f"{label} {dtype} ", order) for dtype, port in PAIRS]
-    allowed = (
-        f"{SOFTMAX:g}" if label.startswith("softmax") else f"{SIGMOID[order]:g} + {PER_GAMMA:g}γ"
-    )
-    return label, name, *(f"{error:.1f}" for error in errors), allowed
+def _row(label: str, name: str) -> Row:
+    order = ORDERS[name]
+    allowed = f"{SIGMOID[order]:g} + {PER_GAMMA:g}γ"
+    if label.startswith("softmax"):
+        allowed = f"{SOFTMAX:g}"
+    errors = []
+    for dtype, port in PAIRS:
+        error = _worst(port, f"{label} {dtype} ", order)
+        errors.append(f"{error:.1f}")
+    return label, name, *errors, allowed
 
 
 def _worst(port: Port, prefix: str, order: int) -> float:
@@ -61,22 +74,15 @@ def _worst(port: Port, prefix: str, order: int) -> float:
     return max(examine(suite.solved(name), port, order) for name in names)
 
 
-def _halves(dtype: str) -> Row:
-    """Half precision is a row of its own, with its errors in the first columns."""
-    worst = [
-        max(
-            max(half_precision.worst_errors(port, dtype, gamma, y))
-            for gamma in half_precision.GAMMAS
-            for y in (0, 1)
-        )
-        for port in (JAX, TORCH)
-    ]
-    return f"sigmoid, {dtype}", "value, 1st", *(f"{x:.1f}" for x in worst), "", "", f"{HALF:g}"
-
-
-def markdown(table: list[Row]) -> str:
-    rule = ("---",) * 2 + ("---:",) * (len(HEADER) - 2)
-    return "\n".join("| " + " | ".join(row) + " |" for row in (HEADER, rule, *table))
+def _half_precision(dtype: str) -> Row:
+    """A row of its own, with its errors in the first columns."""
+    errors = []
+    for port in (JAX, TORCH):
+        worst = 0.0
+        for gamma, y in itertools.product(half_precision.GAMMAS, (0, 1)):
+            worst = max(worst, *half_precision.worst_errors(port, dtype, gamma, y))
+        errors.append(f"{worst:.1f}")
+    return f"sigmoid, {dtype}", "value, 1st", *errors, "", "", f"{HALF:g}"
 
 
 def main() -> None:
@@ -86,7 +92,7 @@ def main() -> None:
     with jax.enable_x64(True):
         table = rows()
     if as_markdown:
-        print(markdown(table))
+        print(markdown(HEADER, RULE, table))
         return
     pretty = Table(*HEADER, caption=NOTE, title="Parity with the oracle")
     for row in table:

@@ -15,16 +15,19 @@ from typing import Any, Protocol
 import ml_dtypes
 import numpy as np
 
-Loss = Callable[[Any], Any]
+# An array of one of the frameworks, which have no type in common.
+Array = Any
+Loss = Callable[[Array], Array]
+LossOfBoth = Callable[[Array, Array], Array]
 
 
 class Framework(Protocol):
     name: str
     differentiates: bool
 
-    def array(self, x: np.ndarray) -> Any: ...
+    def array(self, x: np.ndarray) -> Array: ...
 
-    def numpy(self, x: Any) -> np.ndarray: ...
+    def numpy(self, x: Array) -> np.ndarray: ...
 
     def value(self, loss: Loss, x: np.ndarray) -> np.ndarray: ...
 
@@ -38,7 +41,7 @@ class Framework(Protocol):
 
     def rows(
         self,
-        loss: Callable[[Any, Any], Any],
+        loss: LossOfBoth,
         x: np.ndarray,
         y: np.ndarray,
         order: int,
@@ -52,30 +55,34 @@ def derivative(
     """The loss, its gradient, or its Hessian times `along`, for order 0, 1 and 2."""
     if order == 2:
         return framework.second(loss, x, along)
-    return (framework.value, framework.gradient)[order](loss, x)
+    if order == 1:
+        return framework.gradient(loss, x)
+    return framework.value(loss, x)
 
 
 class OneByOne:
     """For ports that give one number for a batch: each sample is a batch of its own."""
 
     def rows(
-        self: Any,
-        loss: Callable[[Any, Any], Any],
+        self: Framework,
+        loss: LossOfBoth,
         x: np.ndarray,
         y: np.ndarray,
         order: int,
         along: np.ndarray,
     ) -> np.ndarray:
         """The derivative of loss(x[i : i + 1], y[i : i + 1]) for every i."""
-        pairs = [(x[i : i + 1], self.array(y[i : i + 1])) for i in range(len(x))]
-        found = [
-            derivative(self, partial(_second_given, loss, target), z, order, along)
-            for z, target in pairs
-        ]
-        return np.stack([row.reshape(x.shape[1:] if order else ()) for row in found])
+        shape = x.shape[1:] if order else ()
+        rows = []
+        for i in range(len(x)):
+            target = self.array(y[i : i + 1])
+            loss_of_x = partial(_with_target, loss, target)
+            row = derivative(self, loss_of_x, x[i : i + 1], order, along)
+            rows.append(row.reshape(shape))
+        return np.stack(rows)
 
 
-def _second_given(loss: Callable[[Any, Any], Any], y: Any, x: Any) -> Any:
+def _with_target(loss: LossOfBoth, y: Array, x: Array) -> Array:
     return loss(x, y)
 
 
@@ -87,7 +94,7 @@ class Numpy(OneByOne):
     def array(self, x: np.ndarray) -> np.ndarray:
         return x
 
-    def numpy(self, x: Any) -> np.ndarray:
+    def numpy(self, x: Array) -> np.ndarray:
         return np.asarray(x)
 
     def value(self, loss: Loss, x: np.ndarray) -> np.ndarray:
@@ -111,10 +118,10 @@ class Jax(OneByOne):
 
         self.jax = jax
 
-    def array(self, x: np.ndarray) -> Any:
+    def array(self, x: np.ndarray) -> Array:
         return self.jax.numpy.asarray(x)
 
-    def numpy(self, x: Any) -> np.ndarray:
+    def numpy(self, x: Array) -> np.ndarray:
         return np.asarray(x)
 
     def value(self, loss: Loss, x: np.ndarray) -> np.ndarray:
@@ -123,18 +130,20 @@ class Jax(OneByOne):
 
     def gradient(self, loss: Loss, x: np.ndarray) -> np.ndarray:
         with self._bits(x):
-            return self.numpy(self._gradient(loss)(self.array(x)))
+            slope = self._gradient(loss)(self.array(x))
+            return self.numpy(slope)
 
     def second(self, loss: Loss, x: np.ndarray, along: np.ndarray) -> np.ndarray:
-        def slope_along(z: Any) -> Any:
+        def slope_along(z: Array) -> Array:
             return (self._gradient(loss)(z) * self.array(along)).sum()
 
         with self._bits(x):
-            return self.numpy(self.jax.grad(slope_along)(self.array(x)))
+            second = self.jax.grad(slope_along)(self.array(x))
+            return self.numpy(second)
 
     def rows(
         self,
-        loss: Callable[[Any, Any], Any],
+        loss: LossOfBoth,
         x: np.ndarray,
         y: np.ndarray,
         order: int,
@@ -146,11 +155,13 @@ class Jax(OneByOne):
         except self.jax.errors.JAXTypeError:
             return super().rows(loss, x, y, order, along)
 
-    def _gradient(self, loss: Loss) -> Callable[[Any], Any]:
+    def _gradient(self, loss: Loss) -> Loss:
         return self.jax.grad(lambda z: loss(z).sum())
 
-    def _bits(self, x: np.ndarray) -> contextlib.AbstractContextManager[Any]:
-        return self.jax.enable_x64(True) if x.dtype == np.float64 else contextlib.nullcontext()
+    def _bits(self, x: np.ndarray) -> contextlib.AbstractContextManager[object]:
+        if x.dtype == np.float64:
+            return self.jax.enable_x64(True)
+        return contextlib.nullcontext()
 
 
 class Torch(OneByOne):
@@ -163,30 +174,34 @@ class Torch(OneByOne):
 
         self.torch = torch
 
-    def array(self, x: np.ndarray) -> Any:
+    def array(self, x: np.ndarray) -> Array:
         x = np.array(x)
         if x.dtype == ml_dtypes.bfloat16:
             return self.torch.from_numpy(x.view(np.int16)).view(self.torch.bfloat16)
         return self.torch.from_numpy(x)
 
-    def numpy(self, x: Any) -> np.ndarray:
+    def numpy(self, x: Array) -> np.ndarray:
         if not isinstance(x, self.torch.Tensor):
             return np.asarray(x)
         x = x.detach().contiguous()
-        bfloat16 = x.dtype == self.torch.bfloat16
-        return x.view(self.torch.int16).numpy().view(ml_dtypes.bfloat16) if bfloat16 else x.numpy()
+        if x.dtype == self.torch.bfloat16:
+            return x.view(self.torch.int16).numpy().view(ml_dtypes.bfloat16)
+        return x.numpy()
 
     def value(self, loss: Loss, x: np.ndarray) -> np.ndarray:
         return self.numpy(loss(self.array(x)))
 
     def gradient(self, loss: Loss, x: np.ndarray) -> np.ndarray:
         leaf = self.array(x).requires_grad_()
-        return self.numpy(self.torch.autograd.grad(loss(leaf).sum(), leaf)[0])
+        (slope,) = self.torch.autograd.grad(loss(leaf).sum(), leaf)
+        return self.numpy(slope)
 
     def second(self, loss: Loss, x: np.ndarray, along: np.ndarray) -> np.ndarray:
         leaf = self.array(x).requires_grad_()
-        slope = self.torch.autograd.grad(loss(leaf).sum(), leaf, create_graph=True)[0]
-        return self.numpy(self.torch.autograd.grad((slope * self.array(along)).sum(), leaf)[0])
+        (slope,) = self.torch.autograd.grad(loss(leaf).sum(), leaf, create_graph=True)
+        slope_along = (slope * self.array(along)).sum()
+        (second,) = self.torch.autograd.grad(slope_along, leaf)
+        return self.numpy(second)
 
 
 class Tensorflow(OneByOne):
@@ -197,10 +212,10 @@ class Tensorflow(OneByOne):
     def __init__(self) -> None:
         self.tf = import_module("tensorflow")
 
-    def array(self, x: np.ndarray) -> Any:
+    def array(self, x: np.ndarray) -> Array:
         return self.tf.constant(x)
 
-    def numpy(self, x: Any) -> np.ndarray:
+    def numpy(self, x: Array) -> np.ndarray:
         return np.asarray(x)
 
     def value(self, loss: Loss, x: np.ndarray) -> np.ndarray:
@@ -216,7 +231,7 @@ class Tensorflow(OneByOne):
             slope = self._gradient(loss, z) * self.array(along)
         return self.numpy(tape.gradient(slope, z))
 
-    def _gradient(self, loss: Loss, z: Any) -> Any:
+    def _gradient(self, loss: Loss, z: Array) -> Array:
         with self.tf.GradientTape() as tape:
             tape.watch(z)
             result = loss(z)

@@ -30,16 +30,19 @@ class JaxPort:
         return np.asarray(x)
 
     def gradient(self, loss: Loss, x: np.ndarray) -> np.ndarray:
-        return np.asarray(jax.grad(lambda x: loss(x).sum())(self.array(x)))
+        gradient = jax.grad(lambda z: loss(z).sum())
+        return np.asarray(gradient(self.array(x)))
 
     def per_sample(
         self, loss: Loss, order: int, points: np.ndarray, ids: np.ndarray | None
     ) -> np.ndarray:
-        hessian = jax.jacrev(jax.grad(loss)) if self.eager else jax.hessian(loss)
-        derivative = jax.vmap((loss, jax.grad(loss), hessian)[order])
-        args = (points,) if ids is None else (points, ids)
+        gradient = jax.grad(loss)
+        hessian = jax.jacrev(gradient) if self.eager else jax.hessian(loss)
+        derivative = jax.vmap((loss, gradient, hessian)[order])
+        arrays = (points,) if ids is None else (points, ids)
+        args = map(self.array, arrays)
         with jax.disable_jit(self.eager):
-            return np.asarray(jax.jit(derivative)(*map(self.array, args)))
+            return np.asarray(jax.jit(derivative)(*args))
 
 
 class TorchPort:
@@ -58,15 +61,14 @@ class TorchPort:
 
     def numpy(self, x: torch.Tensor) -> np.ndarray:
         x = x.detach()
-        return (
-            x.view(torch.int16).numpy().view(ml_dtypes.bfloat16)
-            if x.dtype == torch.bfloat16
-            else x.numpy()
-        )
+        if x.dtype == torch.bfloat16:
+            return x.view(torch.int16).numpy().view(ml_dtypes.bfloat16)
+        return x.numpy()
 
     def gradient(self, loss: Loss, x: np.ndarray) -> np.ndarray:
         leaf = self.array(x).clone().requires_grad_()
-        return self.numpy(torch.autograd.grad(loss(leaf).sum(), leaf)[0])
+        (slope,) = torch.autograd.grad(loss(leaf).sum(), leaf)
+        return self.numpy(slope)
 
     def per_sample(
         self, loss: Loss, order: int, points: np.ndarray, ids: np.ndarray | None
@@ -74,9 +76,12 @@ class TorchPort:
         gradient = torch.func.grad(loss)
         hessian = torch.func.jacrev(gradient) if self.reverse else torch.func.hessian(loss)
         derivative = torch.func.vmap((loss, gradient, hessian)[order])
-        args = (points,) if ids is None else (points, ids)
-        return derivative(*map(self.array, args)).numpy()
+        arrays = (points,) if ids is None else (points, ids)
+        args = map(self.array, arrays)
+        return derivative(*args).numpy()
 
 
-JAX, EAGER_JAX, TORCH = JaxPort(), JaxPort(eager=True), TorchPort()
+JAX = JaxPort()
+EAGER_JAX = JaxPort(eager=True)
+TORCH = TorchPort()
 PORTS: tuple[Port, ...] = (JAX, EAGER_JAX, TORCH, TorchPort(reverse=True))

@@ -24,18 +24,26 @@ class Process:
         self.popen = subprocess.Popen(
             command, stdin=pipe, stdout=pipe, stderr=pipe, bufsize=0, start_new_session=True
         )
-        self.pipes = [x for x in (self.popen.stdin, self.popen.stdout, self.popen.stderr) if x]
+        ends = (self.popen.stdin, self.popen.stdout, self.popen.stderr)
+        self.pipes = [end for end in ends if end]
         self.stdin, self.stdout, self.stderr = (pipe.fileno() for pipe in self.pipes)
         for end in (self.stdin, self.stdout, self.stderr):
             os.set_blocking(end, False)
+        # What select waits for; stderr leaves it when the process closes it.
         self.sources = [self.stdout, self.stderr]
-        self.waiting, self.unread, self.words = b"", b"", b""
-        self.limit, self.lines = limit, 0
+        # Bytes for its stdin, bytes of its stdout that are no whole line, the newest of its stderr.
+        self.unwritten = b""
+        self.unread = b""
+        self.errors = b""
+        self.limit = limit
+        # How many lines it has answered.
+        self.lines = 0
 
     def ask(self, lines: list[str]) -> Iterator[str]:
         """The answer to each line. Questions are written while answers are read, so neither side
         waits for ever."""
-        self.waiting += "".join(f"{line}\n" for line in lines).encode()
+        text = "".join(f"{line}\n" for line in lines)
+        self.unwritten += text.encode()
         for _ in lines:
             deadline = time.monotonic() + self.limit
             while b"\n" not in self.unread:
@@ -46,66 +54,83 @@ class Process:
 
     def _move(self, deadline: float) -> None:
         """Read what the pipes have, and write what they take."""
-        left = deadline - time.monotonic()
-        readable, writable, _ = select.select(
-            self.sources, [self.stdin] if self.waiting else [], [], max(left, 0)
-        )
-        if left <= 0 or not (readable or writable):
+        seconds = deadline - time.monotonic()
+        targets = [self.stdin] if self.unwritten else []
+        readable, writable, _ = select.select(self.sources, targets, [], max(seconds, 0))
+        if seconds <= 0 or not (readable or writable):
             raise PortError(self._silence())
         if self.stderr in readable:
-            self._listen()
+            self._read_errors()
         if self.stdout in readable:
-            self._read()
+            self._read_answers()
         if writable:
-            try:
-                self.waiting = self.waiting[os.write(self.stdin, self.waiting) :]
-            except BrokenPipeError:
-                self.waiting = b""
+            self._write()
 
-    def _read(self) -> None:
+    def _write(self) -> None:
+        try:
+            written = os.write(self.stdin, self.unwritten)
+        except BrokenPipeError:
+            # Reading will say how the process ended.
+            self.unwritten = b""
+        else:
+            self.unwritten = self.unwritten[written:]
+
+    def _read_answers(self) -> None:
         block = os.read(self.stdout, BLOCK)
         self.unread += block
         if not block:
             raise PortError(self._ending())
         if len(self.unread) > LONGEST:
             raise PortError(
-                f"the port wrote {LONGEST} bytes without a line end {self._when()}: one line per answer"
+                f"the port wrote {LONGEST} bytes without a line end {self._when()}: "
+                "one line per answer"
             )
 
-    def _listen(self) -> None:
+    def _read_errors(self) -> None:
         block = os.read(self.stderr, BLOCK)
-        self.words = (self.words + block)[-BLOCK:]
+        self.errors = (self.errors + block)[-BLOCK:]
         if not block:
             self.sources.remove(self.stderr)
 
     def _silence(self) -> str:
         if self.popen.poll() is not None:
             return self._ending()
-        said = f"no answer within {self.limit:g} s {self._when()}: flush stdout after every line, or raise --time-limit"
-        return f"{said}{self._last_words()}"
+        return (
+            f"no answer within {self.limit:g} s {self._when()}: "
+            f"flush stdout after every line, or raise --time-limit{self._last_error()}"
+        )
 
     def _ending(self) -> str:
         with suppress(subprocess.TimeoutExpired):
             self.popen.wait(GRACE)
         code = self.popen.poll()
-        how = "closed its stdout" if code is None else f"ended with exit code {code}"
-        if code is not None and code < 0:
+        if code is None:
+            how = "closed its stdout"
+        elif code < 0:
             how = f"was ended by signal {-code} ({signal.strsignal(-code)})"
-        return f"the port {how} {self._when()}{self._last_words()}"
+        else:
+            how = f"ended with exit code {code}"
+        return f"the port {how} {self._when()}{self._last_error()}"
 
     def _when(self) -> str:
         """How far it came. The first line of all answers the handshake."""
-        answers = "1 answer" if self.lines == 2 else f"{self.lines - 1} answers"
-        return f"after {answers}" if self.lines else "before it answered the handshake"
+        if not self.lines:
+            return "before it answered the handshake"
+        count = self.lines - 1
+        return "after 1 answer" if count == 1 else f"after {count} answers"
 
-    def _last_words(self) -> str:
+    def _last_error(self) -> str:
         """The last line of stderr that speaks of an error, or the last one: many languages put a
         trace below it."""
         with suppress(BlockingIOError):
-            self.words += os.read(self.stderr, BLOCK)
-        lines = [line for line in self.words.decode(errors="replace").splitlines() if line.strip()]
-        telling = [line for line in lines if "rror" in line or "panic" in line] or lines
-        return f"; its last words: {' '.join(telling[-1].split())[:200]}" if telling else ""
+            self.errors += os.read(self.stderr, BLOCK)
+        text = self.errors.decode(errors="replace")
+        lines = [line for line in text.splitlines() if line.strip()]
+        if not lines:
+            return ""
+        errors = [line for line in lines if "rror" in line or "panic" in line]
+        last = (errors or lines)[-1]
+        return f"; its last words: {' '.join(last.split())[:200]}"
 
     def stop(self, grace: float = 0.0) -> None:
         """End its input, then kill what is left of it and of the processes that it started."""

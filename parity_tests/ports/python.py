@@ -14,7 +14,7 @@ import numpy as np
 from parity_tests.contract.problems import Problem
 from parity_tests.contract.tolerances import DTYPES
 
-from .frameworks import Framework
+from .frameworks import Array, Framework
 from .signature import call_names
 from .subject import (
     GRADIENT,
@@ -25,8 +25,10 @@ from .subject import (
     PortError,
     RefusedError,
     along,
-    columns,
 )
+
+Target = Callable[..., Any]
+Arguments = Mapping[str, Any]
 
 
 def locate(path: str) -> Any:
@@ -39,25 +41,26 @@ def locate(path: str) -> Any:
     if os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())
     try:
-        found = importlib.import_module(module_name)
+        target = importlib.import_module(module_name)
     except BaseException as error:
         stop(error)
         advice = f"start where `import {module_name}` works, or install it"
         raise BadPortError(f"cannot import {module_name}: {first_line(error)}; {advice}") from None
     for name in attribute.split("."):
-        if not hasattr(found, name):
-            have = ", ".join(
-                sorted(x for x in dir(found) if callable(getattr(found, x)) and x[0] != "_")[:8]
-            )
-            raise BadPortError(
-                f"{module_name} has no {attribute!r}; it has {have or 'nothing to call'}"
-            )
-        found = getattr(found, name)
-    if not callable(found):
+        if not hasattr(target, name):
+            have = ", ".join(_public_callables(target)[:8]) or "nothing to call"
+            raise BadPortError(f"{module_name} has no {attribute!r}; it has {have}")
+        target = getattr(target, name)
+    if not callable(target):
         raise BadPortError(
-            f"{path} is a {type(found).__name__} and cannot be called: name a function or a class"
+            f"{path} is a {type(target).__name__} and cannot be called: name a function or a class"
         )
-    return found
+    return target
+
+
+def _public_callables(owner: object) -> list[str]:
+    public = [name for name in dir(owner) if not name.startswith("_")]
+    return sorted(name for name in public if callable(getattr(owner, name)))
 
 
 def stop(error: BaseException) -> None:
@@ -77,81 +80,81 @@ def first_line(error: BaseException) -> str:
 @dataclass(frozen=True)
 class PythonPort:
     title: str
-    target: Callable[..., Any]
+    target: Target
     framework: Framework
     plan: Plan
     names: Mapping[str, str] = field(default_factory=dict)
-    extra: Mapping[str, Any] = field(default_factory=dict)
-    slope: Callable[..., Any] | None = None
+    extra: Arguments = field(default_factory=dict)
+    # The gradient of a port whose framework does not differentiate.
+    slope: Target | None = None
     # A port that has no unreduced loss is asked one sample at a time.
     one_by_one: bool = False
     values_only: bool = False
 
     @property
     def orders(self) -> tuple[int, ...]:
-        if self.framework.differentiates and not self.slope and not self.values_only:
+        if self.slope:
+            return (VALUE, GRADIENT)
+        if self.framework.differentiates and not self.values_only:
             return (VALUE, GRADIENT, SECOND)
-        return (VALUE, GRADIENT) if self.slope else (VALUE,)
+        return (VALUE,)
 
     def takes(self, argument: str) -> bool:
         return argument in self.names
 
-    def call(
-        self, logits: np.ndarray, arguments: Mapping[str, Any], order: int = VALUE
-    ) -> np.ndarray:
+    def call(self, logits: np.ndarray, arguments: Arguments, order: int = VALUE) -> np.ndarray:
         """The raw result for numpy arguments: the loss, or a derivative of its sum."""
         try:
-            if order == SECOND:
-                direction = np.broadcast_to(arguments["along"], logits.shape).astype(logits.dtype)
-                result = self.framework.second(
-                    lambda z: self._loss(z, arguments), logits, direction
-                )
-            elif order == GRADIENT and self.slope:
-                result = self.framework.value(
-                    lambda z: self._loss(z, arguments, self.slope), logits
-                )
-            elif order == GRADIENT:
-                result = self.framework.gradient(lambda z: self._loss(z, arguments), logits)
-            else:
-                result = self.framework.value(lambda z: self._loss(z, arguments), logits)
+            return self._derivative(logits, arguments, order)
         except PortError:
             raise
         except BaseException as error:
             stop(error)
             raise RefusedError(first_line(error)) from error
-        return result
 
-    def _loss(
-        self, logits: Any, arguments: Mapping[str, Any], target: Callable[..., Any] | None = None
-    ) -> Any:
+    def _derivative(self, logits: np.ndarray, arguments: Arguments, order: int) -> np.ndarray:
+        def loss(z: Array) -> Array:
+            return self._result(self.target, z, arguments)
+
+        def slope(z: Array) -> Array:
+            return self._result(self.slope or self.target, z, arguments)
+
+        if order == SECOND:
+            return self.framework.second(loss, logits, _direction(arguments, logits))
+        if order == GRADIENT and self.slope:
+            return self.framework.value(slope, logits)
+        if order == GRADIENT:
+            return self.framework.gradient(loss, logits)
+        return self.framework.value(loss, logits)
+
+    def _result(self, target: Target, logits: Array, arguments: Arguments) -> Array:
         """Give the port what it takes under its own names, and leave out what it lacks."""
-        given = {name: self._convert(x) for name, x in arguments.items() if name in self.names}
-        fixed = {
-            name: self._convert(x) for name, x in self.plan.fixed.items() if name in self.names
-        }
-        ours = given | fixed | {"logits": logits}
-        before = {
-            name: np.array(self.framework.numpy(x)) for name, x in ours.items() if self._mutable(x)
-        }
-        result = self._result(
-            target or self.target, {self.names[name]: x for name, x in ours.items()}
-        )
+        numpy = {**arguments, **self.plan.fixed}
+        ours = {name: self._convert(x) for name, x in numpy.items() if name in self.names}
+        ours["logits"] = logits
+        mutable = {name: x for name, x in ours.items() if self._is_mutable(x)}
+        before = {name: np.array(self.framework.numpy(x)) for name, x in mutable.items()}
+        theirs = {self.names[name]: x for name, x in ours.items()}
+        result = self._call_target(target, theirs)
         for name, x in before.items():
-            if not np.array_equal(
-                self.framework.numpy(ours[name]), x, equal_nan=x.dtype.kind != "b"
-            ):
+            after = self.framework.numpy(ours[name])
+            if not np.array_equal(after, x, equal_nan=x.dtype.kind != "b"):
                 raise PortError(f"the loss changes its {name} in place")
         return result
 
-    def _mutable(self, x: Any) -> bool:
-        return self.framework.name in ("numpy", "torch") and hasattr(x, "shape") and not _is_half(x)
+    def _is_mutable(self, x: Any) -> bool:
+        if self.framework.name not in ("numpy", "torch"):
+            return False
+        return hasattr(x, "shape") and not _is_half(x)
 
-    def _result(self, target: Callable[..., Any], theirs: dict[str, Any]) -> Any:
+    def _call_target(self, target: Target, theirs: Arguments) -> Array:
         if not inspect.isclass(target):
             return target(**theirs, **self.extra)
-        settings = {name: x for name, x in theirs.items() if name not in call_names(target)}
+        called_with = call_names(target)
+        settings = {name: x for name, x in theirs.items() if name not in called_with}
+        call = {name: x for name, x in theirs.items() if name in called_with}
         instance: Any = target(**settings, **self.extra)
-        return instance(**{name: x for name, x in theirs.items() if name not in settings})
+        return instance(**call)
 
     def _convert(self, x: Any) -> Any:
         if isinstance(x, list):
@@ -159,49 +162,57 @@ class PythonPort:
         return self.framework.array(x) if isinstance(x, np.ndarray) else x
 
     def answer(self, problem: Problem, order: int) -> np.ndarray:
-        logits = columns(problem, "logits").astype(DTYPES[problem.dtype])
+        logits = problem.argument("logits").astype(DTYPES[problem.dtype])
         arguments = self.arguments(problem, logits)
         if self.one_by_one:
             return self._one_by_one(logits, arguments, order).astype(float)
         result = self.call(logits, arguments, order)
-        expected = logits.shape if order or not self.plan.record.classes else logits.shape[:1]
+        is_per_sample = self.plan.record.classes and order == VALUE
+        expected = logits.shape[:1] if is_per_sample else logits.shape
         if result.shape != expected:
             raise PortError(
-                f"a result of shape {result.shape} for logits of shape {logits.shape}, not {expected}"
+                f"a result of shape {result.shape} for logits of shape {logits.shape}, "
+                f"not {expected}"
             )
         if result.dtype != logits.dtype:
             raise PortError(f"a result of {result.dtype} for logits of {logits.dtype}")
         return result.astype(float)
 
-    def _one_by_one(self, logits: np.ndarray, arguments: dict[str, Any], order: int) -> np.ndarray:
-        target = self.slope if order and self.slope else self.target
+    def _one_by_one(self, logits: np.ndarray, arguments: Arguments, order: int) -> np.ndarray:
+        target = self.target
+        if self.slope:
+            # A gradient is the value of the port's second function.
+            target = self.slope if order else self.target
+            order = VALUE
 
-        def loss(z: Any, y: Any) -> Any:
-            return self._loss(z, arguments | {"targets": y}, target)
+        def loss(z: Array, y: Array) -> Array:
+            return self._result(target, z, {**arguments, "targets": y})
 
-        direction = np.broadcast_to(arguments["along"], logits[:1].shape).astype(logits.dtype)
+        direction = _direction(arguments, logits[:1])
         try:
-            return self.framework.rows(
-                loss, logits, arguments["targets"], 0 if self.slope else order, direction
-            )
+            return self.framework.rows(loss, logits, arguments["targets"], order, direction)
         except BaseException as error:
             stop(error)
             raise RefusedError(first_line(error)) from error
 
     def arguments(self, problem: Problem, logits: np.ndarray) -> dict[str, Any]:
         """The arguments that go with a batch of logits, in numpy."""
-        arrays = {}
+        classes = self.plan.record.classes
+        arguments: dict[str, Any] = {}
         for name, x in problem.constants.items():
-            arrays[name] = np.asarray(x, logits.dtype) if isinstance(x, list) else x
+            arguments[name] = np.asarray(x, logits.dtype) if isinstance(x, list) else x
         if problem.ids is None:
-            arrays["targets"] = columns(problem, "targets").astype(logits.dtype)
+            arguments["targets"] = problem.argument("targets").astype(logits.dtype)
         else:
-            arrays["targets"] = problem.ids.astype(
-                np.int64 if self.plan.record.classes else logits.dtype
-            )
-        axis = {"axis": -1} if self.plan.record.classes else {}
-        return arrays | axis | {"reduction": "none", "along": along(problem)}
+            arguments["targets"] = problem.ids.astype(np.int64 if classes else logits.dtype)
+        if classes:
+            arguments["axis"] = -1
+        return arguments | {"reduction": "none", "along": along(problem)}
 
 
-def _is_half(x: Any) -> bool:
+def _direction(arguments: Arguments, logits: np.ndarray) -> np.ndarray:
+    return np.broadcast_to(arguments["along"], logits.shape).astype(logits.dtype)
+
+
+def _is_half(x: Array) -> bool:
     return "16" in str(x.dtype)

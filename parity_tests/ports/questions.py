@@ -20,6 +20,9 @@ ALPHAS = (0.25, None, 0.75, 1.0, 0.0)
 SOFT_TARGETS = (0.0, 1.0, 0.0625, 0.3, 0.5, 0.9)
 SOFT_LOGITS = (-30.0, -4.0, -1.5, -0.3, 0.0, 0.7, 2.0, 8.0, 40.0)
 
+# α of a softmax, one number per class.
+Weights = tuple[float, ...] | None
+
 
 def _choices(plan: Plan, name: str, usual: tuple[Any, ...]) -> tuple[Any, ...]:
     return (plan.fixed[name],) if name in plan.fixed else usual
@@ -27,7 +30,10 @@ def _choices(plan: Plan, name: str, usual: tuple[Any, ...]) -> tuple[Any, ...]:
 
 def gammas(plan: Plan) -> tuple[float, ...]:
     chosen = _choices(plan, "gamma", GAMMAS)
-    return tuple(g for g in chosen if g or plan.convention("form") != "FL*")
+    if plan.convention("form") == "FL*":
+        # Its loss is divided by γ.
+        return tuple(gamma for gamma in chosen if gamma)
+    return chosen
 
 
 def first(plan: Plan) -> Problem:
@@ -35,104 +41,98 @@ def first(plan: Plan) -> Problem:
     gamma = 2.0 if 2.0 in gammas(plan) else gammas(plan)[-1]
     if plan.record.classes:
         problem = softmax_ids(plan.dtype, 3, gamma, _weights(plan, 3))
-        chosen = slice(24, 30)
+        ordinary = slice(24, 30)
     else:
-        alpha = _choices(plan, "alpha", (0.25,))[0]
+        (alpha,) = _choices(plan, "alpha", (0.25,))
         problem = sigmoid_hard(plan.dtype, gamma, alpha, plan.probabilities)
-        chosen = slice(30, 36)
-    ids = None if problem.ids is None else problem.ids[chosen]
-    return replace(problem, points=problem.points[chosen], ids=ids)
+        ordinary = slice(30, 36)
+    ids = None if problem.ids is None else problem.ids[ordinary]
+    return replace(problem, points=problem.points[ordinary], ids=ids)
 
 
 def hard(plan: Plan) -> list[Problem]:
     """Hard targets at every γ: the layer that everybody has to pass."""
+    problems = []
     if plan.record.classes:
-        pairs = zip(gammas(plan), itertools.cycle((3, 2)), strict=False)
-        return [
-            softmax_ids(plan.dtype, classes, gamma, _weights(plan, classes))
-            for gamma, classes in pairs
-        ]
-    alphas = _choices(
-        plan, "alpha", tuple(a for a in ALPHAS if a is not None or plan.without_alpha)
-    )
-    return [
-        sigmoid_hard(plan.dtype, gamma, alpha, plan.probabilities)
-        for gamma, alpha in zip(gammas(plan), itertools.cycle(alphas), strict=False)
-    ]
+        for gamma, classes in zip(gammas(plan), itertools.cycle((3, 2)), strict=False):
+            weights = _weights(plan, classes)
+            problems.append(softmax_ids(plan.dtype, classes, gamma, weights))
+        return problems
+    usual = tuple(alpha for alpha in ALPHAS if alpha is not None or plan.without_alpha)
+    alphas = itertools.cycle(_choices(plan, "alpha", usual))
+    for gamma, alpha in zip(gammas(plan), alphas, strict=False):
+        problems.append(sigmoid_hard(plan.dtype, gamma, alpha, plan.probabilities))
+    return problems
 
 
 def soft(plan: Plan) -> list[Problem]:
     """Targets between 0 and 1, or class probabilities."""
-    chosen = [g for g in (0.5, 2.0, 5.0) if g in gammas(plan)] or list(gammas(plan))[:1]
+    few = [gamma for gamma in (0.5, 2.0, 5.0) if gamma in gammas(plan)]
+    chosen = few or gammas(plan)[:1]
     if plan.record.classes:
-        return [softmax_soft(plan.dtype, 3, gamma, _weights(plan, 3)) for gamma in chosen]
+        weights = _weights(plan, 3)
+        return [softmax_soft(plan.dtype, 3, gamma, weights) for gamma in chosen]
     if plan.convention("soft_targets") == "hard" or plan.convention("form") == "FL*":
         return []
-    alpha = _choices(plan, "alpha", (0.25,))[0]
+    (alpha,) = _choices(plan, "alpha", (0.25,))
     return [sigmoid_soft(plan.dtype, gamma, alpha, plan.probabilities) for gamma in chosen]
 
 
-def _weights(plan: Plan, classes: int) -> tuple[float, ...] | None:
-    fixed = plan.fixed.get("alpha", "usual")
-    if fixed == "usual":
-        return None
-    return None if fixed is None else tuple(fixed)[:classes]
+def _weights(plan: Plan, classes: int) -> Weights:
+    weights = plan.fixed.get("alpha")
+    return None if weights is None else tuple(weights)[:classes]
 
 
 def _logits(dtype: str, probabilities: bool, count: int = 60) -> np.ndarray:
-    random = Draws(0).bell(count) * np.repeat((1, 5, 20), count // 3)
-    logits = np.array((*grid.LOGITS, *random.tolist()))
-    if probabilities:
-        # Probabilities to both ends, as near as the dtype has them.
-        logits = logits[np.abs(logits) < 80]
-        logits = grid.rounded(sigmoids(logits), dtype)
-        return np.unique(logits[(logits > 0) & (logits < 1)])
-    return logits
+    scales = np.repeat((1, 5, 20), count // 3)
+    random = Draws(0).bell(count) * scales
+    logits = np.concatenate([grid.LOGITS, random])
+    if not probabilities:
+        return logits
+    # Probabilities to both ends, as near as the dtype has them.
+    logits = logits[np.abs(logits) < 80]
+    p = grid.rounded(sigmoids(logits), dtype)
+    return np.unique(p[(p > 0) & (p < 1)])
 
 
 @cache
 def sigmoid_hard(
     dtype: str, gamma: float, alpha: float | None, probabilities: bool = False
 ) -> Problem:
-    rows = list(itertools.product(_logits(dtype, probabilities).tolist(), (0, 1)))
-    points = grid.rounded(np.array([[z] for z, _ in rows]), dtype)
-    ids = np.array([y for _, y in rows])
-    return Problem(
-        "sigmoid_focal_loss", dtype, ("logits",), points, ids, {"gamma": gamma, "alpha": alpha}
-    )
+    each = _logits(dtype, probabilities)
+    logits = np.repeat(each, 2)
+    ids = np.tile((0, 1), len(each))
+    return Problem.sigmoid(dtype, {"logits": logits}, ids, gamma=gamma, alpha=alpha)
 
 
 @cache
 def sigmoid_soft(
     dtype: str, gamma: float, alpha: float | None, probabilities: bool = False
 ) -> Problem:
-    logits = np.array(SOFT_LOGITS)
+    each = np.array(SOFT_LOGITS)
     if probabilities:
-        logits = sigmoids(logits[np.abs(logits) < 10])
-    points = grid.rounded(np.array(list(itertools.product(logits.tolist(), SOFT_TARGETS))), dtype)
-    constants = {"gamma": gamma, "alpha": alpha}
-    return Problem("sigmoid_focal_loss", dtype, ("logits", "targets"), points, constants=constants)
+        each = sigmoids(each[np.abs(each) < 10])
+    logits = np.repeat(each, len(SOFT_TARGETS))
+    targets = np.tile(SOFT_TARGETS, len(each))
+    arguments = {"logits": logits, "targets": targets}
+    return Problem.sigmoid(dtype, arguments, gamma=gamma, alpha=alpha)
 
 
 @cache
-def softmax_ids(
-    dtype: str, classes: int, gamma: float, alpha: tuple[float, ...] | None = None
-) -> Problem:
+def softmax_ids(dtype: str, classes: int, gamma: float, alpha: Weights = None) -> Problem:
     rows = grid.softmax_logits(dtype, classes)
-    points, ids = np.repeat(rows, classes, axis=0), np.tile(np.arange(classes), len(rows))
-    names = tuple(f"logits{c}" for c in range(classes))
-    constants: dict[str, Any] = {"gamma": gamma} | ({"alpha": list(alpha)} if alpha else {})
-    return Problem("softmax_focal_loss", dtype, names, points, ids, constants)
+    logits = np.repeat(rows, classes, axis=0)
+    ids = np.tile(np.arange(classes), len(rows))
+    return Problem.softmax(dtype, {"logits": logits}, ids, **_constants(gamma, alpha))
 
 
 @cache
-def softmax_soft(
-    dtype: str, classes: int, gamma: float, alpha: tuple[float, ...] | None = None
-) -> Problem:
-    rows = grid.softmax_logits(dtype, classes)
-    points = grid.rounded(
-        np.concatenate([rows, Draws(classes).simplex(len(rows), classes)], axis=1), dtype
-    )
-    names = tuple(f"{stem}{c}" for stem in ("logits", "targets") for c in range(classes))
-    constants: dict[str, Any] = {"gamma": gamma} | ({"alpha": list(alpha)} if alpha else {})
-    return Problem("softmax_focal_loss", dtype, names, points, constants=constants)
+def softmax_soft(dtype: str, classes: int, gamma: float, alpha: Weights = None) -> Problem:
+    logits = grid.softmax_logits(dtype, classes)
+    targets = Draws(classes).simplex(len(logits), classes)
+    arguments = {"logits": logits, "targets": targets}
+    return Problem.softmax(dtype, arguments, **_constants(gamma, alpha))
+
+
+def _constants(gamma: float, alpha: Weights) -> dict[str, Any]:
+    return {"gamma": gamma, "alpha": list(alpha)} if alpha else {"gamma": gamma}

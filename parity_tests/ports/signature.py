@@ -16,72 +16,100 @@ if TYPE_CHECKING:
 # What the two arrays are called elsewhere; the order of the two is not the same everywhere.
 LOGITS = ("logits", "inputs", "input", "y_pred", "pred", "preds", "predictions", "output", "x")
 TARGETS = ("targets", "target", "labels", "label", "y_true", "gt", "y")
+USUAL = {"logits": LOGITS, "targets": TARGETS}
+
+Target = Callable[..., Any]
 
 
 def bind(port: "PythonPort", renamed: Mapping[str, str]) -> "PythonPort":
     """Find out which arguments the port takes, from its signature and from what the user says."""
     parameters = _parameters(port.target)
-    record, names = port.plan.record, {}
     for theirs in renamed.values():
-        if theirs not in parameters and not _swallows(port.target):
+        if theirs not in parameters and not _takes_any_name(port.target):
             raise BadPortError(
                 f"{port.title} has no argument {theirs!r}; it has {', '.join(parameters)}"
             )
-    free = [name for name in parameters if name not in renamed.values() and name not in port.extra]
-    for argument in record.arguments:
-        known = {"logits": LOGITS, "targets": TARGETS}.get(argument.name, (argument.name,))
-        candidates = [x for x in known if x in free]
+    taken = {*renamed.values(), *port.extra}
+    free = [name for name in parameters if name not in taken]
+    names: dict[str, str] = {}
+    for argument in port.plan.record.arguments:
         if argument.name in renamed:
             names[argument.name] = renamed[argument.name]
-        elif candidates and argument.name == "weight" and _is_setting(port.target, "weight"):
-            raise BadPortError(
-                f"{port.title} takes weight as a setting, not with each call; say what it is: one weight per class is "
-                "--map alpha=weight, and --pass weight=none leaves it alone"
-            )
-        elif candidates:
-            names[argument.name] = candidates[0]
-    if missing := [name for name in ("logits", "targets") if name not in names]:
-        raise BadPortError(
-            f"cannot tell which argument of {port.title} is {missing[0]} among {', '.join(parameters) or 'none'}; "
-            f"say it by --map {missing[0]}=THEIRS"
-        )
-    for argument in record.arguments:
-        if (
-            argument.essential
-            and argument.name not in names
-            and argument.name not in port.plan.fixed
-        ):
-            value = "none" if argument.default is REQUIRED else argument.default
-            raise BadPortError(
-                f"{port.title} takes no {argument.name}; say which value it has, e.g. --set {argument.name}={value}, "
-                f"or what it is called, --map {argument.name}=THEIRS"
-            )
+        elif theirs := _usual_name(port, argument.name, free):
+            names[argument.name] = theirs
+    _demand_arrays(port, names, parameters)
+    _demand_settings(port, names)
     return replace(port, names=names)
 
 
-def _is_setting(target: Callable[..., Any], name: str) -> bool:
+def _usual_name(port: "PythonPort", name: str, free: list[str]) -> str:
+    """What the port calls an argument that the user says nothing of, or "" if it has none."""
+    usual = USUAL.get(name, (name,))
+    candidates = [theirs for theirs in usual if theirs in free]
+    if not candidates:
+        return ""
+    if name == "weight" and _is_setting(port.target, name):
+        raise BadPortError(
+            f"{port.title} takes weight as a setting, not with each call; say what it is: "
+            "one weight per class is --map alpha=weight, and --pass weight=none leaves it alone"
+        )
+    return candidates[0]
+
+
+def _demand_arrays(port: "PythonPort", names: Mapping[str, str], parameters: list[str]) -> None:
+    for name in ("logits", "targets"):
+        if name not in names:
+            have = ", ".join(parameters) or "none"
+            raise BadPortError(
+                f"cannot tell which argument of {port.title} is {name} among {have}; "
+                f"say it by --map {name}=THEIRS"
+            )
+
+
+def _demand_settings(port: "PythonPort", names: Mapping[str, str]) -> None:
+    """Each setting that matters is taken by the port or fixed by the user."""
+    for argument in port.plan.record.arguments:
+        name = argument.name
+        if not argument.essential or name in names or name in port.plan.fixed:
+            continue
+        value = "none" if argument.default is REQUIRED else argument.default
+        raise BadPortError(
+            f"{port.title} takes no {name}; say which value it has, e.g. "
+            f"--set {name}={value}, or what it is called, --map {name}=THEIRS"
+        )
+
+
+def _is_setting(target: Target, name: str) -> bool:
     return inspect.isclass(target) and name not in call_names(target)
 
 
 def call_names(target: type) -> set[str]:
     """What the objects of a class are called with; the rest are settings."""
-    return set(inspect.signature(getattr(target, "forward", target.__call__)).parameters)
+    return set(inspect.signature(_call_of(target)).parameters)
 
 
-def _parameters(target: Callable[..., Any]) -> list[str]:
-    """The names that a function takes, or a class in its settings and its call."""
+def _call_of(target: Target) -> Target:
     # The call of a torch.nn.Module has no names of its own; they are those of its forward.
-    call = getattr(target, "forward", target.__call__) if inspect.isclass(target) else None
-    functions = [target.__init__, call] if call else [getattr(target, "forward", target)]
+    return getattr(target, "forward", target.__call__)
+
+
+def _parameters(target: Target) -> list[str]:
+    """The names that a function takes, or a class in its settings and its call."""
+    if inspect.isclass(target):
+        functions = [target.__init__, _call_of(target)]
+    else:
+        functions = [getattr(target, "forward", target)]
+    names: list[str] = []
     try:
-        found = [name for function in functions for name in inspect.signature(function).parameters]
+        for function in functions:
+            names += inspect.signature(function).parameters
     except (TypeError, ValueError):
         raise BadPortError(
             "the port has no signature that Python can read; wrap it in a function"
         ) from None
-    return [name for name in found if name not in ("self", "args", "kwargs")]
+    return [name for name in names if name not in ("self", "args", "kwargs")]
 
 
-def _swallows(target: Callable[..., Any]) -> bool:
-    kinds = {parameter.kind for parameter in inspect.signature(target).parameters.values()}
-    return inspect.Parameter.VAR_KEYWORD in kinds
+def _takes_any_name(target: Target) -> bool:
+    parameters = inspect.signature(target).parameters.values()
+    return any(parameter.kind == inspect.Parameter.VAR_KEYWORD for parameter in parameters)

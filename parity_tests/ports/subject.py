@@ -41,8 +41,12 @@ class Plan:
     without_alpha: bool = True
 
     def convention(self, name: str) -> str:
-        known = self.record.conventions.get(name)
-        return self.conventions.get(name, next(iter(known.choices)) if known else "")
+        """The choice that the user declares, or else the contract's: "" where there is none."""
+        if name in self.conventions:
+            return self.conventions[name]
+        if name in self.record.conventions:
+            return next(iter(self.record.conventions[name].choices))
+        return ""
 
 
 class Subject(Protocol):
@@ -71,12 +75,4 @@ def along(problem: Problem) -> np.ndarray:
 
 
 def logit_names(problem: Problem) -> list[str]:
-    return [name for name in problem.names if name.rstrip("0123456789") == "logits"]
-
-
-def columns(problem: Problem, stem: str) -> np.ndarray:
-    """The samples of one argument: shape (n,), or (n, C) for an argument with one column per
-    class."""
-    chosen = [i for i, name in enumerate(problem.names) if name.rstrip("0123456789") == stem]
-    flat = len(chosen) == 1 and problem.names[chosen[0]] == stem
-    return problem.points[:, chosen[0]] if flat else problem.points[:, chosen]
+    return problem.columns("logits")

@@ -76,9 +76,10 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     tier = config.getoption("--tier")
-    chosen = {item: tiers.belongs(item, tier) for item in items}
-    config.hook.pytest_deselected(items=[item for item, belongs in chosen.items() if not belongs])
-    items[:] = [item for item, belongs in chosen.items() if belongs]
+    belongs = {item: tiers.belongs(item, tier) for item in items}
+    others = [item for item in items if not belongs[item]]
+    config.hook.pytest_deselected(items=others)
+    items[:] = [item for item in items if belongs[item]]
 
 
 @pytest.hookimpl(optionalhook=True)

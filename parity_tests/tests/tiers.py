@@ -99,11 +99,12 @@ def parameters(item: pytest.Item) -> dict[str, Any]:
 
 def is_on_small_grid(item: pytest.Item) -> bool:
     params = parameters(item)
-    problem, port, gamma = params.get("name"), params.get("port"), params.get("gamma", 2.0)
+    problem = params.get("name")
+    port = params.get("port")
     if problem in PROBLEMS and problem not in SMALL_GRID:
         return False
     if params.get("dtype") == "float64":
         return False
     if port in PORTS and port not in (JAX, TORCH):
         return False
-    return gamma in QUICK_GAMMAS
+    return params.get("gamma", 2.0) in QUICK_GAMMAS

@@ -35,8 +35,10 @@ def resident_bytes() -> int:
     status = Path("/proc/self/status")
     if not status.exists():
         return 0
-    [line] = [line for line in status.read_text().splitlines() if line.startswith("VmRSS:")]
-    return int(line.split()[1]) * 1024
+    lines = status.read_text().splitlines()
+    [line] = [line for line in lines if line.startswith("VmRSS:")]
+    _, kibibytes, _ = line.split()
+    return int(kibibytes) * 1024
 
 
 def release_compiled_programs() -> None:

@@ -5,8 +5,6 @@ precision. The sweep of float32 takes the same numbers from `both_margins` and `
 what logits ±a and all γ have in common; test_sweep.py holds those against the oracle.
 """
 
-from functools import reduce
-from operator import mul
 from typing import NamedTuple
 
 import numpy as np
@@ -17,14 +15,20 @@ Array = np.ndarray
 def hard_focal(logits: Array, targets: Array, alpha: float, gamma: float) -> tuple[Array, Array]:
     """The loss and its derivative in the logits, for float64 logits and targets 0 or 1, infinite
     logits included."""
-    sign = np.where(targets == 1, 1.0, -1.0)
-    u, alpha_t = sign * logits, np.where(targets == 1, alpha, 1 - alpha)
+    is_positive = targets == 1
+    sign = np.where(is_positive, 1.0, -1.0)
+    alpha_t = np.where(is_positive, alpha, 1 - alpha)
+    u = sign * logits
+    # exp(−|u|) cannot overflow, and p and q are both formed from it without a subtraction.
     tail = np.exp(-np.abs(u))
-    p, q = (np.where(side >= 0, 1.0, tail) / (1 + tail) for side in (u, -u))
+    p = np.where(u >= 0, 1.0, tail) / (1 + tail)
+    q = np.where(u <= 0, 1.0, tail) / (1 + tail)
     s = np.maximum(-u, 0) + np.log1p(tail)
     # p·s has the limit 0 where p is 0 and s infinite.
-    slope = -(q**gamma) * (gamma * p * np.where(p == 0, 0, s) + q)
-    return alpha_t * q**gamma * s, sign * alpha_t * slope
+    finite_s = np.where(p == 0, 0, s)
+    slope = -(q**gamma) * (gamma * p * finite_s + q)
+    loss = alpha_t * q**gamma * s
+    return loss, sign * alpha_t * slope
 
 
 class Margins(NamedTuple):
@@ -39,18 +43,24 @@ class Margins(NamedTuple):
 def both_margins(a: Array) -> Margins:
     """σ(−u), softplus(−u) and σ(u)·softplus(−u) at u = ±a, for float64 a ≥ 0."""
     tail = np.exp(-a)
-    more = 1 / (1 + tail)
-    less, log = tail * more, np.log1p(tail)
+    log = np.log1p(tail)
+    # σ(a) and σ(−a); at u = −a they change places.
+    larger = 1 / (1 + tail)
+    smaller = tail * larger
+    p = np.stack([larger, smaller])
+    q = np.stack([smaller, larger])
     s = np.stack([log, a + log])
-    return Margins(
-        np.stack([less, more]), s, np.stack([more, less]) * np.minimum(s, np.finfo(float).max)
-    )
+    # p is 0 where s is infinite, and 0 times the largest number is 0.
+    finite_s = np.minimum(s, np.finfo(float).max)
+    return Margins(q, s, p * finite_s)
 
 
 def focal(margins: Margins, gamma: float) -> tuple[Array, Array]:
     """f(u; γ) and −∂f/∂u, neither of which is ever negative."""
     power = _power(margins.q, gamma)
-    return power * margins.s, power * (gamma * margins.ps + margins.q)
+    loss = power * margins.s
+    slope = power * (gamma * margins.ps + margins.q)
+    return loss, slope
 
 
 def _power(q: Array, gamma: float) -> Array:
@@ -58,4 +68,7 @@ def _power(q: Array, gamma: float) -> Array:
     whole, part = divmod(gamma, 1)
     if whole > 5 or part not in (0, 0.5):
         return q**gamma
-    return reduce(mul, [q] * int(whole) + [np.sqrt(q)] * (part > 0), np.ones_like(q))
+    power = np.ones_like(q)
+    for _ in range(int(whole)):
+        power = power * q
+    return power * np.sqrt(q) if part else power

@@ -8,12 +8,23 @@ proportional to.
 """
 
 from collections.abc import Iterable
+from itertools import product
 from typing import Any, NamedTuple
 
 from mpmath import mpf
 
 Key = tuple[str, ...]
 Real = Any  # an mpf; mpmath has no types
+
+
+def column(argument: str, c: int) -> str:
+    """The variable that is the number of class c in an argument with one number per class."""
+    return f"{argument}{c}"
+
+
+def argument_of(variable: str) -> str:
+    """The argument that a variable belongs to: "logits" for "logits" and for "logits0"."""
+    return variable.rstrip("0123456789")
 
 
 class Term(NamedTuple):
@@ -23,7 +34,8 @@ class Term(NamedTuple):
 
     @classmethod
     def of(cls, *terms: Real) -> "Term":
-        return cls(sum(terms, mpf(0)), sum(map(abs, terms), mpf(0)))
+        magnitudes = map(abs, terms)
+        return cls(sum(terms, mpf(0)), sum(magnitudes, mpf(0)))
 
     def __add__(self, other: "Term") -> "Term":  # type: ignore[override]
         return Term(self.value + other.value, self.scale + other.scale)
@@ -50,41 +62,45 @@ class Jet(dict[Key, Term]):
         """The value and the derivatives in these variables, or in all."""
         if variables is None:
             return self
-        return Jet({key: term for key, term in self.items() if variables.issuperset(key)})
+        kept = [key for key in self if variables.issuperset(key)]
+        return Jet({key: self[key] for key in kept})
 
     def __missing__(self, key: Key) -> Term:
         return ZERO
 
     def __add__(self, other: "Jet") -> "Jet":
-        return Jet({key: self[key] + other[key] for key in self.keys() | other.keys()})
+        keys = self.keys() | other.keys()
+        return Jet({key: self[key] + other[key] for key in keys})
 
     def __mul__(self, other: "Jet") -> "Jet":
-        total = Jet()
-        for left, x in self.items():
-            for right, y in other.items():
-                if len(left) + len(right) > 2:
-                    continue
-                term = x * y
-                if left == right != ():
-                    # ∂²(fg)/∂a² has the term f_a·g_a twice; for a ≠ b the two terms come from two
-                    # pairs of keys.
-                    term = term + term
-                key = tuple(sorted(left + right))
-                total[key] = total[key] + term if key in total else term
-        return total
+        terms = Jet()
+        for left, right in product(self, other):
+            if len(left) + len(right) > 2:
+                continue
+            term = self[left] * other[right]
+            if left == right != ():
+                # ∂²(fg)/∂a² has the term f_a·g_a twice; for a ≠ b the two terms come from two
+                # pairs of keys.
+                term = term + term
+            key = tuple(sorted(left + right))
+            if key in terms:
+                term = terms[key] + term
+            terms[key] = term
+        return terms
 
 
 def chain(inner: Jet, first: Term, second: Term, value: Term) -> Jet:
     """g(inner) for a function g of one number with the given value and derivatives at inner's
     value."""
-    result: dict[Key, Term] = {(): value}
+    outer = Jet({(): value})
     names = [key[0] for key in inner if len(key) == 1]
     for a in names:
-        result[(a,)] = first * inner[(a,)]
+        outer[(a,)] = first * inner[(a,)]
         for b in names:
             if a <= b:
-                result[(a, b)] = second * inner[(a,)] * inner[(b,)] + first * inner[(a, b)]
-    return Jet(result)
+                by_slopes = second * inner[(a,)] * inner[(b,)]
+                outer[(a, b)] = by_slopes + first * inner[(a, b)]
+    return outer
 
 
 def total(jets: Iterable[Jet]) -> Jet:

@@ -7,18 +7,18 @@ agree on.
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import Any
+from itertools import combinations_with_replacement
 
 import mpmath
 from mpmath import mpf
 
-from .jets import Jet, Real, Term, chain, total
+from .jets import Jet, Real, Term, chain, column, total
 
 AGREEMENT = 40
 ARGUMENTS = frozenset({"logits", "targets", "alpha", "gamma", "weight"})
 
 
-def certified(function: Callable[..., Jet], *args: Any, digits: int = 50) -> Jet:
+def certified(function: Callable[..., Jet], *args: object, digits: int = 50) -> Jet:
     """The jet function(*args) to at least 40 digits of each entry, or of its scale where its terms
     cancel."""
     while digits < 5000:
@@ -26,16 +26,24 @@ def certified(function: Callable[..., Jet], *args: Any, digits: int = 50) -> Jet
             low = function(*args)
         with mpmath.workdps(2 * digits):
             high = function(*args)
-            if low.keys() == high.keys() and all(_agree(low[key], high[key]) for key in high):
+            if _agree(low, high):
                 return high
         digits *= 2
     raise ArithmeticError(f"no agreement to {AGREEMENT} digits for {function.__name__}{args}")
 
 
-def _agree(low: Term, high: Term) -> bool:
+def _agree(low: Jet, high: Jet) -> bool:
+    if low.keys() != high.keys():
+        return False
+    return all(_terms_agree(low[key], high[key]) for key in high)
+
+
+def _terms_agree(low: Term, high: Term) -> bool:
     close = mpf(10) ** -AGREEMENT
-    cancelled = abs(high.value) < high.scale * close**2
-    return cancelled or abs(low.value - high.value) <= close * abs(high.value)
+    if abs(high.value) < high.scale * close**2:
+        # What is left after the terms cancel has no digits of its own to agree on.
+        return True
+    return abs(low.value - high.value) <= close * abs(high.value)
 
 
 def sigmoid(z: Real) -> Real:
@@ -64,79 +72,88 @@ def sigmoid_focal_loss(
     """
     if variables is None:
         variables = ARGUMENTS
-    z, y, g, w = (mpf(x) for x in (logits, targets, gamma, weight))
+    z, y = mpf(logits), mpf(targets)
+    g, w = mpf(gamma), mpf(weight)
     a = None if alpha is None else mpf(alpha)
+    precision = mpmath.mp.prec
     factor = Jet.variable("weight", w).only(variables)
     if soft_targets == "interpolate":
         alpha_t = _alpha_t(y, a).only(variables)
-        return factor * alpha_t * _modulated(z, y, g, variables, mpmath.mp.prec)
-    one, zero = mpf(1), mpf(0)
-    share = [Jet.variable("targets", y), Jet({(): Term.of(one, -y), ("targets",): Term.of(-one)})]
-    sides = []
+        return factor * alpha_t * _modulated(z, y, g, variables, precision)
+    one = mpf(1)
+    share_of_one = Jet.variable("targets", y)
+    share_of_zero = Jet({(): Term.of(one, -y), ("targets",): Term.of(-one)})
     # The loss of each class alone has its target fixed.
     others = variables - {"targets"}
-    for hard, part in zip((one, zero), share, strict=True):
-        alone = _alpha_t(hard, a).only(others) * _modulated(z, hard, g, others, mpmath.mp.prec)
-        sides.append(part.only(variables) * alone)
+    sides = []
+    for hard, share in ((one, share_of_one), (mpf(0), share_of_zero)):
+        alpha_t = _alpha_t(hard, a).only(others)
+        alone = alpha_t * _modulated(z, hard, g, others, precision)
+        sides.append(share.only(variables) * alone)
     return factor * total(sides)
 
 
 @lru_cache(maxsize=4096)
 def _modulated(z: Real, y: Real, gamma: Real, variables: frozenset[str], precision: int) -> Jet:
     """(1 − p_t)^γ·BCE at the working precision, which every α and weight of a sample shares."""
-    return _modulator(z, y, gamma).only(variables) * _cross_entropy(z, y).only(variables)
+    modulator = _modulator(z, y, gamma)
+    cross_entropy = _cross_entropy(z, y)
+    return modulator.only(variables) * cross_entropy.only(variables)
 
 
 def _alpha_t(y: Real, alpha: Real | None) -> Jet:
     """α_t = y·α + (1 − y)·(1 − α)."""
     if alpha is None:
         return Jet.constant(mpf(1))
-    return Jet(
-        {
-            (): Term.of(y * alpha, (1 - y) * (1 - alpha)),
-            ("targets",): Term.of(2 * alpha - 1),
-            ("alpha",): Term.of(2 * y - 1),
-            ("alpha", "targets"): Term.of(mpf(2)),
-        }
-    )
+    jet = Jet()
+    jet[()] = Term.of(y * alpha, (1 - y) * (1 - alpha))
+    jet[("targets",)] = Term.of(2 * alpha - 1)
+    jet[("alpha",)] = Term.of(2 * y - 1)
+    jet[("alpha", "targets")] = Term.of(mpf(2))
+    return jet
 
 
 def _modulator(z: Real, y: Real, gamma: Real) -> Jet:
     """m^γ with m = 1 − p_t = y·q + (1 − y)·p."""
     p, q = sigmoid(z), sigmoid(-z)
     m = y * q + (1 - y) * p
-    hit = y * p + (1 - y) * q
-    log = mpmath.log1p(-hit) if hit < m else mpmath.log(m)
-    m_z, m_y, m_zz, m_zy = (1 - 2 * y) * p * q, q - p, (1 - 2 * y) * p * q * (q - p), -2 * p * q
-    power, slope, bend = m**gamma, gamma * m ** (gamma - 1), gamma * (gamma - 1) * m ** (gamma - 2)
-    return Jet(
-        {
-            (): Term.of(power),
-            ("logits",): Term.of(slope * m_z),
-            ("targets",): Term.of(slope * m_y),
-            ("gamma",): Term.of(log * power),
-            ("logits", "logits"): Term.of(bend * m_z**2, slope * m_zz),
-            ("logits", "targets"): Term.of(bend * m_z * m_y, slope * m_zy),
-            ("targets", "targets"): Term.of(bend * m_y**2),
-            ("gamma", "logits"): Term.of(m ** (gamma - 1) * m_z, log * slope * m_z),
-            ("gamma", "targets"): Term.of(m ** (gamma - 1) * m_y, log * slope * m_y),
-            ("gamma", "gamma"): Term.of(log**2 * power),
-        }
-    )
+    p_t = y * p + (1 - y) * q
+    # log m, from whichever of m and p_t is small and therefore has all its digits.
+    log = mpmath.log1p(-p_t) if p_t < m else mpmath.log(m)
+    # Derivatives of m in z and y.
+    m_z = (1 - 2 * y) * p * q
+    m_y = q - p
+    m_zz = m_z * (q - p)
+    m_zy = -2 * p * q
+    # m^γ with its first and second derivatives in m.
+    power = m**gamma
+    power_less_one = m ** (gamma - 1)
+    slope = gamma * power_less_one
+    bend = gamma * (gamma - 1) * m ** (gamma - 2)
+    jet = Jet()
+    jet[()] = Term.of(power)
+    jet[("logits",)] = Term.of(slope * m_z)
+    jet[("targets",)] = Term.of(slope * m_y)
+    jet[("gamma",)] = Term.of(log * power)
+    jet[("logits", "logits")] = Term.of(bend * m_z**2, slope * m_zz)
+    jet[("logits", "targets")] = Term.of(bend * m_z * m_y, slope * m_zy)
+    jet[("targets", "targets")] = Term.of(bend * m_y**2)
+    jet[("gamma", "logits")] = Term.of(power_less_one * m_z, log * slope * m_z)
+    jet[("gamma", "targets")] = Term.of(power_less_one * m_y, log * slope * m_y)
+    jet[("gamma", "gamma")] = Term.of(log**2 * power)
+    return jet
 
 
 def _cross_entropy(z: Real, y: Real) -> Jet:
     """−y·log p − (1 − y)·log q."""
     p, q = sigmoid(z), sigmoid(-z)
-    return Jet(
-        {
-            (): Term.of(y * neg_log_sigmoid(z), (1 - y) * neg_log_sigmoid(-z)),
-            ("logits",): Term.of((1 - y) * p, -y * q),
-            ("targets",): Term.of(-z),
-            ("logits", "logits"): Term.of(p * q),
-            ("logits", "targets"): Term.of(mpf(-1)),
-        }
-    )
+    jet = Jet()
+    jet[()] = Term.of(y * neg_log_sigmoid(z), (1 - y) * neg_log_sigmoid(-z))
+    jet[("logits",)] = Term.of((1 - y) * p, -y * q)
+    jet[("targets",)] = Term.of(-z)
+    jet[("logits", "logits")] = Term.of(p * q)
+    jet[("logits", "targets")] = Term.of(mpf(-1))
+    return jet
 
 
 def softmax_focal_loss(
@@ -156,14 +173,13 @@ def softmax_focal_loss(
     z = tuple(mpf(x) for x in logits)
     terms = []
     for c, y in enumerate(targets):
-        share = Jet.variable(f"targets{c}", mpf(y))
+        share = Jet.variable(column("targets", c), mpf(y))
         if alpha is not None:
-            share = share * Jet.variable(f"alpha{c}", mpf(alpha[c]))
-        terms.append(
-            share.only(variables)
-            * _focal_of_class(z, c, mpf(gamma), mpmath.mp.prec).only(variables)
-        )
-    return Jet.variable("weight", mpf(weight)).only(variables) * total(terms)
+            share = share * Jet.variable(column("alpha", c), mpf(alpha[c]))
+        focal = _focal_of_class(z, c, mpf(gamma), mpmath.mp.prec)
+        terms.append(share.only(variables) * focal.only(variables))
+    factor = Jet.variable("weight", mpf(weight))
+    return factor.only(variables) * total(terms)
 
 
 @lru_cache(maxsize=4096)
@@ -178,45 +194,52 @@ def _focal_of_class(z: tuple[Real, ...], c: int, gamma: Real, precision: int) ->
     if len(z) == 1:
         return Jet()
     others = [k for k in range(len(z)) if k != c]
+    # Exponentials are taken of differences from the largest of the other logits.
     top = max(z[k] for k in others)
     parts = {k: mpmath.exp(z[k] - top) for k in others}
-    share = {k: part / sum(parts.values()) for k, part in parts.items()}
-    u = z[c] - top - mpmath.log(sum(parts.values()))
+    whole = sum(parts.values())
+    share = {k: part / whole for k, part in parts.items()}
     mean = sum(share[k] * abs(z[k]) for k in others)
-    blur = abs(z[c]) + mean
 
-    margin = Jet({(): Term.of(u), (f"logits{c}",): Term.of(mpf(1))})
+    u = z[c] - top - mpmath.log(whole)
+    margin = Jet({(): Term.of(u), (column("logits", c),): Term.of(mpf(1))})
     for k in others:
-        margin[(f"logits{k}",)] = Term(-share[k], share[k] * (1 + abs(z[k]) + mean))
-        for j in others:
-            if j >= k:
-                bend = share[k] * share[j] - (share[k] if j == k else 0)
-                size = (share[k] * share[j] + (share[k] if j == k else 0)) * (
-                    1 + abs(z[k]) + abs(z[j]) + 2 * mean
-                )
-                margin[tuple(sorted((f"logits{k}", f"logits{j}")))] = Term(bend, size)
-    return _focal_of_margin(margin, u, gamma, blur)
+        size = share[k] * (1 + abs(z[k]) + mean)
+        margin[(column("logits", k),)] = Term(-share[k], size)
+    for k, j in combinations_with_replacement(others, 2):
+        both = share[k] * share[j]
+        own = share[k] if j == k else 0
+        size = (both + own) * (1 + abs(z[k]) + abs(z[j]) + 2 * mean)
+        key = sorted((column("logits", k), column("logits", j)))
+        margin[tuple(key)] = Term(both - own, size)
+    return _focal_of_margin(margin, u, gamma, blur=abs(z[c]) + mean)
 
 
 def _focal_of_margin(margin: Jet, u: Real, gamma: Real, blur: Real) -> Jet:
     p, q = sigmoid(u), sigmoid(-u)
-    s, log_q, factor = neg_log_sigmoid(u), -neg_log_sigmoid(-u), q**gamma
+    s = neg_log_sigmoid(u)
+    log_q = -neg_log_sigmoid(-u)
+    factor = q**gamma
     f = factor * s
     f_u = -factor * (gamma * p * s + q)
     terms = [gamma**2 * p * s, -gamma * q * s, (2 * gamma + 1) * q]
     f_uu = Term.of(*(factor * p * term for term in terms))
+    value = Term(f, abs(f) + abs(f_u) * blur)
+    first = Term(f_u, abs(f_u) + abs(f_uu.value) * blur)
     # Each derivative multiplies a term by less than γ + 3.
-    f_uu = Term(f_uu.value, f_uu.scale * (1 + (gamma + 3) * blur))
-    first, value = Term(f_u, abs(f_u) + abs(f_uu.value) * blur), Term(f, abs(f) + abs(f_u) * blur)
-    jet = chain(margin, first, f_uu, value)
-    jet[("gamma",)] = Term(log_q * f, abs(log_q) * value.scale + p * f * blur)
-    jet[("gamma", "gamma")] = Term(
-        log_q**2 * f, log_q**2 * value.scale + 2 * abs(log_q) * p * f * blur
-    )
+    second = Term(f_uu.value, f_uu.scale * (1 + (gamma + 3) * blur))
+    jet = chain(margin, first, second, value)
+
+    scale = abs(log_q) * value.scale + p * f * blur
+    jet[("gamma",)] = Term(log_q * f, scale)
+    scale = log_q**2 * value.scale + 2 * abs(log_q) * p * f * blur
+    jet[("gamma", "gamma")] = Term(log_q**2 * f, scale)
+    # ∂²f/∂γ∂u, which the margin's own derivatives multiply.
     mixed = Term.of(log_q * f_u, -p * f)
-    mixed = Term(
-        mixed.value, mixed.scale + blur * (abs(log_q * f_uu.value) + 2 * p * abs(f_u) + p * q * f)
-    )
-    for key in [key for key in margin if len(key) == 1]:
-        jet[tuple(sorted((*key, "gamma")))] = mixed * margin[key]
+    moved = abs(log_q * f_uu.value) + 2 * p * abs(f_u) + p * q * f
+    mixed = Term(mixed.value, mixed.scale + blur * moved)
+    slopes = [key for key in margin if len(key) == 1]
+    for key in slopes:
+        with_gamma = sorted((*key, "gamma"))
+        jet[tuple(with_gamma)] = mixed * margin[key]
     return jet

@@ -9,26 +9,37 @@ from collections.abc import Sequence
 import mpmath
 from mpmath import mpf
 
-from .jets import Jet, Real, Term
+from .jets import Jet, Real, Term, column
 
 
 def prior_bias(pi: float) -> Jet:
     """log(π / (1 − π)): Lin et al., arXiv:1708.02002, section 4.1."""
-    return Jet({("bias",): Term.of(mpmath.log(mpf(pi) / (1 - mpf(pi))))})
+    p = mpf(pi)
+    bias = mpmath.log(p / (1 - p))
+    return Jet({("bias",): Term.of(bias)})
 
 
 def alpha_from_counts(counts: Sequence[float], beta: float = 1.0) -> Jet:
     """α_c ∝ (1 − β) / (1 − β^n_c): Cui et al., arXiv:1901.05555, equation (2), with the mean 1."""
-    b = mpf(beta)
-    shares = [1 / mpf(n) if b == 1 else (1 - b) / (1 - b ** mpf(n)) for n in counts]
-    return Jet(
-        {(f"alpha{c}",): Term.of(len(shares) * x / sum(shares)) for c, x in enumerate(shares)}
-    )
+    shares = [_share(mpf(n), mpf(beta)) for n in counts]
+    whole = sum(shares)
+    jet = Jet()
+    for c, share in enumerate(shares):
+        jet[(column("alpha", c),)] = Term.of(len(shares) * share / whole)
+    return jet
+
+
+def _share(n: Real, beta: Real) -> Real:
+    if beta == 1:
+        # The limit, but for a factor that all classes have.
+        return 1 / n
+    return (1 - beta) / (1 - beta**n)
 
 
 def gamma_flsd(p_t: float, threshold: float = 0.2, below: float = 5.0, above: float = 3.0) -> Jet:
     """FLSD-53 of Mukhoti et al., arXiv:2002.09437."""
-    return Jet({("gamma",): Term.of(mpf(below if p_t < threshold else above))})
+    gamma = below if p_t < threshold else above
+    return Jet({("gamma",): Term.of(mpf(gamma))})
 
 
 def posterior_from_focal(logits: float | Sequence[float], gamma: float = 2.0) -> Jet:
@@ -37,17 +48,28 @@ def posterior_from_focal(logits: float | Sequence[float], gamma: float = 2.0) ->
     An error of an exponent is a relative one of the result, so the scale holds the largest
     exponent.
     """
-    z = [mpf(x) for x in (logits if isinstance(logits, Sequence) else (logits, 0))]
-    parts = [_unnormalised(z, c, mpf(gamma)) for c in range(len(z))]
-    stretch = 1 + (1 + mpf(gamma)) * max(map(abs, z))
-    terms = [Term(h / sum(parts), h / sum(parts) * stretch) for h in parts]
     if not isinstance(logits, Sequence):
-        return Jet({("posterior",): terms[0]})
-    return Jet({(f"posterior{c}",): term for c, term in enumerate(terms)})
+        return Jet({("posterior",): _posteriors([logits, 0], gamma)[0]})
+    jet = Jet()
+    for c, term in enumerate(_posteriors(logits, gamma)):
+        jet[(column("posterior", c),)] = term
+    return jet
+
+
+def _posteriors(logits: Sequence[float], gamma: float) -> list[Term]:
+    z = [mpf(x) for x in logits]
+    parts = [_unnormalised(z, c, mpf(gamma)) for c in range(len(z))]
+    whole = sum(parts)
+    largest = max(map(abs, z))
+    stretch = 1 + (1 + mpf(gamma)) * largest
+    return [Term(part / whole, part / whole * stretch) for part in parts]
 
 
 def _unnormalised(z: list[Real], c: int, gamma: Real) -> Real:
     """h(q) = q / ((1 − q)^γ − γ·(1 − q)^(γ−1)·q·log q) for the class c of a softmax."""
-    own, rest = mpmath.exp(z[c]), sum(mpmath.exp(x) for k, x in enumerate(z) if k != c)
-    q, miss, log = own / (own + rest), rest / (own + rest), -mpmath.log1p(rest / own)
+    own = mpmath.exp(z[c])
+    rest = sum(mpmath.exp(x) for k, x in enumerate(z) if k != c)
+    q = own / (own + rest)
+    miss = rest / (own + rest)
+    log = -mpmath.log1p(rest / own)
     return q / (miss**gamma - gamma * miss ** (gamma - 1) * q * log)

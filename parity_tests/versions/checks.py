@@ -23,11 +23,14 @@ class DifferentError(AssertionError):
 
 
 def same(got: Any, expected: Any, allowed: float = ROUNDINGS) -> None:
-    got, expected = np.asarray(got, np.float64), np.asarray(expected, np.float64)
+    got = np.asarray(got, np.float64)
+    expected = np.asarray(expected, np.float64)
     if got.shape != expected.shape:
         raise DifferentError(f"shape {got.shape} in place of {expected.shape}")
     error = np.abs(got - expected).max(initial=0)
-    if not error <= allowed * np.abs(expected).max(initial=0):
+    largest = np.abs(expected).max(initial=0)
+    # NaN is no error that is allowed.
+    if not error <= allowed * largest:
         raise DifferentError(f"an error of {error}")
 
 
@@ -45,20 +48,29 @@ def refused(function: Callable[..., Any], *args: Any, words: str) -> None:
 def outcome(check: Check, version: str) -> str:
     """ok, or the version that is needed, or the first line of an error; where a version is needed,
     a check has to fail without it."""
-    in_time = SpecifierSet(check.needs, prereleases=True).contains(version.partition("+")[0])
+    public, _, _ = version.partition("+")
+    is_for_this = SpecifierSet(check.needs, prereleases=True).contains(public)
     try:
         check.run()
     except Exception as error:
-        line = (str(error).strip() or repr(error)).splitlines()[0]
-        text = f"{type(error).__name__}: {re.sub(r'0x[0-9a-f]+', '…', line)[:200]}"
-        return f"FAILED {text}" if in_time else f"needs {check.needs}: {text}"
-    return "ok" if in_time else f"FAILED needs {check.needs} no more"
+        text = _first_line(error)
+        return f"FAILED {text}" if is_for_this else f"needs {check.needs}: {text}"
+    return "ok" if is_for_this else f"FAILED needs {check.needs} no more"
+
+
+def _first_line(error: Exception) -> str:
+    """Without addresses, so that two runs say the same."""
+    message = str(error).strip() or repr(error)
+    line = re.sub(r"0x[0-9a-f]+", "…", message.splitlines()[0])
+    return f"{type(error).__name__}: {line[:200]}"
 
 
 def report(checks: Mapping[str, Check], version: str) -> int:
     """Run and print all; 1 if any fails."""
-    found = {}
+    code = 0
     for name, check in checks.items():
-        found[name] = outcome(check, version)
-        print(f"{name}: {found[name]}", flush=True)
-    return int(any(text.startswith("FAILED") for text in found.values()))
+        text = outcome(check, version)
+        print(f"{name}: {text}", flush=True)
+        if text.startswith("FAILED"):
+            code = 1
+    return code

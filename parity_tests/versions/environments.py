@@ -18,6 +18,9 @@ OF_CUDA = ("cuda-", "nvidia-", "triton")
 REQUIRES = "from importlib.metadata import requires; print(*requires('torch'), sep='\\n')"
 LIBRARIES = "import importlib.util as u; print(*u.find_spec('torch').submodule_search_locations)"
 
+# What an import of PyTorch says where there is none of them.
+MISSING_LIBRARY = ("cannot open shared object file", "not found in the system path")
+
 
 class MissingError(Exception):
     """What a machine lacks for a pair."""
@@ -26,10 +29,12 @@ class MissingError(Exception):
 def interpreter(versions: Iterable[str]) -> str:
     """The first of some versions of Python that this machine has, on the path or from pyenv."""
     for version in versions:
-        if _is_python(name := f"python{version}"):
+        name = f"python{version}"
+        if _is_python(name):
             return name
-        if found := sorted((_pyenv() / "versions").glob(f"{version}.*/bin/python")):
-            return str(found[-1])
+        installed = (_pyenv() / "versions").glob(f"{version}.*/bin/python")
+        if paths := sorted(installed):
+            return str(paths[-1])
     raise MissingError(f"none of Python {', '.join(versions)} is on the path or in pyenv")
 
 
@@ -37,7 +42,8 @@ def _is_python(name: str) -> bool:
     """Whether a command runs: a shim of pyenv is on the path also where it does not."""
     if not shutil.which(name):
         return False
-    return subprocess.run([name, "--version"], capture_output=True, timeout=60).returncode == 0
+    done = subprocess.run([name, "--version"], capture_output=True, timeout=60)
+    return done.returncode == 0
 
 
 def _pyenv() -> Path:
@@ -45,7 +51,9 @@ def _pyenv() -> Path:
     if not shutil.which("pyenv"):
         return root
     done = subprocess.run(["pyenv", "root"], capture_output=True, text=True, timeout=60)
-    return Path(done.stdout.strip()) if done.returncode == 0 else root
+    if done.returncode:
+        return root
+    return Path(done.stdout.strip())
 
 
 def python_of(name: str, pair: Pair) -> str:
@@ -53,33 +61,34 @@ def python_of(name: str, pair: Pair) -> str:
 
     One with the newest versions is made anew: there may be newer ones.
     """
-    folder, made = FOLDER / name, FOLDER / f"{name}.json"
-    python, asked = str(folder / "bin" / "python"), json.dumps([pair, OF_THE_TESTS])
+    folder, record = FOLDER / name, FOLDER / f"{name}.json"
+    python = str(folder / "bin" / "python")
+    contents = json.dumps([pair, OF_THE_TESTS])
     is_fixed = all(pair.requirements.values())
-    if not is_fixed or not made.exists() or made.read_text() != asked:
-        made.unlink(missing_ok=True)
-        shutil.rmtree(folder, ignore_errors=True)
-        _run(interpreter(pair.pythons), "-m", "venv", str(folder))
-        _install(python, pair)
-        made.write_text(asked)
+    if is_fixed and record.exists() and record.read_text() == contents:
+        return python
+    record.unlink(missing_ok=True)
+    shutil.rmtree(folder, ignore_errors=True)
+    _run(interpreter(pair.pythons), "-m", "venv", str(folder))
+    _install(python, pair)
+    record.write_text(contents)
     return python
 
 
 def _install(python: str, pair: Pair) -> None:
     """PyTorch without the libraries of CUDA, then everything else at once."""
-    asked = {name: name + version for name, version in pair.requirements.items()}
-    _pip(python, "--no-deps", asked.pop("torch"))
-    own = [line for line in _run(python, "-c", REQUIRES).splitlines() if "extra ==" not in line]
-    own = [line for line in own if not line.startswith(OF_CUDA)]
-    _pip(python, *own, *asked.values(), *OF_THE_TESTS)
-    done = subprocess.run(
-        [python, "-c", "import torch"], capture_output=True, text=True, timeout=300
-    )
-    if (
-        "cannot open shared object file" in done.stderr
-        or "not found in the system path" in done.stderr
-    ):
-        stand_ins.make(Path(_run(python, "-c", LIBRARIES).strip(), "lib"))
+    requirements = {name: name + version for name, version in pair.requirements.items()}
+    _pip(python, "--no-deps", requirements.pop("torch"))
+    of_torch = []
+    for line in _run(python, "-c", REQUIRES).splitlines():
+        if "extra ==" not in line and not line.startswith(OF_CUDA):
+            of_torch.append(line)
+    _pip(python, *of_torch, *requirements.values(), *OF_THE_TESTS)
+    command = [python, "-c", "import torch"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    if any(message in done.stderr for message in MISSING_LIBRARY):
+        folder = _run(python, "-c", LIBRARIES).strip()
+        stand_ins.make(Path(folder, "lib"))
 
 
 def _pip(python: str, *arguments: str) -> None:

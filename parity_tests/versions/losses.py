@@ -1,6 +1,6 @@
 """The arguments that the losses are called with: numbers of NumPy, for both frameworks."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -24,27 +24,35 @@ ALL = {"weight": PER_ROW, "where": KEPT}
 MATRIX = {"weight": PER_ROW[:, None], "where": KEPT[:, None]}
 CLASS = {"alpha": PER_CLASS, "gamma": PER_CLASS, "axis": -1}
 LINEAR = {"alpha": PER_CLASS, "softcap": 5.0, "label_smoothing": 0.1, "chunk_size": 3}
-CALLS: dict[str, tuple[str, np.ndarray, dict[str, Any]]] = {
-    "sigmoid": ("sigmoid_focal_loss", BITS, {"gamma": 1.5, "reduction": "mean"}),
-    "sigmoid interpolate": ("sigmoid_focal_loss", SOFT, {"gamma": PER_CLASS, **MATRIX}),
-    "sigmoid mixture": (
-        "sigmoid_focal_loss",
-        SOFT,
-        {"soft_targets": "mixture", "alpha": PER_CLASS / 2, "reduction": "mean_positive"},
-    ),
-    "softmax": ("softmax_focal_loss", IDS, {"axis": -1, "reduction": "mean"}),
-    "softmax all": (
-        "softmax_focal_loss",
-        IDS,
-        {**CLASS, **ALL, "ignore_index": 1, "reduction": "sum"},
-    ),
-    "softmax smooth": ("softmax_focal_loss", IDS, {"axis": -1, "label_smoothing": 0.1}),
-    "softmax soft": ("softmax_focal_loss", PROBABILITIES, {**CLASS, **ALL, "reduction": "mean"}),
-    "linear": ("linear_softmax_focal_loss", IDS, {"chunk_size": 3}),
-    "linear all": ("linear_softmax_focal_loss", IDS, {**LINEAR, **ALL, "reduction": "sum"}),
-    "linear rows": (
-        "linear_softmax_focal_loss",
-        IDS,
-        {**LINEAR, "gamma": 1.5, "reduction": "none"},
-    ),
+
+
+class Call(NamedTuple):
+    """A public loss, and its targets and settings."""
+
+    function: str
+    targets: np.ndarray
+    settings: dict[str, Any]
+
+    @property
+    def arrays(self) -> list[np.ndarray]:
+        """Logits, or features and kernel."""
+        if self.function.startswith("linear"):
+            return [FEATURES, KERNEL]
+        return [LOGITS]
+
+
+SIGMOID, SOFTMAX = "sigmoid_focal_loss", "softmax_focal_loss"
+LINEAR_SOFTMAX = "linear_softmax_focal_loss"
+MIXTURE = {"soft_targets": "mixture", "alpha": PER_CLASS / 2, "reduction": "mean_positive"}
+CALLS = {
+    "sigmoid": Call(SIGMOID, BITS, {"gamma": 1.5, "reduction": "mean"}),
+    "sigmoid interpolate": Call(SIGMOID, SOFT, {"gamma": PER_CLASS, **MATRIX}),
+    "sigmoid mixture": Call(SIGMOID, SOFT, MIXTURE),
+    "softmax": Call(SOFTMAX, IDS, {"axis": -1, "reduction": "mean"}),
+    "softmax all": Call(SOFTMAX, IDS, {**CLASS, **ALL, "ignore_index": 1, "reduction": "sum"}),
+    "softmax smooth": Call(SOFTMAX, IDS, {"axis": -1, "label_smoothing": 0.1}),
+    "softmax soft": Call(SOFTMAX, PROBABILITIES, {**CLASS, **ALL, "reduction": "mean"}),
+    "linear": Call(LINEAR_SOFTMAX, IDS, {"chunk_size": 3}),
+    "linear all": Call(LINEAR_SOFTMAX, IDS, {**LINEAR, **ALL, "reduction": "sum"}),
+    "linear rows": Call(LINEAR_SOFTMAX, IDS, {**LINEAR, "gamma": 1.5, "reduction": "none"}),
 }

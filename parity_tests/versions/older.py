@@ -12,7 +12,9 @@ from flax import nnx
 def without_float64() -> AbstractContextManager[None]:
     """Before JAX 0.8 this is disable_x64 of jax.experimental."""
     older = getattr(import_module("jax.experimental"), "disable_x64", None)
-    return older() if older else jax.enable_x64(False)
+    if older is None:
+        return jax.enable_x64(False)
+    return older()
 
 
 def update(optimizer: Any, model: nnx.Module, grads: Any) -> None:

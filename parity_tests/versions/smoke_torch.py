@@ -9,8 +9,9 @@ import warnings
 from collections.abc import Callable
 from functools import partial
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 import torch.distributed as dist
 from torch import Tensor
@@ -19,27 +20,48 @@ from torch.distributed.device_mesh import init_device_mesh
 from torch.utils.checkpoint import checkpoint
 
 import focal_torch
-from focal_torch.versions import distributed_tensors
+from focal_torch._base.versions import distributed_tensors
 
 from . import losses
 from .checks import Check, refused, report, same
 
 Loss = Callable[[Tensor], Tensor]
+# Losses that are not reduced, so that ranks with other rows have nothing to add.
+ONE_PER_ROW = ("sigmoid interpolate", "softmax smooth", "linear rows")
+
+
+class Call(NamedTuple):
+    """A loss, and its arguments as tensors."""
+
+    function: Callable[..., Any]
+    # Logits, or features and kernel.
+    arrays: list[Tensor]
+    targets: Tensor
+    settings: dict[str, Any]
+
+
+def tensor(x: Any, dtype: torch.dtype = torch.float64, device: str = "cpu") -> Any:
+    """An array of NumPy as a tensor, with its fractions in a dtype; everything else as it is."""
+    if not isinstance(x, np.ndarray):
+        return x
+    array = torch.tensor(x, device=device)
+    return array.to(dtype) if array.dtype.is_floating_point else array
+
+
+def call_of(name: str, dtype: torch.dtype = torch.float64, device: str = "cpu") -> Call:
+    call = losses.CALLS[name]
+    function = getattr(focal_torch, call.function)
+    arrays = [tensor(x, dtype, device) for x in call.arrays]
+    targets = tensor(call.targets, dtype, device)
+    settings = {key: tensor(x, dtype, device) for key, x in call.settings.items()}
+    return Call(function, arrays, targets, settings)
 
 
 def loss_of(name: str, dtype: torch.dtype = torch.float64, **more: Any) -> tuple[Loss, Tensor]:
     """A loss as a function of logits or features, and those."""
-
-    def tensor(x: Any) -> Any:
-        x = torch.tensor(x) if hasattr(x, "dtype") else x
-        return x.to(dtype) if isinstance(x, Tensor) and x.dtype.is_floating_point else x
-
-    function, targets, settings = losses.CALLS[name]
-    given = {key: tensor(x) for key, x in settings.items()} | more
-    loss, t, kernel = getattr(focal_torch, function), tensor(targets), tensor(losses.KERNEL)
-    if "linear" in name:
-        return lambda x: loss(x, kernel, t, **given).sum(), tensor(losses.FEATURES)
-    return lambda x: loss(x, t, **given).sum(), tensor(losses.LOGITS)
+    function, (x, *kernel), targets, settings = call_of(name, dtype)
+    settings = settings | more
+    return lambda x: function(x, *kernel, targets, **settings).sum(), x
 
 
 def slope_of(loss: Loss, x: Tensor) -> Tensor:
@@ -57,16 +79,20 @@ def derivatives(name: str) -> None:
 
 def functions(name: str) -> None:
     loss, x = loss_of(name)
-    slope, both = slope_of(loss, x), torch.stack([x, 2 * x])
-    same(torch.func.grad(loss)(x), slope)
-    same(torch.func.vmap(torch.func.grad(loss))(both)[0], slope)
-    same(torch.func.jvp(loss, (x,), (x,))[1], (slope * x).sum())
+    slope = slope_of(loss, x)
+    along_x = (slope * x).sum()
+    grad = torch.func.grad(loss)
+    same(grad(x), slope)
+    both = torch.stack([x, 2 * x])
+    same(torch.func.vmap(grad)(both)[0], slope)
+    same(torch.func.jvp(loss, (x,), (x,))[1], along_x)
     hessian = torch.func.hessian(loss)(x)
     same(torch.func.jacrev(torch.func.jacrev(loss))(x), hessian)
     same(torch.autograd.functional.hessian(loss, x), hessian)
     with forward_ad.dual_level():
-        dual = forward_ad.unpack_dual(loss(forward_ad.make_dual(x, x))).tangent
-    same(dual, (slope * x).sum())
+        dual = loss(forward_ad.make_dual(x, x))
+        tangent = forward_ad.unpack_dual(dual).tangent
+    same(tangent, along_x)
     twice = torch.func.jacfwd(torch.func.jacfwd(loss))
     refused(twice, x, words="cannot nest forward mode")
 
@@ -97,18 +123,15 @@ def compiled_gradient(name: str) -> None:
 
 
 def exported(name: str) -> None:
-    function, targets, settings = losses.CALLS[name]
-    given = {key: torch.tensor(x) if hasattr(x, "dtype") else x for key, x in settings.items()}
-    kernel = [torch.tensor(losses.KERNEL)] * ("linear" in name)
+    function, arrays, targets, settings = call_of(name)
 
     class Module(torch.nn.Module):
-        def forward(self, x: Tensor, *rest: Any, **given: Any) -> Tensor:
-            return getattr(focal_torch, function)(x, *rest, **given)
+        def forward(self, x: Tensor, *rest: Any, **settings: Any) -> Tensor:
+            return function(x, *rest, **settings)
 
-    x = torch.tensor(losses.FEATURES if kernel else losses.LOGITS)
-    args = (x, *kernel, torch.tensor(targets))
-    program: Any = torch.export.export(Module(), args, given).module()
-    same(program(*args, **given), Module()(*args, **given))
+    inputs = (*arrays, targets)
+    program: Any = torch.export.export(Module(), inputs, settings).module()
+    same(program(*inputs, **settings), Module()(*inputs, **settings))
 
 
 def traced(name: str) -> None:
@@ -122,122 +145,112 @@ def autocast(name: str) -> None:
     loss, x = loss_of(name, torch.float32)
     low, _ = loss_of(name, torch.bfloat16)
     with torch.autocast("cpu", torch.bfloat16):
-        found, in_float32 = slope_of(loss, x), loss(x).dtype == torch.float32
+        slope = slope_of(loss, x)
+        in_float32 = loss(x).dtype == torch.float32
+    expected = slope_of(low if "linear" in name else loss, x)
     # In `low` α, γ and weight are rounded to bfloat16 as well, and each rounding is one of up to
     # 2⁻⁹. That of γ counts γ·|log q| times: sixteen in all.
-    same(found, slope_of(low if "linear" in name else loss, x), 16 * 2**-9)
+    same(slope, expected, 16 * 2**-9)
     assert in_float32 or "rows" in name
 
 
 def on_meta(name: str) -> None:
     """Shapes without numbers."""
-    function, targets, settings = losses.CALLS[name]
-    given = {
-        key: torch.tensor(x).to("meta") if hasattr(x, "dtype") else x for key, x in settings.items()
-    }
-    arrays = [losses.FEATURES, losses.KERNEL] if "linear" in name else [losses.LOGITS]
-    args = [torch.tensor(x).to("meta") for x in (*arrays, targets)]
-    assert getattr(focal_torch, function)(*args, **given).is_meta
+    function, arrays, targets, settings = call_of(name, device="meta")
+    assert function(*arrays, targets, **settings).is_meta
 
 
 def modules() -> None:
-    x, t = torch.tensor(losses.LOGITS), torch.tensor(losses.IDS)
+    x, t, bits = tensor(losses.LOGITS), tensor(losses.IDS), tensor(losses.BITS)
     gamma = torch.nn.Parameter(torch.tensor(1.5, dtype=torch.float64))
     learned = focal_torch.SoftmaxFocalLoss(gamma=gamma, axis=-1, reduction="mean")
     learned(x, t).backward()
     assert gamma.grad is not None
     expected = focal_torch.softmax_focal_loss(x, t, gamma=1.5, axis=-1, reduction="mean")
     same(learned(x, t).detach(), expected)
-    binary = focal_torch.SigmoidFocalLoss()(x, torch.tensor(losses.BITS))
-    same(binary, focal_torch.sigmoid_focal_loss(x, torch.tensor(losses.BITS)))
-    given = torch.tensor(losses.FEATURES), torch.tensor(losses.KERNEL), t
-    same(
-        focal_torch.LinearSoftmaxFocalLoss()(*given), focal_torch.linear_softmax_focal_loss(*given)
-    )
-    focal_torch.WeightedFocalLoss()(x[:, 0], torch.tensor(losses.BITS[:, 0]).double())
+    binary = focal_torch.SigmoidFocalLoss()
+    same(binary(x, bits), focal_torch.sigmoid_focal_loss(x, bits))
+    inputs = (tensor(losses.FEATURES), tensor(losses.KERNEL), t)
+    linear = focal_torch.LinearSoftmaxFocalLoss()
+    same(linear(*inputs), focal_torch.linear_softmax_focal_loss(*inputs))
+    focal_torch.WeightedFocalLoss()(x[:, 0], bits[:, 0].double())
 
 
 def recipes() -> None:
-    x = torch.tensor(losses.LOGITS)
+    x = tensor(losses.LOGITS)
     same(focal_torch.posterior_from_focal(x, 0.0, axis=-1), x.softmax(-1))
-    same(focal_torch.alpha_from_counts(torch.tensor([2.0, 2.0])), torch.ones(2))
-    bias: Any = focal_torch.prior_bias(torch.tensor([0.25]))
-    same(torch.sigmoid(bias), torch.tensor([0.25]), 1e-6)
-    assert focal_torch.gamma_flsd(torch.tensor([0.1, 0.9])).tolist() == [5, 3]
+    counts = torch.tensor([2.0, 2.0])
+    same(focal_torch.alpha_from_counts(counts), torch.ones(2))
+    prior = torch.tensor([0.25])
+    bias: Any = focal_torch.prior_bias(prior)
+    same(torch.sigmoid(bias), prior, 1e-6)
+    gamma = focal_torch.gamma_flsd(torch.tensor([0.1, 0.9]))
+    assert gamma.tolist() == [5, 3]
 
 
 def on_one_rank(name: str) -> None:
     """The paths of several ranks, on one."""
     loss, x = loss_of(name)
-    of_classes: dict[str, Any] = {} if "sigmoid" in name else {"class_group": dist.group.WORLD}
-    of_rows: dict[str, Any] = (
-        {}
-        if name in ("sigmoid interpolate", "softmax smooth", "linear rows")
-        else {"group": dist.group.WORLD}
-    )
-    split, _ = loss_of(name, **of_classes, **of_rows)
+    groups: dict[str, Any] = {}
+    if "sigmoid" not in name:
+        groups["class_group"] = dist.group.WORLD
+    if name not in ONE_PER_ROW:
+        groups["group"] = dist.group.WORLD
+    split, _ = loss_of(name, **groups)
     same(slope_of(split, x), slope_of(loss, x))
 
 
 def distributed(name: str) -> None:
     """DTensors, on one rank."""
     tensors, mesh = distributed_tensors(), init_device_mesh("cpu", (1,))
-    function, targets, settings = losses.CALLS[name]
-    arrays = [losses.FEATURES, losses.KERNEL] if "linear" in name else [losses.LOGITS]
-    given = {key: torch.tensor(x) if hasattr(x, "dtype") else x for key, x in settings.items()}
-    plain = [torch.tensor(x).requires_grad_() for x in arrays]
-    loss = getattr(focal_torch, function)
+    function, arrays, targets, settings = call_of(name)
+    rows, everywhere = tensors.Shard(0), tensors.Replicate()
 
-    def split(x: Tensor, *placements: Any) -> Tensor:
-        return tensors.distribute_tensor(x, mesh, list(placements))
+    def split(x: Any, placement: Any) -> Any:
+        if not isinstance(x, Tensor):
+            return x
+        return tensors.distribute_tensor(x, mesh, [placement])
 
-    places = [tensors.Shard(0), tensors.Replicate()]
-    given = {
-        key: split(x, tensors.Replicate()) if isinstance(x, Tensor) else x
-        for key, x in given.items()
-    }
-    parts = [
-        split(x.detach(), place).requires_grad_() for x, place in zip(plain, places, strict=False)
-    ]
-    found: Any = loss(*parts, split(torch.tensor(targets), tensors.Shard(0)), **given)
-    whole = found.full_tensor() if hasattr(found, "full_tensor") else found
-    whole.sum().backward()
-    settings = {key: torch.tensor(x) if hasattr(x, "dtype") else x for key, x in settings.items()}
-    loss(*plain, torch.tensor(targets), **settings).sum().backward()
-    for part, x in zip(parts, plain, strict=True):
-        gradient: Any = part.grad
-        same(gradient.full_tensor(), x.grad)
+    places = (rows, everywhere)
+    parts = [split(x, place) for x, place in zip(arrays, places, strict=False)]
+    for x in (*arrays, *parts):
+        x.requires_grad_()
+    shared = {key: split(x, everywhere) for key, x in settings.items()}
+    loss = function(*parts, split(targets, rows), **shared)
+    if hasattr(loss, "full_tensor"):
+        loss = loss.full_tensor()
+    loss.sum().backward()
+    function(*arrays, targets, **settings).sum().backward()
+    for part, x in zip(parts, arrays, strict=True):
+        slope: Any = part.grad
+        same(slope.full_tensor(), x.grad)
 
 
 # PyTorch 2.11 fails with an assertion of its own.
 DYNAMIC = {"softmax": "!=2.11.*", "softmax all": "!=2.11.*"}
 
 
+# What each loss is checked for.
+EAGER = (derivatives, functions, checkpoints, exported)
+PLACES = (autocast, on_meta, on_one_rank, distributed)
+
+
 def checks() -> dict[str, Check]:
-    found = {"modules": Check(modules), "recipes": Check(recipes)}
+    named = {"modules": Check(modules), "recipes": Check(recipes)}
     for name in losses.CALLS:
-        for way in (
-            derivatives,
-            functions,
-            checkpoints,
-            exported,
-            autocast,
-            on_meta,
-            on_one_rank,
-            distributed,
-        ):
-            found[f"{name}, {way.__name__}"] = Check(partial(way, name))
+        for way in (*EAGER, *PLACES):
+            named[f"{name}, {way.__name__}"] = Check(partial(way, name))
         if "linear" not in name:
-            found[f"{name}, traced"] = Check(partial(traced, name))
-        found[f"{name}, compiled"] = Check(partial(compiled, name))
+            named[f"{name}, traced"] = Check(partial(traced, name))
+        named[f"{name}, compiled"] = Check(partial(compiled, name))
     for name in ("sigmoid", "softmax", "linear", "linear rows"):
         dynamic = partial(compiled, name, dynamic=True)
-        found[f"{name}, compiled, dynamic"] = Check(dynamic, DYNAMIC.get(name, ""))
-        found[f"{name}, compiled, float32"] = Check(partial(compiled, name, torch.float32))
-        found[f"{name}, compiled torch.func.grad"] = Check(
-            partial(compiled_gradient, name), ">=2.11"
-        )
-    return found
+        named[f"{name}, compiled, dynamic"] = Check(dynamic, DYNAMIC.get(name, ""))
+        in_float32 = partial(compiled, name, torch.float32)
+        named[f"{name}, compiled, float32"] = Check(in_float32)
+        gradient = partial(compiled_gradient, name)
+        named[f"{name}, compiled torch.func.grad"] = Check(gradient, ">=2.11")
+    return named
 
 
 def main() -> int:

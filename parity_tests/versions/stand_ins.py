@@ -32,11 +32,10 @@ class Symbols(NamedTuple):
 def make(libraries: Path) -> list[str]:
     """Put a stand-in for each library that is missing beside those of PyTorch; returns their
     names."""
-    have = sorted(libraries.glob("*.so*"))
-    symbols = _read(have)
-    missing = sorted(
-        name for name in symbols.needed - {path.name for path in have} if not _exists(name)
-    )
+    paths = sorted(libraries.glob("*.so*"))
+    symbols = _read(paths)
+    elsewhere = symbols.needed - {path.name for path in paths}
+    missing = sorted(name for name in elsewhere if not _exists(name))
     for name, functions in _shares(symbols, missing).items():
         _compile(libraries / name, functions)
     return missing
@@ -44,8 +43,8 @@ def make(libraries: Path) -> list[str]:
 
 def _exists(name: str) -> bool:
     """Whether the loader finds a library."""
-    known = _lines("/sbin/ldconfig", "-p")
-    return any(line.split()[0] == name for line in known if "=>" in line)
+    cache = _lines("/sbin/ldconfig", "-p")
+    return any(line.split()[0] == name for line in cache if "=>" in line)
 
 
 def _lines(*command: str) -> list[str]:
@@ -54,32 +53,32 @@ def _lines(*command: str) -> list[str]:
 
 
 def _read(libraries: list[Path]) -> Symbols:
-    found = Symbols(set(), set(), set(), {})
+    symbols = Symbols(set(), set(), set(), {})
     for path in libraries:
-        _read_dependencies(path, found)
+        _read_dependencies(path, symbols)
         for line in _lines("readelf", "--dyn-syms", "-W", str(path)):
             columns = line.split()
             if len(columns) < 8 or not columns[0].rstrip(":").isdigit():
                 continue
             name, _, version = columns[7].replace("@@", "@").partition("@")
             if columns[6] == "UND":
-                found.undefined.add((name, version))
+                symbols.undefined.add((name, version))
             else:
-                found.defined.add(name)
-    return found
+                symbols.defined.add(name)
+    return symbols
 
 
-def _read_dependencies(path: Path, found: Symbols) -> None:
+def _read_dependencies(path: Path, symbols: Symbols) -> None:
     """The libraries that one is linked to, and which of them has a version of its functions."""
     for line in _lines("readelf", "-dW", str(path)):
         if match := re.search(r"\(NEEDED\).*\[(.*)\]", line):
-            found.needed.add(match[1])
+            symbols.needed.add(match[1])
     library = ""
     for line in _lines("readelf", "-VW", str(path)):
         if match := re.search(r"File: (\S+)", line):
             library = match[1]
         elif library and (match := re.search(r"Name: (\S+)", line)):
-            found.library_of[match[1]] = library
+            symbols.library_of[match[1]] = library
 
 
 def _shares(symbols: Symbols, missing: list[str]) -> dict[str, dict[str, list[str]]]:
@@ -87,7 +86,8 @@ def _shares(symbols: Symbols, missing: list[str]) -> dict[str, dict[str, list[st
     any: the first has all of them."""
     shares: dict[str, dict[str, list[str]]] = {name: defaultdict(list) for name in missing}
     for name, version in sorted(symbols.undefined):
-        library = symbols.library_of.get(version, "") if version else ""
+        # No version is "", which no library has.
+        library = symbols.library_of.get(version, "")
         if library in shares:
             shares[library][version].append(name)
         elif missing and not version and _is_foreign(name, symbols):
@@ -102,16 +102,19 @@ def _is_foreign(name: str, symbols: Symbols) -> bool:
 
 
 def _compile(path: Path, functions: dict[str, list[str]]) -> None:
-    names = sorted({name for some in functions.values() for name in some} - {"cudaGetDeviceCount"})
-    code = NO_DEVICE + "".join(f"long {name}() {{ return 0; }}\n" for name in names)
-    versions = {version: some for version, some in functions.items() if version}
-    script = "".join(
-        f"{version} {{ global: {'; '.join(some)}; }};\n" for version, some in versions.items()
-    )
+    names = set().union(*functions.values()) - {"cudaGetDeviceCount"}
+    code = NO_DEVICE
+    for name in sorted(names):
+        code += f"long {name}() {{ return 0; }}\n"
+    script = ""
+    for version, exports in functions.items():
+        if version:
+            script += f"{version} {{ global: {'; '.join(exports)}; }};\n"
     with TemporaryDirectory() as folder:
         source, exported = Path(folder, "stand_in.c"), Path(folder, "versions.map")
         source.write_text(code)
         exported.write_text(script)
         options = ["-shared", "-fPIC", "-w", "-fno-builtin", f"-Wl,-soname,{path.name}"]
-        options += [f"-Wl,--version-script={exported}"] * bool(versions)
+        if script:
+            options.append(f"-Wl,--version-script={exported}")
         _lines("cc", *options, "-o", str(path), str(source))

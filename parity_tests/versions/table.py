@@ -5,6 +5,8 @@ import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from parity_tests import tables
+
 from .pairs import FRAMEWORKS, ROOT, lower_bounds, release
 
 PAGE = ROOT / "docs" / "versions.md"
@@ -21,53 +23,63 @@ class Row(NamedTuple):
     smoke: dict[str, str]
 
     def failures(self) -> list[str]:
-        tests = [] if re.fullmatch(r"\d+ passed", self.tests) else [f"tests: {self.tests}"]
-        return tests + [
-            f"{name}: {text}" for name, text in self.smoke.items() if text.startswith("FAILED")
-        ]
+        failures = []
+        if not re.fullmatch(r"\d+ passed", self.tests):
+            failures.append(f"tests: {self.tests}")
+        for name, text in self.smoke.items():
+            if text.startswith("FAILED"):
+                failures.append(f"{name}: {text}")
+        return failures
 
     def limits(self) -> list[str]:
         """The kinds of checks that need another version, with it."""
-        needed = {name: text for name, text in self.smoke.items() if text.startswith("needs")}
-        return sorted({_limit(name, text) for name, text in needed.items()})
+        limits = set()
+        for name, text in self.smoke.items():
+            if text.startswith("needs"):
+                limits.add(_limit(name, text))
+        return sorted(limits)
 
     def cells(self) -> list[str]:
+        versions = [self.versions[name].partition("+")[0] for name in COLUMNS]
         works = sum(text == "ok" for text in self.smoke.values())
         checks = f"{works} of {len(self.smoke)}"
-        failed = f"{len(self.failures())} failed" if self.failures() else ""
-        versions = [self.versions[name].partition("+")[0] for name in COLUMNS]
-        return [
-            self.name,
-            *versions,
-            self.tests,
-            checks,
-            "; ".join(filter(None, [failed, *self.limits()])),
-        ]
+        remarks = self.limits()
+        failures = self.failures()
+        if failures:
+            remarks.insert(0, f"{len(failures)} failed")
+        return [self.name, *versions, self.tests, checks, "; ".join(remarks)]
 
 
 def _limit(name: str, text: str) -> str:
     framework, *_, kind = name.split(", ", 2)
-    return f"{kind}: {framework} {text.removeprefix('needs ').partition(': ')[0]}"
+    version, _, _ = text.removeprefix("needs ").partition(": ")
+    return f"{kind}: {framework} {version}"
 
 
 def markdown(rows: Iterable[Row]) -> str:
-    titles = ["", *COLUMNS, "tests", "smoke", "what needs another version"]
-    lines = [titles, ["---"] * len(titles), *(row.cells() for row in rows)]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    header = ["", *COLUMNS, "tests", "smoke", "what needs another version"]
+    rule = [tables.LEFT] * len(header)
+    return tables.markdown(header, rule, [row.cells() for row in rows])
 
 
 def oldest_in(page: str) -> dict[str, str]:
     """The versions of the row "oldest" of a page, if it has one."""
     match = re.search(r"^\| oldest \| (.*) \|$", page, re.M)
-    return dict(zip(COLUMNS, match[1].split(" | "), strict=False)) if match else {}
+    if match is None:
+        return {}
+    versions = match[1].split(" | ")
+    return dict(zip(COLUMNS, versions, strict=False))
 
 
 def disagreements(pyproject: str, page: str) -> list[str]:
     """Where the lower bounds of pyproject.toml are not the versions that the page says were run."""
-    run = oldest_in(page)
-    return [
-        f"pyproject.toml asks for {name}>={bound}, and the oldest in docs/versions.md is {run.get(name, 'none')}: "
-        "correct the bound, or make the table again."
-        for name, bound in lower_bounds(pyproject).items()
-        if name not in run or release(run[name]) != release(bound)
-    ]
+    oldest = oldest_in(page)
+    messages = []
+    for name, bound in lower_bounds(pyproject).items():
+        if name in oldest and release(oldest[name]) == release(bound):
+            continue
+        messages.append(
+            f"pyproject.toml asks for {name}>={bound}, and the oldest in docs/versions.md is "
+            f"{oldest.get(name, 'none')}: correct the bound, or make the table again."
+        )
+    return messages

@@ -1,11 +1,15 @@
-"""What is known of a mistake."""
+"""What is known of a mistake, and all of them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import SimpleNamespace
-from typing import Any
+
+from jax import Array
 
 from .probes import Probe, Reduced, Refuses, SoftmaxProbe
+
+Loss = Callable[..., Array]
+Control = Probe | SoftmaxProbe | Reduced
 
 
 @dataclass(frozen=True)
@@ -15,10 +19,10 @@ class Mistake:
     `reason` is a part of the message that it has to be rejected with.
     """
 
-    loss: Callable[..., Any]
+    loss: Loss
     function: str
-    control: Probe | SoftmaxProbe | Reduced
-    probe: Probe | SoftmaxProbe | Reduced | Refuses
+    control: Control
+    probe: Control | Refuses
     reason: str
 
     @property
@@ -29,3 +33,19 @@ class Mistake:
     def module(self) -> SimpleNamespace:
         """As a port has it: a module with the one function."""
         return SimpleNamespace(**{self.function: self.loss})
+
+
+# By the name of the wrong loss.
+MISTAKES: dict[str, Mistake] = {}
+
+
+def mistake(
+    function: str, *, control: Control, probe: Control | Refuses, reason: str
+) -> Callable[[Loss], Loss]:
+    """Add a loss to the mistakes."""
+
+    def add(loss: Loss) -> Loss:
+        MISTAKES[loss.__name__] = Mistake(loss, function, control, probe, reason)
+        return loss
+
+    return add

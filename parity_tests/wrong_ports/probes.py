@@ -1,12 +1,15 @@
 """Where a port is looked at: a loss, its derivatives, a reduction, or arguments that have to be
 refused."""
 
+import itertools
 import math
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import jax
 import numpy as np
+from numpy.typing import ArrayLike
 
 from parity_tests.contract.examine import Solved, examine
 from parity_tests.contract.port import Port
@@ -26,14 +29,15 @@ class Probe:
     order: int = VALUE
 
     def check(self, port: Port) -> None:
-        points = np.array([(z, y) for z in self.logits for y in self.targets], np.float32).astype(
-            float
-        )
+        logits = np.repeat(self.logits, len(self.targets))
+        targets = np.tile(self.targets, len(self.logits))
         constants = {"gamma": self.gamma, "alpha": self.alpha}
-        names, ids = ("logits", "targets"), None
         if set(self.targets) <= {0.0, 1.0}:
-            names, points, ids = ("logits",), points[:, :1], points[:, 1].astype(int)
-        problem = Problem("sigmoid_focal_loss", "float32", names, points, ids, constants)
+            ids = targets.astype(int)
+            problem = Problem.sigmoid("float32", {"logits": logits}, ids, **constants)
+        else:
+            arguments = {"logits": logits, "targets": targets}
+            problem = Problem.sigmoid("float32", arguments, **constants)
         examine(Solved.of(problem), port, self.order)
 
 
@@ -47,18 +51,9 @@ class SoftmaxProbe:
     order: int = VALUE
 
     def check(self, port: Port) -> None:
-        points, names = (
-            np.array(self.rows, np.float32).astype(float),
-            tuple(f"logits{i}" for i in range(len(self.rows[0]))),
-        )
-        problem = Problem(
-            "softmax_focal_loss",
-            "float32",
-            names,
-            points,
-            np.array(self.ids),
-            {"gamma": self.gamma},
-        )
+        logits = np.array(self.rows)
+        ids = np.array(self.ids)
+        problem = Problem.softmax("float32", {"logits": logits}, ids, gamma=self.gamma)
         examine(Solved.of(problem), port, self.order)
 
 
@@ -75,40 +70,41 @@ class Reduced:
     repeat: int = 1
 
     def check(self, port: Port) -> None:
-        logits = port.array(np.tile(np.array(self.logits, np.float32), self.repeat)).astype(
-            self.dtype
-        )
-        targets = port.array(np.tile(np.array(self.targets), self.repeat))
+        logits = self._repeated(port, np.array(self.logits, np.float32)).astype(self.dtype)
+        targets = self._repeated(port, self.targets)
         settings: dict[str, Any] = {"reduction": self.reduction}
         if self.kept is not None:
-            settings["where"] = port.array(np.tile(np.array(self.kept), self.repeat))
+            settings["where"] = self._repeated(port, self.kept)
         if self.weight is not None:
             settings["weight"] = port.array(np.full(logits.shape, self.weight, np.float32))
         got = float(port.module.sigmoid_focal_loss(logits, targets, **settings))
-        truth = self.truth(port.numpy(logits).astype(float).tolist())
+        truth = self._truth(port.numpy(logits).astype(float).tolist())
         error = abs(got - truth) / (EPS["float32"] * truth)
         assert error <= 16, (
-            f"{self.reduction} of {port.name}: {error:.3g} eps, allowed 16: got {got}, truth {truth}"
+            f"{self.reduction} of {port.name}: {error:.3g} eps, allowed 16: "
+            f"got {got}, truth {truth}"
         )
 
-    def truth(self, logits: list[float]) -> float:
-        kept = (self.kept or (True,) * len(self.targets)) * self.repeat
-        samples = [
-            (z, y)
-            for z, y, keep in zip(logits, self.targets * self.repeat, kept, strict=True)
-            if keep
-        ]
-        each = {
-            sample: float(oracle.certified(oracle.sigmoid_focal_loss, *sample)[()].value)
-            for sample in set(samples)
-        }
-        total = math.fsum(each[sample] for sample in samples) * (self.weight or 1.0)
-        return (
-            total
-            / {"sum": 1, "mean": len(samples), "mean_positive": sum(y for _, y in samples)}[
-                self.reduction
-            ]
-        )
+    def _repeated(self, port: Port, values: ArrayLike) -> Any:
+        return port.array(np.tile(values, self.repeat))
+
+    def _truth(self, logits: list[float]) -> float:
+        kept = self.kept or (True,) * len(self.targets)
+        samples = zip(logits, self.targets * self.repeat, strict=True)
+        samples = list(itertools.compress(samples, kept * self.repeat))
+        losses = [_loss(z, y) for z, y in samples]
+        total = math.fsum(losses) * (self.weight or 1.0)
+        if self.reduction == "sum":
+            return total
+        if self.reduction == "mean":
+            return total / len(samples)
+        return total / sum(y for _, y in samples)
+
+
+@cache
+def _loss(z: float, y: int) -> float:
+    jet = oracle.certified(oracle.sigmoid_focal_loss, z, y)
+    return float(jet[()].value)
 
 
 @dataclass(frozen=True)
@@ -119,7 +115,8 @@ class Refuses:
     targets: tuple[int, ...]
 
     def check(self, port: Port) -> None:
-        logits, targets = port.array(np.zeros(self.logits)), port.array(np.zeros(self.targets))
+        logits = port.array(np.zeros(self.logits))
+        targets = port.array(np.zeros(self.targets))
         try:
             # As users have it: nothing but the port itself may refuse.
             with jax.numpy_rank_promotion("allow"):

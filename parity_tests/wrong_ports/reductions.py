@@ -4,16 +4,30 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from .mistake import Mistake
+from .mistake import mistake
+from .paper import Paper
 from .probes import Reduced
-from .sigmoid import alpha_t, focal, margin
+
+SIGMOID = "sigmoid_focal_loss"
 
 
 def losses(logits: Array, targets: Array, alpha: float, gamma: float) -> Array:
-    y = jnp.asarray(targets, logits.dtype)
-    return alpha_t(y, alpha) * focal(margin(logits, y), gamma)
+    return Paper(logits, jnp.asarray(targets, logits.dtype), alpha, gamma).loss
 
 
+def reduced(loss: Array, reduction: str, mean: Array) -> Array:
+    """As most ports have it: what they do not know is no reduction."""
+    if reduction == "mean":
+        return mean
+    return loss.sum() if reduction == "sum" else loss
+
+
+@mistake(
+    SIGMOID,
+    control=Reduced("sum", kept=None),
+    probe=Reduced("sum", kept=None, dtype="float16", repeat=4096),
+    reason="sum of",
+)
 def half_precision_sum(
     logits: Array,
     targets: Array,
@@ -29,6 +43,7 @@ def half_precision_sum(
     return jax.lax.reduce(loss, jnp.zeros((), loss.dtype), jax.lax.add, (0,))
 
 
+@mistake(SIGMOID, control=Reduced("mean", kept=None), probe=Reduced("mean"), reason="mean of")
 def mean_over_ignored(
     logits: Array,
     targets: Array,
@@ -43,11 +58,15 @@ def mean_over_ignored(
     loss = losses(logits, targets, alpha, gamma)
     if where is not None:
         loss = jnp.where(where, loss, 0)
-    if reduction == "mean":
-        return loss.mean()
-    return loss.sum() if reduction == "sum" else loss
+    return reduced(loss, reduction, loss.mean())
 
 
+@mistake(
+    SIGMOID,
+    control=Reduced("mean", kept=None),
+    probe=Reduced("mean", kept=None, weight=2.0),
+    reason="mean of",
+)
 def weight_in_the_divisor(
     logits: Array,
     targets: Array,
@@ -62,32 +81,4 @@ def weight_in_the_divisor(
     if weight is None:
         weight = jnp.ones_like(loss)
     weighted = loss * weight
-    if reduction == "mean":
-        return weighted.sum() / weight.sum()
-    return weighted.sum() if reduction == "sum" else weighted
-
-
-SIGMOID = "sigmoid_focal_loss"
-MISTAKES = [
-    Mistake(
-        half_precision_sum,
-        SIGMOID,
-        control=Reduced("sum", kept=None),
-        probe=Reduced("sum", kept=None, dtype="float16", repeat=4096),
-        reason="sum of",
-    ),
-    Mistake(
-        mean_over_ignored,
-        SIGMOID,
-        control=Reduced("mean", kept=None),
-        probe=Reduced("mean"),
-        reason="mean of",
-    ),
-    Mistake(
-        weight_in_the_divisor,
-        SIGMOID,
-        control=Reduced("mean", kept=None),
-        probe=Reduced("mean", kept=None, weight=2.0),
-        reason="mean of",
-    ),
-]
+    return reduced(weighted, reduction, weighted.sum() / weight.sum())

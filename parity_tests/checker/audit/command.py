@@ -1,8 +1,8 @@
 """focal-parity audit: the check, run on the public implementations that are installed.
 
-focal-parity audit                            tables for people
-focal-parity audit --only optax kornia        those whose names contain one of these
-focal-parity audit --markdown [--short]       the tables of docs/audit.md, or the short one of the README
+focal-parity audit                         tables for people
+focal-parity audit --only optax kornia     those whose names contain one of these
+focal-parity audit --markdown [--short]    the tables of docs/audit.md, or the one of the README
 """
 
 import argparse
@@ -39,37 +39,31 @@ def installed(adapter: Adapter) -> str | None:
 
 def audit(adapter: Adapter, layers: Sequence[str] | None = None, limit: float = 600.0) -> Row:
     """The facts of one implementation, or the reason why there are none."""
-    row: Row = {
-        name: getattr(adapter, name) for name in ("label", "calls", "framework", "function", "note")
-    }
+    shown = ("label", "calls", "framework", "function", "note")
+    row: Row = {name: getattr(adapter, name) for name in shown}
     row["version"] = installed(adapter)
     if row["version"] is None:
         return row | {"reason": ABSENT}
     job = json.dumps({"adapter": asdict(adapter), "layers": layers and list(layers)})
-    return row | _asked(job, adapter.framework, limit)
+    return row | _facts(job, adapter.framework, limit)
 
 
-def _asked(job: str, framework: str, limit: float) -> Row:
+def _facts(job: str, framework: str, limit: float) -> Row:
+    """What a process of its own finds, or why it finds nothing."""
     command = [sys.executable, "-m", "parity_tests.checker.audit.facts"]
+    streams: dict[str, Any] = {"input": job, "capture_output": True, "text": True}
     with tempfile.TemporaryDirectory() as folder:
         environment = os.environ | _environment(framework, folder)
         try:
-            done = subprocess.run(
-                command,
-                input=job,
-                capture_output=True,
-                text=True,
-                timeout=limit,
-                env=environment,
-                check=False,
-            )
+            done = subprocess.run(command, **streams, timeout=limit, env=environment, check=False)
         except subprocess.TimeoutExpired:
             return {"reason": f"no answer in {limit:g} s"}
     try:
-        return json.loads(done.stdout.splitlines()[-1])
+        last_line = done.stdout.splitlines()[-1]
+        return json.loads(last_line)
     except (IndexError, json.JSONDecodeError):
-        said = done.stderr.strip().splitlines()[-1:]
-        return {"reason": f"ended with {done.returncode}: {' '.join(said)}"}
+        message = " ".join(done.stderr.strip().splitlines()[-1:])
+        return {"reason": f"ended with {done.returncode}: {message}"}
 
 
 def _environment(framework: str, folder: str) -> dict[str, str]:
@@ -95,25 +89,31 @@ def rows(
 
 
 def chosen(only: Sequence[str] | None) -> list[Adapter]:
-    words = [word.lower() for word in only or ("",)]
-    return [adapter for adapter in ADAPTERS if any(word in adapter.label.lower() for word in words)]
+    if not only:
+        return list(ADAPTERS)
+    words = [word.lower() for word in only]
+    return [adapter for adapter in ADAPTERS if _has_word(adapter.label.lower(), words)]
 
 
-def print_markdown(found: list[Row], short: bool) -> None:
+def _has_word(label: str, words: Sequence[str]) -> bool:
+    return any(word in label for word in words)
+
+
+def print_markdown(rows: list[Row], short: bool) -> None:
     """What there are no facts about is listed once."""
     if short:
-        print(markdown(found, SHORT))
+        print(markdown(rows, SHORT))
         return
-    known = [row for row in found if "reason" not in row]
-    for (title, columns), listed in zip(FULL.items(), (found, known), strict=True):
-        print(f"### {title}\n\n{markdown(listed, columns)}\n")
+    known = [row for row in rows if "reason" not in row]
+    listed = {"Accuracy": rows, "Conventions": known}
+    for title, columns in FULL.items():
+        print(f"### {title}\n\n{markdown(listed[title], columns)}\n")
     print(environment())
 
 
 def environment() -> str:
-    parts = [
-        f"{name} {version(name)}" for name in ("numpy", "mpmath", "jax", "torch") if _has(name)
-    ]
+    names = [name for name in ("numpy", "mpmath", "jax", "torch") if _has(name)]
+    parts = [f"{name} {version(name)}" for name in names]
     return f"Python {platform.python_version()}, {', '.join(parts)}, float32 on the CPU."
 
 
@@ -125,21 +125,16 @@ def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="focal-parity audit", description="The public implementations, checked."
     )
-    parser.add_argument(
-        "--only",
-        nargs="+",
-        metavar="LABEL",
-        help="implementations whose names contain one of these",
-    )
-    parser.add_argument("--markdown", action="store_true", help="print Markdown tables")
-    parser.add_argument("--short", action="store_true", help="with --markdown: the short table")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write all facts to this file")
-    parser.add_argument(
-        "--jobs", type=int, default=1, metavar="N", help="how many at the same time (default: 1)"
-    )
-    parser.add_argument(
-        "--time-limit", type=float, default=600.0, metavar="SECONDS", help="for one implementation"
-    )
+    option = parser.add_argument
+    labels = "implementations whose names contain one of these"
+    option("--only", nargs="+", metavar="LABEL", help=labels)
+    option("--markdown", action="store_true", help="print Markdown tables")
+    option("--short", action="store_true", help="with --markdown: the short table")
+    option("--json", type=Path, metavar="FILE", help="write all facts to this file")
+    jobs = "how many at the same time (default: 1)"
+    option("--jobs", type=int, default=1, metavar="N", help=jobs)
+    limit = "for one implementation"
+    option("--time-limit", type=float, default=600.0, metavar="SECONDS", help=limit)
     return parser
 
 
@@ -148,15 +143,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     adapters = chosen(arguments.only)
     if not adapters:
         parser().error(f"no implementation has a name with {' or '.join(arguments.only)}")
-    found = rows(adapters, None, arguments.jobs, arguments.time_limit)
+    facts = rows(adapters, None, arguments.jobs, arguments.time_limit)
     if arguments.json:
-        arguments.json.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n")
+        text = json.dumps(facts, indent=1, ensure_ascii=False)
+        arguments.json.write_text(f"{text}\n")
     if arguments.markdown:
-        print_markdown(found, arguments.short)
+        print_markdown(facts, arguments.short)
         return 0
-    Console().print(
-        terminal(found, SHORT, "Public focal losses; all facts by --markdown or --json FILE")
-    )
+    table = terminal(facts, SHORT, "Public focal losses; all facts by --markdown or --json FILE")
+    Console().print(table)
     return 0
 
 

@@ -19,7 +19,6 @@ from parity_tests.checker.layers.check import LAYERS, layer
 from parity_tests.checker.layers.judge import Row
 from parity_tests.contract.tolerances import DTYPES, SMALLEST_NORMAL
 from parity_tests.ports.python import PythonPort, first_line
-from parity_tests.ports.questions import gammas
 from parity_tests.ports.subject import GRADIENT, VALUE, PortError
 
 from . import conventions
@@ -50,9 +49,10 @@ def port_of(adapter: Adapter) -> PythonPort:
 def facts(adapter: Adapter, layers: tuple[str, ...]) -> dict[str, Any]:
     port: Any = port_of(adapter)
     evidence = Evidence(port, port.plan)
-    rows = {
-        name: layer(port, port.plan, name) for name in layers if adapter.shapes or name != "shapes"
-    }
+    if not adapter.shapes:
+        layers = tuple(name for name in layers if name != "shapes")
+    rows = {name: layer(port, port.plan, name) for name in layers}
+    dtypes = {dtype: _dtype(evidence, dtype) for dtype in ("float64", "bfloat16")}
     return {
         "layers": {name: row.status for name, row in rows.items()},
         "value": _worst(rows.get("values")),
@@ -61,8 +61,8 @@ def facts(adapter: Adapter, layers: tuple[str, ...]) -> dict[str, Any]:
         "hard_off": _hard(evidence),
         "nan_easy": _nan(evidence, 1),
         "nan_hard": _nan(evidence, -1),
-        "infinite": [_infinite(evidence, side) for side in (1, -1)],
-        "dtypes": {dtype: _dtype(evidence, dtype) for dtype in ("float64", "bfloat16")},
+        "infinite": [_infinite(evidence, 1), _infinite(evidence, -1)],
+        "dtypes": dtypes,
         "alpha": conventions.alpha(evidence),
         "soft": conventions.soft_targets(evidence),
         "column": conventions.column(evidence) if adapter.shapes else "",
@@ -73,99 +73,120 @@ def _worst(row: Row | None) -> dict[str, Any] | None:
     """Errors of infinitely many eps are told by what was returned."""
     if row is None or row.error is None or row.point is None:
         return None
-    logits, gamma = row.point["logits"], row.point["gamma"]
     eps = row.error if np.isfinite(row.error) else None
-    return {
-        "eps": eps,
-        "got": row.got,
-        "logits": logits,
-        "targets": row.point["targets"],
-        "gamma": gamma,
-    }
+    place = {key: row.point[key] for key in ("logits", "targets", "gamma")}
+    return {"eps": eps, "got": row.got, **place}
 
 
 def _climb(
     evidence: Evidence, side: int, gamma: float, order: int = VALUE, target: int = 1
 ) -> np.ndarray | None:
     """The loss or slope of a class at growing margins, to its side or against it."""
-    margins, ids = side * MARGINS, [target] * len(MARGINS)
-    if not evidence.plan.record.classes:
-        return evidence.ask(margins if target else -margins, ids, gamma, evidence.alpha, order)
-    columns = (np.zeros_like(margins), margins) if target else (margins, np.zeros_like(margins))
-    got = evidence.ask(np.stack(columns, 1), ids, gamma, evidence.alpha, order)
-    return got if got is None or not order else got[:, target]
+    classes = evidence.plan.record.classes
+    margins = side * MARGINS
+    ids = [target] * len(margins)
+    if classes:
+        points = np.zeros((len(margins), 2))
+        points[:, target] = margins
+    else:
+        points = margins if target else -margins
+    answer = evidence.ask(points, ids, gamma, evidence.alpha, order)
+    if answer is None or not classes or order == VALUE:
+        return answer
+    return answer[:, target]
 
 
 def _truth(evidence: Evidence, margins: np.ndarray, gamma: float) -> np.ndarray:
     """In float64, where none of its terms cancels."""
     if evidence.plan.convention("form") == "FL*":
         return np.logaddexp(0, -gamma * margins) / gamma
-    return np.exp(-gamma * np.logaddexp(0, margins)) * np.logaddexp(0, -margins)
+    modulator = np.exp(-gamma * np.logaddexp(0, margins))
+    return modulator * np.logaddexp(0, -margins)
 
 
-def _scaled(evidence: Evidence, got: np.ndarray | None, truth: np.ndarray) -> np.ndarray | None:
-    if got is None:
+def _factor(evidence: Evidence, losses: np.ndarray | None, truth: np.ndarray) -> float | None:
+    """The factor α of some losses, if the first of them have one."""
+    if losses is None:
         return None
-    factors = got[RUNGS] / truth[RUNGS]
-    return (
-        got / np.mean(factors) if np.ptp(factors) <= 10 * evidence.near * np.mean(factors) else None
-    )
+    factors = losses[RUNGS] / truth[RUNGS]
+    mean = np.mean(factors)
+    is_constant = np.ptp(factors) <= 10 * evidence.near * mean
+    return float(mean) if is_constant else None
 
 
-def _first(condition: np.ndarray) -> float | None:
-    return float(MARGINS[np.argmax(condition)]) if condition.any() else None
+def _off(evidence: Evidence, losses: np.ndarray | None, truth: np.ndarray) -> np.ndarray | None:
+    """Where losses without their factor are far from the truth; None if they have no factor."""
+    factor = _factor(evidence, losses, truth)
+    if losses is None or factor is None:
+        return None
+    error = np.abs(losses / factor - truth)
+    # NaN is off as well.
+    return ~(error <= OFF * truth)
 
 
-def _middle(evidence: Evidence) -> float:
-    return 2.0 if 2.0 in gammas(evidence.plan) else gammas(evidence.plan)[-1]
+def _is_zero(losses: np.ndarray | None) -> np.ndarray | None:
+    return None if losses is None else losses == 0
+
+
+def _first(wrong: np.ndarray | None, where: np.ndarray | bool = True) -> float | None:
+    """The smallest margin at which something is wrong; None also if nothing is known."""
+    if wrong is None or not np.any(wrong & where):
+        return None
+    return float(MARGINS[np.argmax(wrong & where)])
 
 
 def _easy(evidence: Evidence) -> dict[str, Any]:
     """Where examples of class 1 and class 0 that are learned have no loss, although it is a normal
     number."""
-    gamma = _middle(evidence)
+    gamma = conventions.usual_gamma(evidence)
     truth = _truth(evidence, MARGINS, gamma)
     normal = truth > 4 * SMALLEST_NORMAL[evidence.plan.dtype]
-    climbs = [_climb(evidence, 1, gamma, target=target) for target in (1, 0)]
-    scaled = [_scaled(evidence, got, truth) for got in climbs]
-    return {
-        "focal": all(x is not None for x in scaled),
-        "easy_zero": [None if got is None else _first(normal & (got == 0)) for got in climbs],
-        "easy_off": [
-            None if x is None else _first(normal & ~(np.abs(x - truth) <= OFF * truth))
-            for x in scaled
-        ],
-    }
+    easy: dict[str, Any] = {"focal": True, "easy_zero": [], "easy_off": []}
+    for target in (1, 0):
+        losses = _climb(evidence, 1, gamma, target=target)
+        off = _off(evidence, losses, truth)
+        easy["focal"] = easy["focal"] and off is not None
+        easy["easy_zero"].append(_first(_is_zero(losses), normal))
+        easy["easy_off"].append(_first(off, normal))
+    return easy
 
 
 def _hard(evidence: Evidence) -> float | None:
     """Where an example that is missed no longer has its loss."""
-    truth = _truth(evidence, -MARGINS, _middle(evidence))
-    scaled = _scaled(evidence, _climb(evidence, -1, _middle(evidence)), truth)
-    return None if scaled is None else _first(~(np.abs(scaled - truth) <= OFF * truth))
+    gamma = conventions.usual_gamma(evidence)
+    truth = _truth(evidence, -MARGINS, gamma)
+    losses = _climb(evidence, -1, gamma)
+    return _first(_off(evidence, losses, truth))
 
 
 def _nan(evidence: Evidence, side: int) -> float | None:
-    got = _climb(evidence, side, 0.5, GRADIENT) if 0.5 in gammas(evidence.plan) else None
-    return None if got is None else _first(~np.isfinite(got))
+    if 0.5 not in evidence.gammas:
+        return None
+    slopes = _climb(evidence, side, 0.5, GRADIENT)
+    if slopes is None:
+        return None
+    return _first(~np.isfinite(slopes))
 
 
 def _infinite(evidence: Evidence, side: int) -> list[str]:
     """Loss and gradient of class 1 at an infinite margin, without their factor α."""
-    gamma, classes = _middle(evidence), evidence.plan.record.classes
-    row: Any = [[0.0, side * np.inf]] if classes else [side * np.inf]
-    scale = _factor(evidence, gamma)
-    shown = []
+    gamma = conventions.usual_gamma(evidence)
+    infinity = side * np.inf
+    row: Any = [[0.0, infinity]] if evidence.plan.record.classes else [infinity]
+    losses = _climb(evidence, 1, gamma)
+    factor = _factor(evidence, losses, _truth(evidence, MARGINS, gamma))
+    if factor is None:
+        factor = 1.0
+    texts = []
     for order in (VALUE, GRADIENT):
-        got = evidence.ask(row, [1], gamma, evidence.alpha, order)
-        shown.append("error" if got is None else f"{got.ravel()[-1] / scale + 0.0:.4g}")
-    return shown
-
-
-def _factor(evidence: Evidence, gamma: float) -> float:
-    got, truth = _climb(evidence, 1, gamma), _truth(evidence, MARGINS, gamma)
-    scaled = _scaled(evidence, got, truth)
-    return 1.0 if scaled is None or got is None else float(np.mean(got[RUNGS] / truth[RUNGS]))
+        answer = evidence.ask(row, [1], gamma, evidence.alpha, order)
+        if answer is None:
+            texts.append("error")
+            continue
+        # −0.0 is shown as 0.
+        number = answer.ravel()[-1] / factor + 0.0
+        texts.append(f"{number:.4g}")
+    return texts
 
 
 def _dtype(evidence: Evidence, dtype: str) -> str:
@@ -181,10 +202,11 @@ def main() -> int:
     # What packages print when they are imported is not part of the answer.
     with contextlib.redirect_stdout(sys.stderr):
         try:
-            found = facts(Adapter(**job["adapter"]), tuple(job["layers"] or LAYERS))
+            adapter = Adapter(**job["adapter"])
+            answer = facts(adapter, tuple(job["layers"] or LAYERS))
         except (Exception, SystemExit) as error:
-            found = {"reason": first_line(error)}
-    print(json.dumps(found))
+            answer = {"reason": first_line(error)}
+    print(json.dumps(answer))
     return 0
 
 

@@ -13,54 +13,64 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
+def _cross_entropy(
+    logits: "Tensor", targets: "Tensor", pos_weight: "Tensor | None" = None
+) -> "Tensor":
+    from torch.nn.functional import binary_cross_entropy_with_logits as loss
+
+    return loss(logits, targets, reduction="none", pos_weight=pos_weight)
+
+
 def torchvision(logits: "Tensor", targets: "Tensor", alpha: float, gamma: float) -> "Tensor":
     """torchvision.ops.sigmoid_focal_loss, and fvcore's, from which it comes; negative α is off."""
-    from torch.nn.functional import binary_cross_entropy_with_logits
-
     p = logits.sigmoid()
-    cross_entropy = binary_cross_entropy_with_logits(logits, targets, reduction="none")
-    loss = cross_entropy * (1 - (p * targets + (1 - p) * (1 - targets))) ** gamma
-    return (alpha * targets + (1 - alpha) * (1 - targets)) * loss if alpha >= 0 else loss
+    p_t = p * targets + (1 - p) * (1 - targets)
+    loss = _cross_entropy(logits, targets) * (1 - p_t) ** gamma
+    if alpha < 0:
+        return loss
+    alpha_t = alpha * targets + (1 - alpha) * (1 - targets)
+    return alpha_t * loss
 
 
 def tutorial(logits: "Tensor", targets: "Tensor", alpha: float, gamma: float) -> "Tensor":
     """WeightedFocalLoss of the tutorial "What is Focal Loss and when should you use it in Object
     Detection"."""
-    from torch.nn.functional import binary_cross_entropy_with_logits
-
     weights = logits.new_tensor([alpha, 1 - alpha])
-    cross_entropy = binary_cross_entropy_with_logits(logits, targets, reduction="none")
+    cross_entropy = _cross_entropy(logits, targets)
     at = weights.gather(0, targets.long().view(-1))
-    return at * (1 - (-cross_entropy).exp()) ** gamma * cross_entropy
+    p_t = (-cross_entropy).exp()
+    return at * (1 - p_t) ** gamma * cross_entropy
 
 
 def clcarwin(logits: "Tensor", targets: "Tensor", gamma: float) -> "Tensor":
     """FocalLoss of clcarwin/focal_loss_pytorch: p_t of a softmax, through which no gradient
     flows."""
     log_p = logits.log_softmax(1).gather(1, targets.view(-1, 1)).view(-1)
-    return -((1 - log_p.detach().exp()) ** gamma) * log_p
+    p_t = log_p.detach().exp()
+    return -((1 - p_t) ** gamma) * log_p
 
 
 def mmdet(logits: "Tensor", targets: "Tensor", alpha: float, gamma: float) -> "Tensor":
     """py_sigmoid_focal_loss of mmdet, which stands beside the compiled operator of mmcv."""
-    from torch.nn.functional import binary_cross_entropy_with_logits
-
     p = logits.sigmoid()
     q_t = (1 - p) * targets + p * (1 - targets)
-    weight = (alpha * targets + (1 - alpha) * (1 - targets)) * q_t.pow(gamma)
-    return binary_cross_entropy_with_logits(logits, targets, reduction="none") * weight
+    alpha_t = alpha * targets + (1 - alpha) * (1 - targets)
+    weight = alpha_t * q_t.pow(gamma)
+    return _cross_entropy(logits, targets) * weight
 
 
 def tensorflow_addons(logits: "Tensor", targets: "Tensor", alpha: float, gamma: float) -> "Tensor":
     """tfa.losses.sigmoid_focal_crossentropy of logits; α = 0 is off, and γ = 0 leaves the factor
     out."""
-    from torch.nn.functional import binary_cross_entropy_with_logits
-
     p = logits.sigmoid()
     p_t = targets * p + (1 - targets) * (1 - p)
-    weight = targets * alpha + (1 - targets) * (1 - alpha) if alpha else 1.0
-    modulator = (1 - p_t).pow(gamma) if gamma else 1.0
-    return weight * modulator * binary_cross_entropy_with_logits(logits, targets, reduction="none")
+    weight: Any = 1.0
+    if alpha:
+        weight = targets * alpha + (1 - targets) * (1 - alpha)
+    modulator: Any = 1.0
+    if gamma:
+        modulator = (1 - p_t).pow(gamma)
+    return weight * modulator * _cross_entropy(logits, targets)
 
 
 def artemmavrin(
@@ -69,12 +79,11 @@ def artemmavrin(
     """binary_focal_loss of artemmavrin/focal-loss, from logits: labels other than 0 have the
     modulator of class 1."""
     import torch
-    from torch.nn.functional import binary_cross_entropy_with_logits
 
     p = logits.sigmoid()
     weight = None if alpha is None else logits.new_tensor(alpha)
-    loss = binary_cross_entropy_with_logits(logits, targets, reduction="none", pos_weight=weight)
-    return torch.where(targets != 0, (1 - p) ** gamma, p**gamma) * loss
+    modulator = torch.where(targets != 0, (1 - p) ** gamma, p**gamma)
+    return modulator * _cross_entropy(logits, targets, weight)
 
 
 def scenic_sigmoid(
@@ -84,18 +93,20 @@ def scenic_sigmoid(
     import jax
     import jax.numpy as jnp
 
-    loss = -(targets * jax.nn.log_sigmoid(logits) + (1 - targets) * jax.nn.log_sigmoid(-logits))
+    log_p, log_q = jax.nn.log_sigmoid(logits), jax.nn.log_sigmoid(-logits)
+    loss = -(targets * log_p + (1 - targets) * log_q)
     loss = loss * (1 - jnp.exp(-loss)) ** gamma
-    return loss * (alpha * targets + (1 - alpha) * (1 - targets))
+    alpha_t = alpha * targets + (1 - alpha) * (1 - targets)
+    return loss * alpha_t
 
 
 def scenic_softmax(logits: "jax.Array", targets: "jax.Array", gamma: float) -> "jax.Array":
     """focal_softmax_cross_entropy of scenic, for one-hot labels or class probabilities."""
     import jax
 
-    one_hot: Any = (
-        targets if targets.ndim == logits.ndim else jax.nn.one_hot(targets, logits.shape[-1])
-    )
+    one_hot: Any = targets
+    if targets.ndim < logits.ndim:
+        one_hot = jax.nn.one_hot(targets, logits.shape[-1])
     loss = -one_hot * jax.nn.log_softmax(logits)
     p_t = (jax.nn.softmax(logits) * one_hot).sum(-1, keepdims=True)
     return (loss * (1 - p_t) ** gamma).sum(-1)

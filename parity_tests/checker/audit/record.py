@@ -2,7 +2,7 @@
 
 A record is data alone, so that it can be given to another process; what it names is imported there.
 Where an implementation cannot be called as `logits, targets -> one loss per element`, the record
-names a few lines of `adapters_wrappers.py` that call it, and `public` says what they call.
+names a few lines of `wrappers.py` that call it, and `public` says what they call.
 """
 
 from collections.abc import Mapping

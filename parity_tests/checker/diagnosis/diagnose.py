@@ -15,6 +15,7 @@ def diagnose(subject: Subject, plan: Plan) -> tuple[Diagnosis, ...]:
 
 
 def _all(evidence: Evidence) -> Iterator[Diagnosis]:
-    yield from (softmax if evidence.plan.record.classes else sigmoid).diagnose(evidence)
+    formula = softmax if evidence.plan.record.classes else sigmoid
+    yield from formula.diagnose(evidence)
     yield from tails.diagnose(evidence)
     yield from usage.diagnose(evidence)

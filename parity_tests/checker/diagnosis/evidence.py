@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from parity_tests.checker.layers.problems import Alpha, hard_problem, usual_alpha
 from parity_tests.contract.exact import sigmoids
 from parity_tests.contract.grid import rounded
 from parity_tests.contract.problems import Problem
@@ -21,11 +22,18 @@ class Diagnosis(NamedTuple):
     """One sentence about a port, with a short name for tables."""
 
     name: str
-    says: str
+    message: str
+
+
+NO_GRADIENT = Diagnosis("no_gradient", "your loss cannot be differentiated in its logits")
+DETACHED = Diagnosis("detached", "you detach p_t: the gradient lacks the derivative of (1 − p_t)^γ")
+WRONG_GRADIENT = Diagnosis("gradient", "your gradient is not the derivative of your loss")
 
 
 @dataclass(frozen=True)
 class Evidence:
+    """A port, and the answers to what a diagnosis asks."""
+
     subject: Subject
     plan: Plan
 
@@ -38,46 +46,56 @@ class Evidence:
         return gammas(self.plan)
 
     @property
-    def alpha(self) -> Any:
-        return self.plan.fixed.get("alpha", None if self.plan.record.classes else 0.25)
+    def alpha(self) -> Alpha:
+        return usual_alpha(self.plan)
+
+    @property
+    def beta(self) -> float:
+        return self.plan.fixed.get("beta", 0.0)
 
     def ask(
-        self, logits: Any, targets: Any, gamma: float, alpha: Any, order: int = VALUE
+        self, logits: Any, targets: Any, gamma: float, alpha: Alpha, order: int = VALUE
     ) -> np.ndarray | None:
         """The port's answer at each logit (or row of logits) with its target; None where it raises
         an error."""
         points = np.asarray(logits, float)
         if self.plan.probabilities:
             points = sigmoids(points)
+        points = rounded(points, self.plan.dtype)
         targets = np.asarray(targets)
         if self.plan.record.classes:
-            names, ids = tuple(f"logits{c}" for c in range(points.shape[1])), targets
-        elif targets.dtype.kind == "f":
-            names, ids, points = ("logits", "targets"), None, np.stack([points, targets], 1)
+            problem = hard_problem(self.plan, points, targets, gamma, alpha)
+        elif targets.dtype.kind != "f":
+            problem = hard_problem(self.plan, points[:, None], targets, gamma, alpha)
         else:
-            names, ids, points = ("logits",), targets, points[:, None]
-        constants = {"gamma": gamma} | (
-            {} if self.plan.record.classes and alpha is None else {"alpha": alpha}
-        )
-        problem = Problem(
-            self.plan.record.name,
-            self.plan.dtype,
-            names,
-            rounded(points, self.plan.dtype),
-            ids,
-            constants,
-        )
+            problem = self._soft_problem(points, targets, gamma, alpha)
         try:
             return self.subject.answer(problem, order)
         except PortError:
             return None
 
+    def _soft_problem(
+        self, logits: np.ndarray, targets: np.ndarray, gamma: float, alpha: Alpha
+    ) -> Problem:
+        points = np.stack([logits, rounded(targets, self.plan.dtype)], 1)
+        constants = {"gamma": gamma, "alpha": alpha}
+        record, dtype = self.plan.record.name, self.plan.dtype
+        return Problem(record, dtype, ("logits", "targets"), points, constants=constants)
+
     def differentiates(self) -> bool:
         return GRADIENT in self.subject.orders and not self.plan.probabilities
 
-    def agrees(self, got: np.ndarray | None, expected: Any) -> bool:
+    def agrees(self, answers: np.ndarray | None, expected: Any) -> bool:
         """Whether the answers are these numbers, as far as readings differ."""
-        if got is None:
+        if answers is None:
             return False
         truth = np.asarray(expected, float)
-        return bool(np.all(np.abs(got - truth) <= self.near * np.abs(truth)))
+        errors = np.abs(answers - truth)
+        return bool(np.all(errors <= self.near * np.abs(truth)))
+
+    def is_constant(self, factors: np.ndarray, slack: float = 1.0) -> bool:
+        """Whether these quotients of answers and truth are one factor."""
+        values = factors.ravel().tolist()
+        mean = sum(values) / len(values)
+        spread = slack * self.near * abs(mean)
+        return max(values) - min(values) <= spread

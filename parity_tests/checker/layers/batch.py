@@ -1,8 +1,8 @@
 """One batch of six samples with its truths, which the options of a port are asked about."""
 
 import math
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import mpmath
@@ -15,12 +15,14 @@ from parity_tests.contract.grid import rounded
 from parity_tests.contract.problems import Problem
 from parity_tests.contract.tolerances import DTYPES, SMALLEST_NORMAL, allowed
 from parity_tests.ports.python import PythonPort
-from parity_tests.ports.questions import gammas
 from parity_tests.ports.subject import Plan
 from parity_tests.truth.jets import Term
 
 from . import truth
-from .judge import Finding
+from .judge import Finding, digits
+from .problems import hard_problem, usual_alpha, usual_gammas
+
+Options = Mapping[str, Any]
 
 # Adding up a dozen losses and dividing, in eps.
 REDUCED = 3.0
@@ -35,24 +37,18 @@ class Call:
 
     problem: Problem
     terms: list[Term]
-    arguments: dict[str, Any] = field(default_factory=dict)
 
 
-def call_of(port: PythonPort, plan: Plan) -> Call:
+def call_of(plan: Plan) -> Call:
     draws = Draws(5)
-    gamma = next((g for g in (2.0, 0.5) if g in gammas(plan)), gammas(plan)[0])
-    alpha = plan.fixed.get("alpha", None if plan.record.classes else 0.25)
-    constants: dict[str, Any] = {"gamma": gamma}
     if plan.record.classes:
-        points, ids = draws.bell((6, 3)) * 3, draws.integers(0, 3, 6)
-        names: tuple[str, ...] = ("logits0", "logits1", "logits2")
-        constants |= {} if alpha is None else {"alpha": list(alpha)[:3]}
+        points = draws.bell((6, 3)) * 3
+        ids = draws.integers(0, 3, 6)
     else:
-        points, ids, names = draws.bell((6, 1)) * 3, np.array([1, 0, 0, 1, 1, 0]), ("logits",)
-        constants |= {"alpha": alpha}
-    problem = Problem(
-        plan.record.name, plan.dtype, names, rounded(points, plan.dtype), ids, constants
-    )
+        points = draws.bell((6, 1)) * 3
+        ids = np.array([1, 0, 0, 1, 1, 0])
+    gamma = usual_gammas(plan, (2.0, 0.5))[0]
+    problem = hard_problem(plan, rounded(points, plan.dtype), ids, gamma, usual_alpha(plan))
     terms = [jet[()] for jet in truth.jets(problem, plan)]
     return Call(problem, terms)
 
@@ -63,34 +59,42 @@ def logits_of(problem: Problem) -> np.ndarray:
 
 
 def findings_of(
-    call: Call, got: np.ndarray, terms: list[Any], more: Mapping[str, Any], said: str
+    call: Call, result: np.ndarray, terms: list[Term], options: Options, message: str
 ) -> Iterator[Finding]:
+    """The result of a call with these options beside its terms, one finding each."""
     problem = call.problem
     units = allowed(problem.function, (), problem.constants["gamma"], problem.dtype) + REDUCED
-    flat = np.atleast_1d(got).astype(float)
-    if flat.shape != (len(terms),):
-        yield Finding(
-            math.inf,
-            units,
-            f"shape {got.shape}",
-            f"{len(terms)} losses",
-            dict(more),
-            f"a result of shape {got.shape}",
-        )
+    losses = np.atleast_1d(result).astype(float)
+    if losses.shape != (len(terms),):
+        shape = f"shape {result.shape}"
+        expected = f"{len(terms)} losses"
+        yield Finding(math.inf, units, shape, expected, dict(options), f"a result of {shape}")
         return
-    point = (
-        problem.constants
-        | {key: str(x) for key, x in more.items()}
-        | {"logits": problem.points[:, 0].tolist()}
-    )
-    for x, term in zip(flat.tolist(), terms, strict=True):
-        error = error_in_eps(x, term, problem.dtype, SMALLEST_NORMAL[problem.dtype])
-        yield Finding(error, units, x, str(mpmath.nstr(term.value, 17)), point, said)
+    point = dict(problem.constants)
+    point |= {name: str(option) for name, option in options.items()}
+    point["logits"] = problem.points[:, 0].tolist()
+    floor = SMALLEST_NORMAL[problem.dtype]
+    for x, term in zip(losses.tolist(), terms, strict=True):
+        error = error_in_eps(x, term, problem.dtype, floor)
+        yield Finding(error, units, x, digits(term), point, message)
 
 
-def ask(port: PythonPort, call: Call, **more: Any) -> np.ndarray:
+def ask(port: PythonPort, call: Call, **options: Any) -> np.ndarray:
     logits = logits_of(call.problem)
-    return port.call(logits, port.arguments(call.problem, logits) | more)
+    return port.call(logits, port.arguments(call.problem, logits) | options)
+
+
+def masked(terms: list[Term], kept: Iterable[bool]) -> list[Term]:
+    """The terms with exactly 0 where the mask is false."""
+    result = list(terms)
+    for index, keep in enumerate(kept):
+        if not keep:
+            result[index] = Term(mpf(0), mpf(1))
+    return result
+
+
+def weighted(terms: list[Term], factors: Iterable[float]) -> list[Term]:
+    return [total_of([term], [factor]) for term, factor in zip(terms, factors, strict=True)]
 
 
 def total_of(terms: list[Term], factors: list[float], divisor: float = 1.0) -> Term:

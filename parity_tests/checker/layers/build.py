@@ -3,12 +3,12 @@
 import inspect
 import json
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from parity_tests.contract.records import ALIASES, DTYPES, RECORDS, Record
-from parity_tests.ports.frameworks import FRAMEWORKS, load
+from parity_tests.ports.frameworks import FRAMEWORKS, Framework, load
 from parity_tests.ports.python import PythonPort, locate
 from parity_tests.ports.signature import bind
 from parity_tests.ports.subject import BadPortError, Plan
@@ -33,11 +33,9 @@ class Options:
 
     @property
     def title(self) -> str:
-        return (
-            self.port
-            if isinstance(self.port, str)
-            else getattr(self.port, "__qualname__", repr(self.port))
-        )
+        if isinstance(self.port, str):
+            return self.port
+        return getattr(self.port, "__qualname__", repr(self.port))
 
 
 def plan_of(options: Options, dtype: str) -> Plan:
@@ -50,18 +48,17 @@ def plan_of(options: Options, dtype: str) -> Plan:
         raise BadPortError(
             f"{name!r} is no function of the contract; say what the port is by --as, one of {known}"
         )
-    record, conventions = RECORDS[function], presets | dict(options.conventions)
-    _known("convention", conventions, tuple(record.conventions))
-    for convention, choice in conventions.items():
-        _known(f"choice of {convention}", [choice], tuple(record.conventions[convention].choices))
-    _known("setting", options.fixed, (*record.settings, "beta"))
+    record = RECORDS[function]
+    conventions = presets | dict(options.conventions)
+    _require_conventions(record, conventions)
+    _require_known("setting", options.fixed, (*record.settings, "beta"))
     weights = options.fixed.get("alpha")
     if record.classes and isinstance(weights, list) and len(weights) < 3:
         raise BadPortError("alpha of a softmax is judged with 3 classes: --set alpha=[0.2,0.3,0.5]")
-    _known("argument", options.renamed, tuple(argument.name for argument in record.arguments))
-    _known("dtype", [dtype], DTYPES)
+    _require_known("argument", options.renamed, [argument.name for argument in record.arguments])
+    _require_known("dtype", [dtype], DTYPES)
     if options.framework:
-        _known("framework", [options.framework], tuple(FRAMEWORKS))
+        _require_known("framework", [options.framework], FRAMEWORKS)
     if options.probabilities and record.classes:
         raise BadPortError(
             "probabilities are for the sigmoid loss; those of a softmax do not determine its logits"
@@ -69,8 +66,14 @@ def plan_of(options: Options, dtype: str) -> Plan:
     return Plan(record, dtype, numbers(record, options.fixed), conventions, options.probabilities)
 
 
-def _known(kind: str, given: Any, known: tuple[str, ...]) -> None:
-    for name in given:
+def _require_conventions(record: Record, conventions: Mapping[str, str]) -> None:
+    _require_known("convention", conventions, record.conventions)
+    for name, choice in conventions.items():
+        _require_known(f"choice of {name}", [choice], record.conventions[name].choices)
+
+
+def _require_known(kind: str, names: Iterable[str], known: Collection[str]) -> None:
+    for name in names:
         if name not in known:
             raise BadPortError(f"there is no {kind} {name!r}; known are {', '.join(known)}")
 
@@ -78,32 +81,37 @@ def _known(kind: str, given: Any, known: tuple[str, ...]) -> None:
 def numbers(record: Record, fixed: Mapping[str, Any]) -> dict[str, Any]:
     """γ and β are numbers of at least 0, α is None, a number in [0, 1], or one weight per class of
     a softmax."""
-    values = dict(fixed)
-    for name in {"gamma", "beta"} & values.keys():
-        if (
-            isinstance(values[name], bool)
-            or not isinstance(values[name], int | float)
-            or not 0 <= values[name] < 1e3
-        ):
+    settings = dict(fixed)
+    for name in {"gamma", "beta"} & settings.keys():
+        number = settings[name]
+        if not (_is_number(number) and 0 <= number < 1e3):
             raise BadPortError(
-                f"{name} has to be a number of at least 0 and below 1000, not {values[name]!r}"
+                f"{name} has to be a number of at least 0 and below 1000, not {number!r}"
             )
-        values[name] = float(values[name])
-    if values.get("alpha") is not None:
-        values["alpha"] = _alpha(record, values["alpha"])
-    return values
+        settings[name] = float(number)
+    alpha = settings.get("alpha")
+    if alpha is not None:
+        settings["alpha"] = _class_weights(alpha) if record.classes else _balance(alpha)
+    return settings
 
 
-def _alpha(record: Record, alpha: Any) -> Any:
-    numbers = alpha if isinstance(alpha, list) else [alpha]
-    real = all(isinstance(x, int | float) and not isinstance(x, bool) and x >= 0 for x in numbers)
-    if record.classes:
-        if not isinstance(alpha, list) or not alpha or not real:
-            raise BadPortError(
-                f"alpha of a softmax is none or a list of one weight per class, e.g. [0.2,0.3,0.5], not {alpha!r}"
-            )
-        return [float(x) for x in alpha]
-    if isinstance(alpha, list) or not real or alpha > 1:
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _class_weights(alpha: Any) -> list[float]:
+    weights = alpha if isinstance(alpha, list) else []
+    if not weights or not all(_is_number(weight) and weight >= 0 for weight in weights):
+        raise BadPortError(
+            "alpha of a softmax is none or a list of one weight per class, "
+            f"e.g. [0.2,0.3,0.5], not {alpha!r}"
+        )
+    return [float(weight) for weight in weights]
+
+
+def _balance(alpha: Any) -> float:
+    """α of the sigmoid loss, which balances its two classes."""
+    if not (_is_number(alpha) and 0 <= alpha <= 1):
         raise BadPortError(f"alpha has to be none or a number in [0, 1], not {alpha!r}")
     return float(alpha)
 
@@ -113,9 +121,8 @@ def build(options: Options, dtype: str = "float32") -> PythonPort:
     plan = plan_of(options, dtype)
     target = locate(options.port) if isinstance(options.port, str) else options.port
     framework = _framework(options, target)
-    port = PythonPort(
-        options.title, target, framework, plan, extra=options.extra, values_only=options.values_only
-    )
+    port = PythonPort(options.title, target, framework, plan)
+    port = replace(port, extra=options.extra, values_only=options.values_only)
     if options.gradient:
         port = replace(port, slope=locate(options.gradient))
     port = bind(port, options.renamed)
@@ -127,11 +134,12 @@ def build(options: Options, dtype: str = "float32") -> PythonPort:
     return first_contact(port)
 
 
-def _framework(options: Options, target: Any) -> Any:
+def _framework(options: Options, target: Callable[..., Any]) -> Framework:
     name = options.framework or guess(target)
     if name not in FRAMEWORKS:
         raise BadPortError(
-            f"cannot tell the framework of {options.title}; say it by --framework, one of {', '.join(FRAMEWORKS)}"
+            f"cannot tell the framework of {options.title}; say it by --framework, "
+            f"one of {', '.join(FRAMEWORKS)}"
         )
     try:
         return load(name)
@@ -143,29 +151,44 @@ def _framework(options: Options, target: Any) -> Any:
 
 def guess(target: Any) -> str | None:
     """The one framework that the port's own module mentions."""
-    module = sys.modules.get(getattr(inspect.unwrap(target), "__module__", ""), None)
-    names = [
-        getattr(x, "__name__", getattr(x, "__module__", "") or "")
-        for x in vars(module or object()).values()
-    ]
-    roots = {str(name).partition(".")[0] for name in names} if module else set()
-    found = [name for name in ("keras", "jax", "torch", "tensorflow") if name in roots]
-    return found[0] if found else ("numpy" if "numpy" in roots else None)
+    module = sys.modules.get(getattr(inspect.unwrap(target), "__module__", ""))
+    if module is None:
+        return None
+    roots = set()
+    for value in vars(module).values():
+        # An object without a name is one of a class, and names the module of that.
+        name = getattr(value, "__name__", None)
+        if name is None:
+            name = getattr(value, "__module__", None)
+        roots.add(str(name).partition(".")[0])
+    # All of the others import numpy beside them.
+    for framework in ("keras", "jax", "torch", "tensorflow", "numpy"):
+        if framework in roots:
+            return framework
+    return None
 
 
 def value(text: str) -> Any:
     """A value from the command line: none, true, false, a number, a list in JSON, or text."""
-    if text.lower() in ("none", "null"):
+    lower = text.lower()
+    if lower in ("none", "null"):
         return None
     try:
-        return json.loads(text.lower() if text.lower() in ("true", "false") else text)
+        return json.loads(lower if lower in ("true", "false") else text)
     except json.JSONDecodeError:
         return text
 
 
+def values(texts: Mapping[str, str]) -> dict[str, Any]:
+    return {name: value(text) for name, text in texts.items()}
+
+
 def pairs(items: list[str], option: str) -> dict[str, str]:
     """NAME=VALUE, each."""
+    values = {}
     for item in items:
-        if "=" not in item or not item.partition("=")[0]:
+        name, equals, text = item.partition("=")
+        if not (name and equals):
             raise BadPortError(f"{option} {item!r}: write NAME=VALUE")
-    return {item.partition("=")[0]: item.partition("=")[2] for item in items}
+        values[name] = text
+    return values

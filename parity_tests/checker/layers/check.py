@@ -3,7 +3,6 @@ layer."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
 
@@ -11,11 +10,11 @@ from parity_tests.contract.problems import Problem
 from parity_tests.contract.tolerances import DTYPES
 from parity_tests.ports import questions
 from parity_tests.ports.python import PythonPort
-from parity_tests.ports.subject import BadPortError, Plan, PortError, Subject, columns
+from parity_tests.ports.subject import BadPortError, Plan, PortError, Subject
 
 from . import judge
 from .identities import IDENTITIES
-from .judge import FAIL, PASS, Finding, Row, verdict
+from .judge import FAIL, PASS, Check, Finding, Row, verdict
 from .options import ERRORS, options
 from .special import SPECIAL
 
@@ -34,33 +33,35 @@ class Report:
         return all(row.status != FAIL for row in self.rows)
 
 
-def _named(
-    checks: dict[str, Any], names: tuple[str, ...], subject: Subject, plan: Plan, failed: Any
-) -> Iterator[Any]:
-    """The findings of the named checks; one at which the port fails is noted, and the next one
-    asked."""
-    for name in names:
+def _all_of(
+    parts: list[Check], subject: Subject, plan: Plan, failed: list[PortError]
+) -> Iterator[Finding]:
+    """The findings of these parts of a layer; after an error of the port the next part is asked."""
+    for part in parts:
         try:
-            yield from checks[name](subject, plan, failed)
+            yield from part(subject, plan, failed)
         except PortError as error:
             failed.append(error)
 
 
 def _special(subject: Subject, plan: Plan, failed: list[PortError]) -> Iterator[Finding]:
-    yield from _named(SPECIAL, plan.record.special, subject, plan, failed)
+    parts = [SPECIAL[name] for name in plan.record.special]
+    yield from _all_of(parts, subject, plan, failed)
 
 
 def _identities(subject: Subject, plan: Plan, failed: list[PortError]) -> Iterator[Finding]:
     if not plan.probabilities:
-        yield from _named(IDENTITIES, plan.record.identities, subject, plan, failed)
+        parts = [IDENTITIES[name] for name in plan.record.identities]
+        yield from _all_of(parts, subject, plan, failed)
 
 
 def _shapes(subject: Subject, plan: Plan, failed: list[PortError]) -> Iterator[Finding]:
-    yield from _named(ERRORS, plan.record.errors, subject, plan, failed)
+    parts = [ERRORS[name] for name in plan.record.errors]
+    yield from _all_of(parts, subject, plan, failed)
 
 
 # A layer that is optional may be refused by an error of the port, but not answered wrongly.
-LAYERS: dict[str, tuple[Any, bool]] = {
+LAYERS: dict[str, tuple[Check, bool]] = {
     "values": (judge.values, False),
     "soft targets": (judge.soft_targets, True),
     "gradients": (judge.gradients, False),
@@ -75,71 +76,80 @@ LAYERS: dict[str, tuple[Any, bool]] = {
 
 def check(subject: Subject, plan: Plan, layers: Iterable[str] = LAYERS) -> Report:
     """The rows of these layers, after what was learned at first contact."""
-    rows = [_names(subject, plan), *(layer(subject, plan, name) for name in layers)]
+    rows = [_names(subject, plan)]
+    rows += [layer(subject, plan, name) for name in layers]
     return Report(subject.title, plan, tuple(rows))
 
 
 def layer(subject: Subject, plan: Plan, name: str) -> Row:
-    function, optional = LAYERS[name]
+    judged, optional = LAYERS[name]
     failed: list[PortError] = []
-    return verdict(name, function(subject, plan, failed), failed, optional)
+    return verdict(name, judged(subject, plan, failed), failed, optional)
 
 
 def _names(subject: Subject, plan: Plan) -> Row:
-    lacking = [a.name for a in plan.record.arguments if not subject.takes(a.name)]
-    fixed = [f"{name} = {value}" for name, value in plan.fixed.items() if not subject.takes(name)]
+    """What was learned at first contact: this row always passes."""
+    arguments = [argument.name for argument in plan.record.arguments]
+    lacking = [name for name in arguments if not subject.takes(name)]
     notes = [f"without {', '.join(lacking)}"] if lacking else []
-    notes += [*fixed, *(() if plan.without_alpha else ("alpha=None is refused",))]
-    notes += ["one number per batch"] if getattr(subject, "one_by_one", False) else []
-    note = "; ".join(notes)
-    return Row("names", PASS, count=len(plan.record.arguments) - len(lacking), note=note)
+    for name, value in plan.fixed.items():
+        if not subject.takes(name):
+            notes.append(f"{name} = {value}")
+    if not plan.without_alpha:
+        notes.append("alpha=None is refused")
+    if getattr(subject, "one_by_one", False):
+        notes.append("one number per batch")
+    return Row("names", PASS, count=len(arguments) - len(lacking), note="; ".join(notes))
 
 
 def first_contact(port: PythonPort) -> PythonPort:
     """Call the port once as its users do. Raise BadPortError, with what to do, if nothing can be
     learned from it."""
     problem = questions.first(port.plan)
-    logits = columns(problem, "logits").astype(DTYPES[port.plan.dtype])
+    logits = problem.argument("logits").astype(DTYPES[port.plan.dtype])
     try:
-        got = port.call(logits, port.arguments(problem, logits))
+        losses = port.call(logits, port.arguments(problem, logits))
     except PortError as error:
         raise BadPortError(
             f"{port.title} raised {error}; it was called with logits of shape {logits.shape}, "
             f"{port.plan.dtype}: see --map, --set, --pass and --dtype"
         ) from None
-    return _without_alpha(_judge_first(port, logits, got), problem, logits)
+    _require_losses(port, logits, losses)
+    port = replace(port, one_by_one=losses.shape == ())
+    return _without_alpha(port, problem, logits)
 
 
 def _without_alpha(port: PythonPort, problem: Problem, logits: np.ndarray) -> PythonPort:
     """Leave alpha=None out if the port raises an error for it."""
     if port.takes("alpha") and "alpha" not in port.plan.fixed and not port.plan.record.classes:
+        arguments = port.arguments(problem, logits) | {"alpha": None}
         try:
-            port.call(logits, port.arguments(problem, logits) | {"alpha": None})
+            port.call(logits, arguments)
         except PortError:
             return replace(port, plan=replace(port.plan, without_alpha=False))
     return port
 
 
-def _judge_first(port: PythonPort, logits: np.ndarray, got: Any) -> PythonPort:
+def _require_losses(port: PythonPort, logits: np.ndarray, losses: np.ndarray) -> None:
+    """Raise BadPortError unless these are losses of the logits, one each or one for all."""
+    # To numpy, bfloat16 is of the kind V.
+    if losses.dtype.kind not in "fV" and losses.dtype != logits.dtype:
+        raise BadPortError(
+            f"{port.title} returned {losses.dtype}, not numbers: return the loss as an array"
+        )
     expected = logits.shape[:1]
-    if got.dtype.kind not in "fV" and got.dtype != logits.dtype:
+    if losses.shape not in ((), expected):
         raise BadPortError(
-            f"{port.title} returned {got.dtype}, not numbers: return the loss as an array"
+            f"{port.title} returned shape {losses.shape} for logits of shape {logits.shape}: "
+            f"one loss per element, shape {expected}, is expected"
         )
-    if got.shape == ():
-        port = replace(port, one_by_one=True)
-    elif got.shape != expected:
+    if losses.dtype != logits.dtype:
         raise BadPortError(
-            f"{port.title} returned shape {got.shape} for logits of shape {logits.shape}: one loss per element, "
-            f"shape {expected}, is expected"
+            f"{port.title} returned {losses.dtype} for logits of {logits.dtype}: "
+            f"return the dtype of the logits, or check with --dtype {losses.dtype}"
         )
-    if got.dtype != logits.dtype:
+    if np.isnan(losses.astype(float)).all():
         raise BadPortError(
-            f"{port.title} returned {got.dtype} for logits of {logits.dtype}: return the dtype of the logits, "
-            f"or check with --dtype {got.dtype}"
+            f"{port.title} returns NaN for every one of {len(logits)} ordinary logits: "
+            "nothing to judge"
         )
-    if np.isnan(got.astype(float)).all():
-        raise BadPortError(
-            f"{port.title} returns NaN for every one of {len(logits)} ordinary logits: nothing to judge"
-        )
-    return port

@@ -2,11 +2,12 @@
 row of the report."""
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from typing import Any, NamedTuple
 
 import mpmath
+import numpy as np
 
 from parity_tests.contract.compare import error_in_eps
 from parity_tests.contract.problems import Problem
@@ -35,7 +36,18 @@ class Finding(NamedTuple):
     got: float | str
     truth: str
     point: dict[str, Any]
-    said: str = ""
+    message: str = ""
+
+    @classmethod
+    def exact(
+        cls, right: bool, got: float | str, truth: str, point: dict[str, Any], message: str
+    ) -> "Finding":
+        """An answer that is either right or wrong, with no error in between."""
+        return cls(0.0 if right else math.inf, 0.0, got, truth, point, message)
+
+
+# The findings of a port under a plan; errors that the port raises are appended to the list.
+Check = Callable[[Subject, Plan, list[PortError]], Iterator[Finding]]
 
 
 @dataclass(frozen=True)
@@ -56,9 +68,10 @@ class Row:
     def as_dict(self) -> dict[str, Any]:
         """For JSON, which has no infinity."""
         plain = asdict(self)
-        return plain | {
-            key: None if plain[key] is None else f"{plain[key]:.6g}" for key in ("error", "allowed")
-        }
+        for key in ("error", "allowed"):
+            if plain[key] is not None:
+                plain[key] = f"{plain[key]:.6g}"
+        return plain
 
 
 def verdict(
@@ -66,61 +79,63 @@ def verdict(
 ) -> Row:
     """The worst of a layer's findings, measured by how much is allowed. What is optional may be
     refused."""
-    worst, ratio, count, wrong = None, -1.0, 0, 0
+    worst = None
+    worst_share = -1.0
+    count = 0
+    wrong = 0
     for finding in findings:
+        share = _share(finding)
         count += 1
-        share = (
-            math.inf if math.isnan(finding.error) else finding.error / max(finding.allowed, 1e-300)
-        )
         wrong += share > 1
-        if share > ratio:
-            worst, ratio = finding, share
-    notes = list(dict.fromkeys(str(error) for error in failed))
-    broken = wrong or any(not (optional and isinstance(error, RefusedError)) for error in failed)
+        if share > worst_share:
+            worst = finding
+            worst_share = share
+    faults = [error for error in failed if not (optional and isinstance(error, RefusedError))]
+    broken = bool(wrong or faults)
+    notes = list(dict.fromkeys(map(str, failed)))
     if worst is None:
         return Row(layer, FAIL if broken else NOT_OFFERED, note="; ".join(notes))
-    note = "; ".join([worst.said, *notes] if worst.said and wrong else notes)
+    if wrong and worst.message:
+        notes.insert(0, worst.message)
+    status = FAIL if broken else PASS
+    row = Row(layer, status, worst.error, worst.allowed, count, wrong, note="; ".join(notes))
     if broken and not wrong:
-        # An error of the port: the numbers that it did give are right.
-        return Row(layer, FAIL, worst.error, worst.allowed, count, note=note)
-    shown = {
-        "got": worst.got if isinstance(worst.got, str) else repr(worst.got),
-        "truth": worst.truth,
-        "point": worst.point,
-        "note": note,
-    }
-    return Row(layer, FAIL if broken else PASS, worst.error, worst.allowed, count, wrong, **shown)
+        # The layer fails by an error of the port: all numbers are right, and none is to be shown.
+        return row
+    got = worst.got if isinstance(worst.got, str) else repr(worst.got)
+    return replace(row, got=got, truth=worst.truth, point=worst.point)
 
 
-def asked(
+def _share(finding: Finding) -> float:
+    """The error over what is allowed; infinite for NaN, which would compare as not larger."""
+    if math.isnan(finding.error):
+        return math.inf
+    return finding.error / max(finding.allowed, 1e-300)
+
+
+def judged(
     subject: Subject, plan: Plan, problems: list[Problem], order: int, failed: list[PortError]
 ) -> Iterator[Finding]:
-    """The findings of one order of derivatives; a question that the port fails at is noted and the
-    next one asked."""
+    """The findings of one order of derivatives. After an error of the port the next problem is
+    asked."""
     for problem in problems:
         try:
-            got = subject.answer(problem, order)
+            answers = subject.answer(problem, order)
         except PortError as error:
             failed.append(error)
             continue
-        yield from compared(problem, plan, order, got)
+        yield from compared(problem, plan, order, answers)
 
 
-def compared(problem: Problem, plan: Plan, order: int, got: Any) -> Iterator[Finding]:
+def compared(problem: Problem, plan: Plan, order: int, answers: np.ndarray) -> Iterator[Finding]:
     for number in truth.numbers(problem, plan, order):
-        x = float(got[number.row] if got.ndim == 1 else got[number.row, number.column])
-        error = (
-            math.inf
-            if math.isnan(x)
-            else error_in_eps(x, number.truth, problem.dtype, number.floor)
-        )
-        yield Finding(
-            error,
-            number.allowed,
-            x,
-            digits(number.truth),
-            point(problem, number.row, number.column, order),
-        )
+        index = (number.row, number.column)[: answers.ndim]
+        x = float(answers[index])
+        error = math.inf
+        if not math.isnan(x):
+            error = error_in_eps(x, number.truth, problem.dtype, number.floor)
+        where = point(problem, number.row, number.column, order)
+        yield Finding(error, number.allowed, x, digits(number.truth), where)
 
 
 def digits(term: Term) -> str:
@@ -129,44 +144,39 @@ def digits(term: Term) -> str:
 
 def point(problem: Problem, row: int, column: int = 0, order: int = VALUE) -> dict[str, Any]:
     """A sample with its settings, as numbers that reproduce it."""
-    values: dict[str, Any] = {}
-    for name, x in zip(problem.names, problem.points[row].tolist(), strict=True):
-        stem = name.rstrip("0123456789")
-        values[stem] = x if stem == name else [*values.get(stem, []), x]
-    if problem.ids is not None:
-        values["targets"] = int(problem.ids[row])
-    derivative = (
-        {"derivative": order, "class": column}
-        if order and problem.function == "softmax_focal_loss"
-        else {}
-    )
-    return values | problem.constants | derivative
+    values = problem.sample(row) | problem.constants
+    if order and problem.function == "softmax_focal_loss":
+        values |= {"derivative": order, "class": column}
+    return values
 
 
 def values(subject: Subject, plan: Plan, failed: list[PortError]) -> Iterator[Finding]:
-    yield from asked(subject, plan, questions.hard(plan), VALUE, failed)
+    yield from judged(subject, plan, questions.hard(plan), VALUE, failed)
 
 
 def soft_targets(subject: Subject, plan: Plan, failed: list[PortError]) -> Iterator[Finding]:
-    for order in {VALUE, GRADIENT} & set(subject.orders):
-        yield from asked(subject, plan, questions.soft(plan), order, failed)
+    for order in (VALUE, GRADIENT):
+        if order in subject.orders:
+            yield from judged(subject, plan, questions.soft(plan), order, failed)
 
 
 def gradients(subject: Subject, plan: Plan, failed: list[PortError]) -> Iterator[Finding]:
     if GRADIENT in subject.orders:
-        yield from asked(subject, plan, questions.hard(plan), GRADIENT, failed)
+        yield from judged(subject, plan, questions.hard(plan), GRADIENT, failed)
 
 
 def second_order(subject: Subject, plan: Plan, failed: list[PortError]) -> Iterator[Finding]:
     if SECOND in subject.orders and plan.dtype in ("float32", "float64"):
-        yield from asked(subject, plan, questions.hard(plan), SECOND, failed)
+        yield from judged(subject, plan, questions.hard(plan), SECOND, failed)
 
 
 def other_dtypes(subject: Subject, plan: Plan, failed: list[PortError]) -> Iterator[Finding]:
     """One γ in each of the other dtypes: half precision is held to 1 eps."""
     for dtype in plan.record.dtypes:
-        if dtype != plan.dtype:
-            other = replace(plan, dtype=dtype)
-            problem = questions.hard(other)[-2:][0]
-            for finding in asked(subject, other, [problem], VALUE, failed):
-                yield finding._replace(point=finding.point | {"dtype": dtype})
+        if dtype == plan.dtype:
+            continue
+        other = replace(plan, dtype=dtype)
+        # The last γ but one, or the only one that the port has.
+        problem = questions.hard(other)[-2:][0]
+        for finding in judged(subject, other, [problem], VALUE, failed):
+            yield finding._replace(point=finding.point | {"dtype": dtype})

@@ -2,7 +2,7 @@
 has no other."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -14,90 +14,83 @@ from .batch import CLASS_WEIGHTS, KEPT, WEIGHTS, Call, ask, call_of, findings_of
 from .judge import Finding
 
 
+class Batch(NamedTuple):
+    """What a reduction is called with, the elements that it keeps, and their weights."""
+
+    options: dict[str, Any]
+    kept: np.ndarray
+    weights: np.ndarray
+
+
 def reductions(port: PythonPort, plan: Plan) -> Iterator[Finding]:
     """sum, mean and mean_positive, without a mask and with the one that the port takes, and with
     weights."""
-    call = call_of(port, plan)
+    call = call_of(plan)
     ids = call.problem.ids
     assert ids is not None
-    everything, ones = np.ones(6, bool), np.ones(6)
-    batches: list[tuple[dict[str, Any], np.ndarray, np.ndarray]] = [({}, everything, ones)]
+    for batch in _batches(port, plan, ids):
+        for reduction, divisor in _divisors(plan, batch, ids).items():
+            yield from _reduction(port, call, reduction, divisor, batch)
+
+
+def _batches(port: PythonPort, plan: Plan, ids: np.ndarray) -> Iterator[Batch]:
+    everything = np.ones(len(ids), bool)
+    ones = np.ones(len(ids))
+    yield Batch({}, everything, ones)
     if port.takes("where"):
-        batches.append(({"where": np.array(KEPT)}, np.array(KEPT), ones))
+        kept = np.array(KEPT)
+        yield Batch({"where": kept}, kept, ones)
     if port.takes("ignore_index"):
-        batches.append(({"ignore_index": 0}, ids != 0, ones))
+        yield Batch({"ignore_index": 0}, ids != 0, ones)
     if port.takes("weight"):
-        batches.append(
-            ({"weight": np.array(WEIGHTS, DTYPES[plan.dtype])}, everything, np.array(WEIGHTS))
-        )
+        weight = np.array(WEIGHTS, DTYPES[plan.dtype])
+        yield Batch({"weight": weight}, everything, np.array(WEIGHTS))
     if plan.record.classes and port.takes("alpha") and "alpha" not in plan.fixed:
         # α of a class is a factor of its losses, and enters no divisor but that of a declared
         # weighted mean.
-        batches.append(
-            (
-                {"alpha": np.array(CLASS_WEIGHTS, DTYPES[plan.dtype])},
-                everything,
-                np.take(CLASS_WEIGHTS, ids),
-            )
-        )
-    for more, kept, weights in batches:
-        for reduction, divisor in _divisors(plan, kept, weights, ids).items():
-            yield from _reduction(port, call, reduction, divisor, more, kept * weights)
+        alpha = np.array(CLASS_WEIGHTS, DTYPES[plan.dtype])
+        yield Batch({"alpha": alpha}, everything, np.take(CLASS_WEIGHTS, ids))
 
 
-def _divisors(
-    plan: Plan, kept: np.ndarray, weights: np.ndarray, ids: np.ndarray
-) -> dict[str, float]:
-    means = {"kept": kept.sum(), "all": len(kept), "weights": (kept * weights).sum(), "nothing": 1}
-    positives = kept.sum() if plan.record.classes else max(1, (kept & (ids == 1)).sum())
-    return {
-        "sum": 1.0,
-        "mean": float(means[plan.convention("mean")]),
-        "mean_positive": float(positives),
-    }
+def _divisors(plan: Plan, batch: Batch, ids: np.ndarray) -> dict[str, float]:
+    count = batch.kept.sum()
+    total_weight = (batch.kept * batch.weights).sum()
+    means = {"kept": count, "all": len(ids), "weights": total_weight, "nothing": 1}
+    mean = float(means[plan.convention("mean")])
+    positives = count
+    if not plan.record.classes:
+        positives = max(1, (batch.kept & (ids == 1)).sum())
+    return {"sum": 1.0, "mean": mean, "mean_positive": float(positives)}
 
 
 def _reduction(
-    port: PythonPort,
-    call: Call,
-    reduction: str,
-    divisor: float,
-    more: dict[str, Any],
-    factors: np.ndarray,
+    port: PythonPort, call: Call, reduction: str, divisor: float, batch: Batch
 ) -> Iterator[Finding]:
+    # Few ports have mean_positive: whatever else they make of the name is no fault.
+    optional = reduction == "mean_positive"
     try:
-        got = ask(port, call, reduction=reduction, **more)
+        result = ask(port, call, reduction=reduction, **batch.options)
     except PortError:
-        if reduction != "mean_positive":
-            raise
+        if optional:
+            return
+        raise
+    if optional and result.shape:
         return
-    if reduction == "mean_positive" and got.shape:
-        return
-    said = f"{reduction} divides by {divisor:g} here; {', '.join(more) or 'nothing'} is given"
-    yield from findings_of(
-        call,
-        got,
-        [total_of(call.terms, factors.tolist(), divisor)],
-        {"reduction": reduction} | more,
-        said,
-    )
+    factors = (batch.kept * batch.weights).tolist()
+    total = total_of(call.terms, factors, divisor)
+    names = ", ".join(batch.options) or "nothing"
+    message = f"{reduction} divides by {divisor:g} here; {names} is given"
+    yield from findings_of(call, result, [total], {"reduction": reduction} | batch.options, message)
 
 
 def own_reduction(port: PythonPort, plan: Plan) -> Iterator[Finding]:
     """A port that only gives one number for a batch has to be the mean or the sum."""
-    call = call_of(port, plan)
-    got = ask(port, call)
+    call = call_of(plan)
+    result = ask(port, call)
     ones = [1.0] * len(call.terms)
-    both = [
-        list(
-            findings_of(
-                call,
-                got,
-                [total_of(call.terms, ones, divisor)],
-                {},
-                "one number that is neither mean nor sum",
-            )
-        )
-        for divisor in (6.0, 1.0)
-    ]
-    yield from min(both, key=lambda found: found[0].error)
+    message = "one number that is neither mean nor sum"
+    candidates: list[list[Finding]] = []
+    for divisor in (6.0, 1.0):
+        total = total_of(call.terms, ones, divisor)
+        candidates.append(list(findings_of(call, result, [total], {}, message)))
+    yield from min(candidates, key=lambda findings: findings[0].error)

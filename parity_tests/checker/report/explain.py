@@ -13,56 +13,51 @@ from parity_tests.ports.subject import BadPortError
 
 def list_functions(arguments: argparse.Namespace) -> int:
     console = Console()
-    table = Table(
-        "function",
-        "what it is",
-        "arguments",
-        "dtypes",
-        title=f"contract {VERSION}",
-        title_justify="left",
-    )
+    header = ("function", "what it is", "arguments", "dtypes")
+    table = Table(*header, title=f"contract {VERSION}", title_justify="left")
     for record in RECORDS.values():
         names = ", ".join(argument.name for argument in record.arguments)
-        table.add_row(record.name, record.summary, names, ", ".join(record.dtypes))
+        dtypes = ", ".join(record.dtypes)
+        table.add_row(record.name, record.summary, names, dtypes)
     console.print(table)
     for name, (function, conventions) in ALIASES.items():
-        chosen = "".join(f", {key} = {choice}" for key, choice in conventions.items())
-        console.print(f"{name}: {function} with settings as fields{chosen}", highlight=False)
+        choices = "".join(f", {key} = {choice}" for key, choice in conventions.items())
+        console.print(f"{name}: {function} with settings as fields{choices}", highlight=False)
     console.print(f"layers: names, {', '.join(LAYERS)}", highlight=False)
     return 0
 
 
 def explain(arguments: argparse.Namespace) -> int:
-    name = ALIASES.get(arguments.function, (arguments.function, {}))[0]
+    name, _ = ALIASES.get(arguments.function, (arguments.function, {}))
     if name not in RECORDS:
-        raise BadPortError(
-            f"there is no function {name!r}; there are {', '.join((*RECORDS, *ALIASES))}"
-        )
+        known = ", ".join((*RECORDS, *ALIASES))
+        raise BadPortError(f"there is no function {name!r}; there are {known}")
     _explain(RECORDS[name], Console())
     return 0
 
 
 def _explain(record: Record, console: Console) -> None:
-    console.print(
-        f"[bold]{record.name}[/] (contract {VERSION})\n{record.summary}\n", highlight=False
-    )
+    title = f"[bold]{record.name}[/] (contract {VERSION})"
+    console.print(f"{title}\n{record.summary}\n", highlight=False)
     for formula in record.formulas:
         console.print(f"  {formula}", highlight=False, markup=False)
-    arguments = Table("argument", "domain", "default", title="arguments", title_justify="left")
-    for argument in record.arguments:
-        arguments.add_row(
-            argument.name,
-            argument.domain,
-            "" if argument.default is REQUIRED else repr(argument.default),
-        )
-    console.print(arguments)
+    console.print(_arguments(record))
     for name, convention in record.conventions.items():
         choices = Table(f"--convention {name}=", convention.question, title_justify="left")
-        for number, (choice, says) in enumerate(convention.choices.items()):
-            choices.add_row(choice if number else f"{choice} (default)", escape(says))
+        default = next(iter(convention.choices))
+        for choice, meaning in convention.choices.items():
+            label = f"{choice} (default)" if choice == default else choice
+            choices.add_row(label, escape(meaning))
         console.print(choices)
     for kind in ("identities", "special", "errors"):
-        console.print(
-            f"{kind}: {', '.join(getattr(record, kind)).replace('_', ' ')}", highlight=False
-        )
+        names = ", ".join(getattr(record, kind)).replace("_", " ")
+        console.print(f"{kind}: {names}", highlight=False)
     console.print(f"source: {record.source}", highlight=False)
+
+
+def _arguments(record: Record) -> Table:
+    table = Table("argument", "domain", "default", title="arguments", title_justify="left")
+    for argument in record.arguments:
+        default = "" if argument.default is REQUIRED else repr(argument.default)
+        table.add_row(argument.name, argument.domain, default)
+    return table

@@ -6,9 +6,8 @@ None where the port gave no answer. Rows are γ, columns margins.
 """
 
 import math
-from collections.abc import Sequence
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import mpmath
 import numpy as np
@@ -38,18 +37,28 @@ ORDERS = {"value": VALUE, "gradient": GRADIENT}
 Map = dict[str, Any]
 
 
+class Cell(NamedTuple):
+    """One point of a map: its error, and what was returned and expected as text."""
+
+    error: float | str | None = None
+    got: str = ""
+    truth: str = ""
+
+
 def maps(subject: Subject, plan: Plan) -> Map:
     """Everything that the page draws, as plain data."""
     margins, gammas = _margins(subject, plan), _gammas(plan)
     reference, note = _reference(subject, plan)
+    drawn: Map = {"port": _map(subject, plan, margins, gammas), "reference": None}
+    if reference is not None:
+        drawn["reference"] = _map(reference, reference.plan, margins, gammas)
     return {
         "margins": list(margins),
         "ticks": [m for m in TICKS if m in margins],
         "gammas": list(gammas),
         "about": _about(plan),
         "note": note,
-        "port": _map(subject, plan, margins, gammas),
-        "reference": _map(reference, reference.plan, margins, gammas) if reference else None,
+        **drawn,
     }
 
 
@@ -67,6 +76,7 @@ def _margins(subject: Subject, plan: Plan) -> tuple[float, ...]:
 def _gammas(plan: Plan) -> tuple[float, ...]:
     if "gamma" in plan.fixed:
         return (float(plan.fixed["gamma"]),)
+    # FL* divides by γ.
     return GAMMAS[1:] if plan.convention("form") == "FL*" else GAMMAS
 
 
@@ -79,21 +89,25 @@ def _about(plan: Plan) -> str:
     weight = "without α" if alpha is None else f"α = {alpha}"
     if plan.record.classes:
         return f"3 classes, the others at 0 and −1, {weight}"
-    return f"target 1, {weight}" + (", p = σ(margin)" if plan.probabilities else "")
+    if plan.probabilities:
+        weight += ", p = σ(margin)"
+    return f"target 1, {weight}"
 
 
 def _alpha(plan: Plan) -> Any:
-    if plan.record.classes:
-        weights = plan.fixed.get("alpha")
-        return None if weights is None else tuple(weights)[: 1 + len(OTHERS)]
-    return plan.fixed.get("alpha", 0.25)
+    if not plan.record.classes:
+        return plan.fixed.get("alpha", 0.25)
+    weights = plan.fixed.get("alpha")
+    if weights is None:
+        return None
+    return tuple(weights)[: 1 + len(OTHERS)]
 
 
-def _problem(plan: Plan, gamma: float, margins: Sequence[float]) -> Problem:
+def _problem(plan: Plan, gamma: float, margins: tuple[float, ...]) -> Problem:
     name, dtype, alpha = plan.record.name, plan.dtype, _alpha(plan)
     if plan.record.classes:
-        return _softmax(name, dtype, gamma, alpha, tuple(margins))
-    return _sigmoid(name, dtype, gamma, alpha, tuple(margins), plan.probabilities)
+        return _softmax(name, dtype, gamma, alpha, margins)
+    return _sigmoid(name, dtype, gamma, alpha, margins, plan.probabilities)
 
 
 # Cached, for the truth is known by the problem: port and reference then share it.
@@ -101,9 +115,13 @@ def _problem(plan: Plan, gamma: float, margins: Sequence[float]) -> Problem:
 def _sigmoid(
     name: str, dtype: str, gamma: float, alpha: Any, margins: tuple[float, ...], as_p: bool
 ) -> Problem:
-    points = _probabilities(np.array(margins), dtype) if as_p else rounded(np.array(margins), dtype)
+    points = np.array(margins)
+    if as_p:
+        points = sigmoids(points)
+    points = rounded(points, dtype)
     constants = {"gamma": gamma, "alpha": alpha}
-    return Problem(name, dtype, ("logits",), points[:, None], np.ones(len(margins), int), constants)
+    ones = np.ones(len(margins), int)
+    return Problem(name, dtype, ("logits",), points[:, None], ones, constants)
 
 
 @cache
@@ -111,58 +129,71 @@ def _softmax(
     name: str, dtype: str, gamma: float, alpha: Any, margins: tuple[float, ...]
 ) -> Problem:
     ahead = np.array(margins) + log_sum_exp(OTHERS)
-    rows = np.column_stack([ahead, *(np.full(len(margins), z) for z in OTHERS)])
+    others = np.tile(OTHERS, (len(margins), 1))
+    rows = rounded(np.column_stack([ahead, others]), dtype)
     names = tuple(f"logits{c}" for c in range(1 + len(OTHERS)))
-    constants = {"gamma": gamma} | ({"alpha": list(alpha)} if alpha else {})
-    return Problem(name, dtype, names, rounded(rows, dtype), np.zeros(len(margins), int), constants)
+    constants: dict[str, Any] = {"gamma": gamma}
+    if alpha:
+        constants["alpha"] = list(alpha)
+    first_class = np.zeros(len(margins), int)
+    return Problem(name, dtype, names, rows, first_class, constants)
 
 
-def _map(subject: Subject, plan: Plan, margins: Sequence[float], gammas: Sequence[float]) -> Map:
+def _map(
+    subject: Subject, plan: Plan, margins: tuple[float, ...], gammas: tuple[float, ...]
+) -> Map:
     problems = [_problem(plan, gamma, margins) for gamma in gammas]
-    drawn = {
-        name: _order(subject, plan, problems, order) if order in subject.orders else None
-        for name, order in ORDERS.items()
-    }
-    return {"title": subject.title, **drawn}
+    drawn: Map = {"title": subject.title}
+    for name, order in ORDERS.items():
+        is_given = order in subject.orders
+        drawn[name] = _order(subject, plan, problems, order) if is_given else None
+    return drawn
 
 
 def _order(subject: Subject, plan: Plan, problems: list[Problem], order: int) -> Map:
     notes: list[str] = []
-    rows = [_row(subject, plan, problem, order, notes) for problem in problems]
-    limits = [
-        allowed(p.function, ("logits",) * order, p.constants["gamma"], p.dtype) for p in problems
-    ]
-    parts = {
-        part: [[cell[i] for cell in row] for row in rows]
-        for i, part in enumerate(("error", "got", "truth"))
-    }
-    return {**parts, "allowed": limits, "note": "; ".join(dict.fromkeys(notes))}
+    variables = ("logits",) * order
+    drawn: Map = {part: [] for part in (*Cell._fields, "allowed")}
+    for problem in problems:
+        row = _row(subject, plan, problem, order, notes)
+        for part in Cell._fields:
+            drawn[part].append([getattr(cell, part) for cell in row])
+        gamma = problem.constants["gamma"]
+        drawn["allowed"].append(allowed(problem.function, variables, gamma, problem.dtype))
+    drawn["note"] = "; ".join(dict.fromkeys(notes))
+    return drawn
 
 
 def _row(
     subject: Subject, plan: Plan, problem: Problem, order: int, notes: list[str]
-) -> list[tuple[Any, str, str]]:
+) -> list[Cell]:
     """One γ. A port that fails at it leaves the row without numbers, and a note."""
     try:
-        findings = list(compared(problem, plan, order, subject.answer(problem, order)))
+        answer = subject.answer(problem, order)
+        findings = list(compared(problem, plan, order, answer))
     except PortError as error:
         notes.append(f"γ = {problem.constants['gamma']:g}: {error}")
-        return [(None, "", "")] * len(problem.points)
+        return [Cell()] * len(problem.points)
+    # A gradient of a softmax has a finding per class.
     size = len(findings) // len(problem.points)
-    return [_cell(findings[i : i + size], problem.dtype) for i in range(0, len(findings), size)]
+    starts = range(0, len(findings), size)
+    return [_cell(findings[i : i + size], problem.dtype) for i in starts]
 
 
-def _cell(findings: list[Finding], dtype: str) -> tuple[Any, str, str]:
+def _cell(findings: list[Finding], dtype: str) -> Cell:
     """The worst number of a sample: one of its logits in the gradient of a softmax."""
     worst = max(findings, key=lambda finding: (math.isnan(float(finding.got)), finding.error))
-    return _error(worst), str(mpmath.nstr(mpmath.mpf(worst.got), DIGITS[dtype])), worst.truth
+    got = mpmath.nstr(mpmath.mpf(worst.got), DIGITS[dtype])
+    return Cell(_error(worst), str(got), worst.truth)
 
 
 def _error(finding: Finding) -> float | str:
     """For JSON, which has neither NaN nor infinity."""
     if math.isnan(float(finding.got)):
         return "nan"
-    return float(f"{finding.error:.4g}") if math.isfinite(finding.error) else "inf"
+    if not math.isfinite(finding.error):
+        return "inf"
+    return float(f"{finding.error:.4g}")
 
 
 def _reference(subject: Subject, plan: Plan) -> tuple[Any, str]:
@@ -178,5 +209,6 @@ def _reference(subject: Subject, plan: Plan) -> tuple[Any, str]:
         except BadPortError:
             continue
         if target is not subject.target:
-            return bind(PythonPort(path, target, load(name), Plan(plan.record, plan.dtype)), {}), ""
+            port = PythonPort(path, target, load(name), Plan(plan.record, plan.dtype))
+            return bind(port, {}), ""
     return None, "There is no reference beside it, for neither JAX nor PyTorch is installed."

@@ -4,13 +4,13 @@ behind."""
 import base64
 import hashlib
 import math
+from collections import defaultdict
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 Report = dict[str, Any]
-Colour = tuple[int, int, int]
 
 # The colours of an error: 18 steps in its logarithm. Lightness only falls (or only rises, on a dark
 # page), and what is wrong stands out from the page, so that neither colour vision nor a black and
@@ -32,57 +32,103 @@ LAYERS = {
     "shapes": "Shapes that have to be refused, and not broadcast",
     "dtypes": "The loss in the other floating-point types",
 }
+NO_SIZE = {"limit": "", "share": 0.0}
+# The data of the maps: compact, and without NaN, which JSON does not have.
+JSON_FORM = {"allow_nan": False, "ensure_ascii": False, "separators": (",", ":")}
+RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+# The strokes of a cell that is crossed out, from its upper left corner: once, and twice.
+STROKES = {"nan": "m0 1l1-1", "inf": "m0 1l1-1m-1 0l1 1"}
+# The neighbours of a cell, right and down, and the side between.
+SIDES = {(0, -1): "M{x} {y}h1", (0, 1): "M{x} {y1}h1", (-1, 0): "M{x} {y}v1", (1, 0): "M{x1} {y}v1"}
+
+
+class Cell(NamedTuple):
+    """One cell of a map, whose rows are counted from the top, with its error beside what is
+    allowed."""
+
+    row: int
+    column: int
+    error: float | str | None
+    allowed: float
+
+    @property
+    def excess(self) -> float:
+        """How many times what is allowed; less than any error where there is no answer."""
+        if self.error is None:
+            return -1.0
+        if isinstance(self.error, str):
+            return math.inf
+        return self.error / self.allowed
+
+    @property
+    def kind(self) -> str:
+        """The class of the cell in the style sheet."""
+        if self.error is None:
+            return "none"
+        if isinstance(self.error, str):
+            return self.error
+        return f"h{round((STEPS - 1) * _share(self.error))}"
 
 
 def render(report: Report) -> str:
     """The page of a report that is plain data."""
     rows = [_row(row) for row in report["rows"]]
-    figures = _figures(report["maps"]) if report.get("maps") else []
-    summary = {"failing": [row["layer"] for row in rows if row["status"] == "FAIL"]}
-    summary |= {key: f"{sum(row[key] for row in rows):,}" for key in ("count", "wrong")}
     legend = [(pretty(x), 100 * _share(x)) for x in LEGEND]
     template = _environment().get_template("page.html.jinja")
     return template.render(
         report=report,
         rows=rows,
-        figures=figures,
-        summary=summary,
+        figures=_figures(report.get("maps")),
+        summary=_summary(rows),
         legend=legend,
         palette=_palette(),
     )
 
 
+def _summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    summary: dict[str, Any] = {}
+    summary["failing"] = [row["layer"] for row in rows if row["status"] == "FAIL"]
+    for key in ("count", "wrong"):
+        total = sum(row[key] for row in rows)
+        summary[key] = f"{total:,}"
+    return summary
+
+
 def _environment() -> Environment:
     """Everything of a report is escaped: titles and messages of errors are not ours."""
-    loader = FileSystemLoader(Path(__file__).parent)
     environment = Environment(
-        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
-    environment.lstrip_blocks = True
-    environment.policies["json.dumps_kwargs"] = {
-        "allow_nan": False,
-        "ensure_ascii": False,
-        "separators": (",", ":"),
-    }
+    environment.policies["json.dumps_kwargs"] = JSON_FORM
     environment.filters |= {"digest": digest, "pretty": pretty, "margin": margin}
     return environment
 
 
 def digest(script: str) -> str:
     """By which the page allows its own script, and no other."""
-    return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    hashed = hashlib.sha256(script.encode()).digest()
+    return base64.b64encode(hashed).decode()
 
 
 def pretty(number: float | str | None) -> str:
     """Three digits, as one would write them."""
     if number is None:
         return "—"
-    if not math.isfinite(x := float(number)):
-        return "NaN" if math.isnan(x) else "∞"
-    if x == 0 or 1e-3 <= abs(x) < 1e4:
-        return f"{x:.3g}" if abs(x) < 1000 else f"{x:.0f}"
+    x = float(number)
+    if math.isnan(x):
+        return "NaN"
+    if math.isinf(x):
+        return "∞"
+    if x == 0 or 1e-3 <= abs(x) < 1000:
+        return f"{x:.3g}"
+    if 1000 <= abs(x) < 1e4:
+        return f"{x:.0f}"
     mantissa, exponent = f"{x:.2e}".split("e")
-    power = "10" + str(int(exponent)).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
+    power = "10" + str(int(exponent)).translate(RAISED)
     mantissa = mantissa.rstrip("0").rstrip(".")
     return power if mantissa == "1" else f"{mantissa}·{power}"
 
@@ -94,137 +140,120 @@ def margin(x: float) -> str:
 def _row(row: dict[str, Any]) -> dict[str, Any]:
     """One layer as it is shown."""
     size = _size(row)
-    point = ", ".join(f"{name} = {x}" for name, x in (row["point"] or {}).items())
-    values = [("got", row["got"]), ("truth", row["truth"])] if size["limit"] or row["wrong"] else []
-    facts = [(name, x) for name, x in [("at", point), *values] if x]
-    return row | size | {"about": LAYERS.get(row["layer"], ""), "facts": facts}
+    point = row["point"] or {}
+    facts = {"at": ", ".join(f"{name} = {x}" for name, x in point.items())}
+    if size["limit"] or row["wrong"]:
+        facts |= {"got": row["got"], "truth": row["truth"]}
+    known = [(name, x) for name, x in facts.items() if x]
+    return row | size | {"about": LAYERS.get(row["layer"], ""), "facts": known}
 
 
 def _size(row: dict[str, Any]) -> dict[str, Any]:
     """The worst error in words. What can only be right or wrong has none to speak of."""
     if row["error"] is None or row["allowed"] is None:
-        return {"error": "—", "limit": "", "share": 0.0, "numbers": "—"}
-    error, allowed, numbers = (
-        float(row["error"]),
-        float(row["allowed"]),
-        f"{row['wrong']:,} of {row['count']:,}",
-    )
+        return NO_SIZE | {"error": "—", "numbers": "—"}
+    error, allowed = float(row["error"]), float(row["allowed"])
+    size = {"numbers": f"{row['wrong']:,} of {row['count']:,}"}
     if not allowed:
-        return {
-            "error": "wrong" if row["wrong"] else "right",
-            "limit": "",
-            "share": 0.0,
-            "numbers": numbers,
-        }
-    share = min(error / allowed, 2.0)
-    return {
-        "error": pretty(error),
-        "limit": pretty(allowed),
-        "share": round(share, 4),
-        "numbers": numbers,
-    }
+        return NO_SIZE | size | {"error": "wrong" if row["wrong"] else "right"}
+    share = round(min(error / allowed, 2.0), 4)
+    return size | {"error": pretty(error), "limit": pretty(allowed), "share": share}
 
 
 def _palette() -> list[tuple[str, str]]:
-    return [(_colour(LIGHT, i / (STEPS - 1)), _colour(DARK, i / (STEPS - 1))) for i in range(STEPS)]
+    """Each step on a light page and on a dark one."""
+    shares = [i / (STEPS - 1) for i in range(STEPS)]
+    return [(_colour(LIGHT, share), _colour(DARK, share)) for share in shares]
 
 
 def _colour(stops: tuple[str, ...], share: float) -> str:
     """Between the stops, each channel by itself."""
     place = share * (len(stops) - 1)
     left = min(int(place), len(stops) - 2)
-    ends = [[int(stop[i : i + 2], 16) for i in (1, 3, 5)] for stop in stops[left : left + 2]]
-    mixed = [round(a + (b - a) * (place - left)) for a, b in zip(*ends, strict=True)]
-    return "#" + "".join(f"{x:02x}" for x in mixed)
+    channels = []
+    for a, b in zip(_channels(stops[left]), _channels(stops[left + 1]), strict=True):
+        mixed = round(a + (b - a) * (place - left))
+        channels.append(f"{mixed:02x}")
+    return "#" + "".join(channels)
+
+
+def _channels(colour: str) -> bytes:
+    """Red, green and blue."""
+    return bytes.fromhex(colour.removeprefix("#"))
 
 
 def _share(error: float) -> float:
     """Where an error stands between the lowest and the highest that are told apart."""
-    share = math.log(max(error, LOWEST) / LOWEST) / math.log(HIGHEST / LOWEST)
-    return min(share, 1.0)
+    above_lowest = math.log(max(error, LOWEST) / LOWEST)
+    return min(above_lowest / math.log(HIGHEST / LOWEST), 1.0)
 
 
-def _figures(maps: dict[str, Any]) -> list[dict[str, Any]]:
+def _figures(maps: dict[str, Any] | None) -> list[dict[str, Any]]:
+    """For each order of derivatives the map of the port, and that of the reference if there is
+    one."""
+    if not maps:
+        return []
+    figures = []
     sides = [side for side in ("port", "reference") if maps[side]]
-    drawn = {
-        order: [_drawing(maps[side], side, order) for side in sides]
-        for order in ("value", "gradient")
-    }
-    return [
-        {
-            "order": order,
-            "maps": each,
-            "silent": any("none" in one.get("paths", ()) for one in each),
-        }
-        for order, each in drawn.items()
-    ]
+    for order in ("value", "gradient"):
+        drawings = [_drawing(maps[side], side, order) for side in sides]
+        silent = any("none" in drawing.get("paths", ()) for drawing in drawings)
+        figures.append({"order": order, "maps": drawings, "silent": silent})
+    return figures
 
 
-def _drawing(of: dict[str, Any], side: str, order: str) -> dict[str, Any]:
+def _drawing(shown: dict[str, Any], side: str, order: str) -> dict[str, Any]:
     """The cells of one map, those of one colour as one path, in units of cells; γ grows upwards."""
-    drawing = {"side": side, "title": of["title"], "layer": of[order]}
-    if not of[order]:
+    layer = shown[order]
+    drawing = {"side": side, "title": shown["title"], "layer": layer}
+    if not layer:
         return drawing
-    cells = [
-        (row, column, x)
-        for row, line in enumerate(of[order]["error"])
-        for column, x in enumerate(line)
-    ]
-    top, allowed = len(of[order]["error"]) - 1, of[order]["allowed"]
-    paths: dict[str, str] = {}
-    for row, column, x in cells:
-        paths[_kind(x)] = paths.get(_kind(x), "") + f"M{column} {top - row}h1v1h-1z"
-    wrong = {(column, top - row) for row, column, x in cells if _excess(x, allowed[row]) > 1}
-    worst = max(cells, key=lambda cell: _excess(cell[2], allowed[cell[0]]))
+    cells = _cells(layer)
+    top = len(layer["error"]) - 1
+    paths: dict[str, str] = defaultdict(str)
+    for cell in cells:
+        paths[cell.kind] += f"M{cell.column} {top - cell.row}h1v1h-1z"
+    wrong = {(cell.column, top - cell.row) for cell in cells if cell.excess > 1}
+    worst = max(cells, key=lambda cell: cell.excess)
     return drawing | {
-        "paths": paths,
-        "strokes": {kind: _strokes(kind, paths.get(kind, "")) for kind in ("nan", "inf")},
+        "paths": dict(paths),
+        "strokes": {kind: _strokes(kind, paths.get(kind, "")) for kind in STROKES},
         "outline": _outline(wrong),
         "worst": worst,
-        "says": _says(cells, len(wrong), worst[2]),
+        "says": _in_words(cells, len(wrong)),
     }
 
 
-def _kind(x: float | str | None) -> str:
-    if x is None:
-        return "none"
-    return x if isinstance(x, str) else f"h{round((STEPS - 1) * _share(x))}"
-
-
-def _excess(x: float | str | None, allowed: float) -> float:
-    if x is None:
-        return -1.0
-    return math.inf if isinstance(x, str) else x / allowed
+def _cells(layer: dict[str, Any]) -> list[Cell]:
+    cells = []
+    for row, errors in enumerate(layer["error"]):
+        allowed = layer["allowed"][row]
+        cells += [Cell(row, column, error, allowed) for column, error in enumerate(errors)]
+    return cells
 
 
 def _strokes(kind: str, path: str) -> str:
     """NaN is struck through once, infinity twice: marks that do not need colours."""
-    return path.replace("h1v1h-1z", "m0 1l1-1" if kind == "nan" else "m0 1l1-1m-1 0l1 1")
+    return path.replace("h1v1h-1z", STROKES[kind])
 
 
 def _outline(cells: set[tuple[int, int]]) -> str:
     """The border between these cells and all others."""
-    sides = {
-        (0, -1): "M{x} {y}h1",
-        (0, 1): "M{x} {y1}h1",
-        (-1, 0): "M{x} {y}v1",
-        (1, 0): "M{x1} {y}v1",
-    }
-    return "".join(
-        line.format(x=x, y=y, x1=x + 1, y1=y + 1)
-        for x, y in sorted(cells)
-        for (right, down), line in sides.items()
-        if (x + right, y + down) not in cells
-    )
+    lines = []
+    for x, y in sorted(cells):
+        for (right, down), line in SIDES.items():
+            if (x + right, y + down) not in cells:
+                lines.append(line.format(x=x, y=y, x1=x + 1, y1=y + 1))
+    return "".join(lines)
 
 
-def _says(cells: list[tuple[int, int, Any]], wrong: int, worst: float | str | None) -> str:
+def _in_words(cells: list[Cell], wrong: int) -> str:
     """The map in words."""
-    asked = sum(x is not None for _, _, x in cells)
-    if not asked:
+    answers = [cell.error for cell in cells if cell.error is not None]
+    if not answers:
         return "no answer at any point"
     if not wrong:
-        return f"all {asked} points within what is allowed"
-    nans = sum(x == "nan" for _, _, x in cells)
-    said = f"{wrong} of {asked} points beyond what is allowed"
-    return said + (f", {nans} of them NaN" if nans else "")
+        return f"all {len(answers)} points within what is allowed"
+    message = f"{wrong} of {len(answers)} points beyond what is allowed"
+    nans = answers.count("nan")
+    return f"{message}, {nans} of them NaN" if nans else message

@@ -20,27 +20,36 @@ from parity_tests.contract.records import VERSION
 from parity_tests.ports.frameworks import FRAMEWORKS
 
 COLOURS = {PASS: "green", FAIL: "bold red", NOT_OFFERED: "dim", XFAIL: "yellow"}
+HEADER = ("layer", "", "worst error", "allowed", "numbers", "wrong")
 
 
 def versions(framework: str) -> dict[str, str]:
     """What the verdict depends on."""
-    found = {"focal-parity": metadata.version("focal-parity"), "python": platform.python_version()}
+    numbers = {
+        "focal-parity": metadata.version("focal-parity"),
+        "python": platform.python_version(),
+    }
+    names = ["numpy", "mpmath"]
+    if framework in FRAMEWORKS and framework not in names:
+        names.append(framework)
     # A module knows its version under every name that it is distributed by.
-    for name in dict.fromkeys(
-        ("numpy", "mpmath", framework if framework in FRAMEWORKS else "numpy")
-    ):
-        found[name] = str(import_module(name).__version__)
-    return found
+    for name in names:
+        numbers[name] = str(import_module(name).__version__)
+    return numbers
 
 
 def reproduce(command: str, row: Row, dtype: str) -> str:
     """The line that shows this row's worst point again, or the row."""
-    point = {key: plain(x) for key, x in (row.point or {}).items()}
+    point = plain(row.point or {})
+    # Infinity and NaN are text here, and --at takes only what is finite.
     logits = np.atleast_1d(point.get("logits", math.nan)).tolist()
-    if not {"targets", "gamma"} <= point.keys() or not all(isinstance(x, float) for x in logits):
+    is_finite = all(isinstance(x, float) for x in logits)
+    if not is_finite or not {"targets", "gamma"} <= point.keys():
         return f"{command} --dtype {dtype} --layer {shlex.quote(row.layer)}"
-    chosen = {key: x for key, x in point.items() if key not in ("derivative", "class", "dtype")}
-    return f"{command} --dtype {point.get('dtype', dtype)} --at {shlex.quote(json.dumps(chosen))}"
+    dtype = point.pop("dtype", dtype)
+    for key in ("derivative", "class"):
+        point.pop(key, None)
+    return f"{command} --dtype {dtype} --at {shlex.quote(json.dumps(point))}"
 
 
 def plain(x: Any) -> Any:
@@ -57,9 +66,10 @@ def plain(x: Any) -> Any:
 def as_dict(report: Report, command: str, framework: str) -> dict[str, Any]:
     """The whole report as JSON has it."""
     plan = report.plan
-    rows = [
-        row.as_dict() | {"reproduce": reproduce(command, row, plan.dtype)} for row in report.rows
-    ]
+    rows = []
+    for row in report.rows:
+        line = reproduce(command, row, plan.dtype)
+        rows.append(row.as_dict() | {"reproduce": line})
     return plain(
         {
             "contract": VERSION,
@@ -79,40 +89,30 @@ def as_dict(report: Report, command: str, framework: str) -> dict[str, Any]:
 
 def show(report: Report, command: str, console: Console) -> None:
     """The table; below it what is wrong, why, and how to see it again."""
-    table = Table(
-        "layer",
-        "",
-        "worst error",
-        "allowed",
-        "numbers",
-        "wrong",
-        title=_title(report),
-        title_justify="left",
-    )
-    for row in report.rows:
-        colour = COLOURS[row.status]
-        error, allowed = (_eps(row, x) for x in (row.error, row.allowed))
-        counts = (str(row.count), str(row.wrong or "")) if row.count else ("", "")
-        table.add_row(row.layer, f"[{colour}]{row.status}[/]", error, allowed, *counts)
-    console.print(table)
+    dtype = report.plan.dtype
+    console.print(_table(report))
     for row in report.rows:
         if row.status in (FAIL, XFAIL):
-            _details(row, command, report.plan.dtype, console)
+            _details(row, command, dtype, console)
         elif row.note:
             console.print(f"[dim]{row.layer}: {escape(row.note)}[/]", highlight=False)
-    for says in report.diagnosis:
-        console.print(f"[bold]→ {escape(says)}[/]", highlight=False)
-    colour, word = ("green", "PASS") if report.passed else ("bold red", "FAIL")
-    console.print(
-        f"[{colour}]{word}[/] {escape(report.title)} in {report.plan.dtype}", highlight=False
-    )
+    for sentence in report.diagnosis:
+        console.print(f"[bold]→ {escape(sentence)}[/]", highlight=False)
+    word = PASS if report.passed else FAIL
+    verdict = f"[{COLOURS[word]}]{word}[/]"
+    console.print(f"{verdict} {escape(report.title)} in {dtype}", highlight=False)
 
 
-def _title(report: Report) -> str:
-    declared = [f"{name} = {choice}" for name, choice in report.plan.conventions.items()]
-    return ", ".join(
-        [f"{report.title} as {report.plan.record.name}, {report.plan.dtype}", *declared]
-    )
+def _table(report: Report) -> Table:
+    title = [f"{report.title} as {report.plan.record.name}, {report.plan.dtype}"]
+    title += [f"{name} = {choice}" for name, choice in report.plan.conventions.items()]
+    table = Table(*HEADER, title=", ".join(title), title_justify="left")
+    for row in report.rows:
+        status = f"[{COLOURS[row.status]}]{row.status}[/]"
+        count = str(row.count or "")
+        wrong = str(row.wrong or "") if row.count else ""
+        table.add_row(row.layer, status, _eps(row, row.error), _eps(row, row.allowed), count, wrong)
+    return table
 
 
 def _eps(row: Row, x: float | None) -> str:
@@ -120,61 +120,62 @@ def _eps(row: Row, x: float | None) -> str:
 
 
 def _details(row: Row, command: str, dtype: str, console: Console) -> None:
-    point = ", ".join(f"{name} = {value}" for name, value in (row.point or {}).items())
-    numbers = f"got {row.got}, truth {row.truth} at {point}" if row.point else ""
-    console.print(
-        f"[red]{row.layer}[/]: {escape('; '.join(filter(None, (row.note, numbers))))}",
-        highlight=False,
-    )
-    console.print(f"  {escape(reproduce(command, row, dtype))}", highlight=False, soft_wrap=True)
+    reasons = [row.note] if row.note else []
+    if row.point:
+        point = ", ".join(f"{name} = {value}" for name, value in row.point.items())
+        reasons.append(f"got {row.got}, truth {row.truth} at {point}")
+    console.print(f"[red]{row.layer}[/]: {escape('; '.join(reasons))}", highlight=False)
+    line = reproduce(command, row, dtype)
+    console.print(f"  {escape(line)}", highlight=False, soft_wrap=True)
 
 
 def junit(reports: list[Report], command: str) -> str:
     """One test case per layer and dtype."""
-    suite = ElementTree.Element(
-        "testsuite", name="focal-parity", tests=str(sum(len(r.rows) for r in reports))
-    )
-    failures = [(report, row) for report in reports for row in report.rows if row.status == FAIL]
-    suite.set("failures", str(len(failures)))
+    rows = [row for report in reports for row in report.rows]
+    failures = sum(row.status == FAIL for row in rows)
+    suite = ElementTree.Element("testsuite", name="focal-parity", tests=str(len(rows)))
+    suite.set("failures", str(failures))
     for report in reports:
         for row in report.rows:
-            name = f"{row.layer} [{report.plan.dtype}]"
-            case = ElementTree.SubElement(suite, "testcase", classname=report.title, name=name)
-            if row.status == FAIL:
-                failure = ElementTree.SubElement(case, "failure", message=one_line(row))
-                failure.text = "\n".join(
-                    [reproduce(command, row, report.plan.dtype), *report.diagnosis]
-                )
-            elif row.status in (NOT_OFFERED, XFAIL):
-                ElementTree.SubElement(case, "skipped", message=row.note or row.status)
+            _test_case(suite, report, row, command)
     return ElementTree.tostring(suite, encoding="unicode", xml_declaration=True)
 
 
+def _test_case(suite: ElementTree.Element, report: Report, row: Row, command: str) -> None:
+    dtype = report.plan.dtype
+    name = f"{row.layer} [{dtype}]"
+    case = ElementTree.SubElement(suite, "testcase", classname=report.title, name=name)
+    if row.status == FAIL:
+        failure = ElementTree.SubElement(case, "failure", message=one_line(row))
+        lines = [reproduce(command, row, dtype), *report.diagnosis]
+        failure.text = "\n".join(lines)
+    elif row.status in (NOT_OFFERED, XFAIL):
+        ElementTree.SubElement(case, "skipped", message=row.note or row.status)
+
+
 def one_line(row: Row) -> str:
-    error = (
-        ""
-        if row.error is None
-        else f"{row.error:.3g} eps, allowed {row.allowed:.3g}; got {row.got}, truth {row.truth}"
-    )
-    return "; ".join(
-        filter(
-            None,
-            (f"{row.wrong} of {row.count} numbers are wrong" if row.wrong else "", error, row.note),
-        )
-    )
+    parts = []
+    if row.wrong:
+        parts.append(f"{row.wrong} of {row.count} numbers are wrong")
+    if row.error is not None:
+        parts.append(f"{row.error:.3g} eps, allowed {row.allowed:.3g}")
+        parts.append(f"got {row.got}, truth {row.truth}")
+    if row.note:
+        parts.append(row.note)
+    return "; ".join(parts)
 
 
 def badge(reports: list[Report]) -> dict[str, Any]:
     """What a badge service reads to draw a badge."""
-    rows = [
-        row for report in reports for row in report.rows if row.status not in (NOT_OFFERED, XFAIL)
-    ]
-    good = sum(row.status == PASS for row in rows)
-    colour = "brightgreen" if good == len(rows) else "red"
-    message = f"{good}/{len(rows)} layers, {VERSION}"
+    statuses = [row.status for report in reports for row in report.rows]
+    judged = [status for status in statuses if status not in (NOT_OFFERED, XFAIL)]
+    good = judged.count(PASS)
+    colour = "brightgreen" if good == len(judged) else "red"
+    message = f"{good}/{len(judged)} layers, {VERSION}"
     return {"schemaVersion": 1, "label": "focal-parity", "message": message, "color": colour}
 
 
 def write(path: str, text: str) -> None:
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    Path(path).write_text(text, encoding="utf-8")
+    file = Path(path)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text, encoding="utf-8")

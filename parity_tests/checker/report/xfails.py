@@ -16,6 +16,8 @@ from parity_tests.checker.layers.judge import FAIL, PASS, XFAIL, Row
 from parity_tests.contract.records import DTYPES
 from parity_tests.ports.subject import BadPortError
 
+UNEXPECTED = "was expected to fail, and passes: take it out of the expected failures"
+
 
 def read(path: str) -> list[tuple[str, str]]:
     """The pairs of dtype ("" for every one) and layer."""
@@ -24,21 +26,22 @@ def read(path: str) -> list[tuple[str, str]]:
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not text"
         raise BadPortError(f"cannot read the expected failures in {path}: {reason}") from None
-    return [
-        _entry(path, number, line)
-        for number, line in enumerate(lines, 1)
-        if line.partition("#")[0].strip()
-    ]
+    entries = []
+    for number, line in enumerate(lines, 1):
+        text = line.partition("#")[0].strip()
+        if text:
+            entries.append(_entry(path, number, text))
+    return entries
 
 
-def _entry(path: str, number: int, line: str) -> tuple[str, str]:
-    text = line.partition("#")[0].strip()
+def _entry(path: str, number: int, text: str) -> tuple[str, str]:
     first, _, rest = text.partition(" ")
-    dtype, layer = (first, rest.strip()) if first in DTYPES else ("", text)
+    dtype, layer = "", text
+    if first in DTYPES:
+        dtype, layer = first, rest.strip()
     if layer not in LAYERS:
-        raise BadPortError(
-            f"{path}, line {number}: {layer!r} is no layer; they are {', '.join(LAYERS)}"
-        )
+        known = ", ".join(LAYERS)
+        raise BadPortError(f"{path}, line {number}: {layer!r} is no layer; they are {known}")
     return dtype, layer
 
 
@@ -49,9 +52,5 @@ def apply(row: Row, dtype: str, expected: Iterable[tuple[str, str]]) -> Row:
     if row.status == FAIL:
         return replace(row, status=XFAIL)
     if row.status == PASS:
-        return replace(
-            row,
-            status=FAIL,
-            note="was expected to fail, and passes: take it out of the expected failures",
-        )
+        return replace(row, status=FAIL, note=UNEXPECTED)
     return row

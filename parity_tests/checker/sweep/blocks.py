@@ -24,12 +24,13 @@ Evaluate = Callable[[Array, Array], tuple[Array, Array]]
 
 def measure(settings: Settings, block: int) -> list[Cell]:
     """One cell for each γ and target."""
-    found = empty(settings)
+    cells = empty(settings)
     for magnitudes, gammas in groups(settings, block):
         for start in range(0, len(magnitudes) - 1, settings.chunk):
-            for cell in _chunk(settings, magnitudes[start : start + settings.chunk + 1], gammas):
-                found[cell.gamma, cell.target] += cell
-    return list(found.values())
+            chunk = magnitudes[start : start + settings.chunk + 1]
+            for cell in _chunk(settings, chunk, gammas):
+                cells[cell.gamma, cell.target] += cell
+    return list(cells.values())
 
 
 def groups(settings: Settings, block: int) -> Iterator[tuple[Array, tuple[float, ...]]]:
@@ -37,20 +38,23 @@ def groups(settings: Settings, block: int) -> Iterator[tuple[Array, tuple[float,
     neighbour."""
     if not settings.sample:
         first = block * 2**21
-        yield np.maximum(np.arange(first - 1, first + 2**21), 0).astype(np.uint32), settings.gammas
+        magnitudes = np.arange(first - 1, first + 2**21)
+        # The first logit of all has no neighbour, and is compared with itself.
+        yield np.maximum(magnitudes, 0).astype(np.uint32), settings.gammas
         return
     # Every exponent has 2^16 mantissas, evenly spread, each with other low bits. Where the loss
     # bends, from 2^-8 to 2^8, and at infinity and NaN, every γ is asked for all of them. Elsewhere
     # the γ take turns.
-    everything = 119 <= block < 135 or block == 255
-    share = 1 if everything else min(4, 1 << len(settings.gammas).bit_length() - 1)
-    for turn in range(share):
-        k = np.arange(turn, 2**16, share, dtype=np.uint32)
-        magnitudes = np.uint32(block << 23) | k << np.uint32(7) | k & np.uint32(127)
-        yield (
-            np.concatenate([magnitudes[:1], magnitudes]),
-            settings.gammas[(turn - block) % share :: share],
-        )
+    turns = 1
+    if not (119 <= block < 135 or block == 255):
+        # A power of two, so that each turn has as many mantissas.
+        turns = min(4, 1 << len(settings.gammas).bit_length() - 1)
+    for turn in range(turns):
+        k = np.arange(turn, 2**16, turns, dtype=np.uint32)
+        mantissas = k << np.uint32(7) | k & np.uint32(127)
+        magnitudes = np.uint32(block << 23) | mantissas
+        gammas = settings.gammas[(turn - block) % turns :: turns]
+        yield np.concatenate([magnitudes[:1], magnitudes]), gammas
 
 
 def _chunk(settings: Settings, magnitudes: Array, gammas: tuple[float, ...]) -> Iterator[Cell]:
@@ -59,51 +63,57 @@ def _chunk(settings: Settings, magnitudes: Array, gammas: tuple[float, ...]) -> 
     u = np.stack([magnitudes, magnitudes | np.uint32(2**31)]).view(np.float32)
     with np.errstate(invalid="ignore"):
         margins = float64.both_margins(u[0].astype(float))
-    asked = [
-        (0, u[::-1].copy(), np.zeros(u.size, settings.labels)),
-        (1, u, np.ones(u.size, settings.labels)),
-    ]
+    # The margin of class 0 is −logit.
+    logits_of = (u[::-1].copy(), u)
     for gamma in gammas:
         focal = float64.focal(margins, gamma)
-        for target, logits, labels in asked:
-            value, slope = (
-                x.reshape(u.shape) for x in evaluate(settings, gamma)(logits.ravel(), labels)
-            )
-            yield replace(
-                _judge(value, slope, truths(focal, target), logits), gamma=gamma, target=target
-            )
+        loss = evaluate(settings, gamma)
+        for target, logits in enumerate(logits_of):
+            labels = np.full(u.size, target, settings.labels)
+            value, slope = loss(logits.ravel(), labels)
+            truth = truths(focal, target)
+            cell = _judge(value.reshape(u.shape), slope.reshape(u.shape), truth, logits)
+            yield replace(cell, gamma=gamma, target=target)
 
 
 def truths(focal: tuple[Array, Array], target: int) -> tuple[Array, Array]:
     """The loss and its gradient in the logits, from f and −∂f/∂u at the margins."""
-    alpha_t = ALPHA if target else 1 - ALPHA
-    return alpha_t * focal[0], (-alpha_t if target else alpha_t) * focal[1]
+    value, descent = focal
+    if target:
+        return ALPHA * value, -ALPHA * descent
+    return (1 - ALPHA) * value, (1 - ALPHA) * descent
 
 
 def _judge(value: Array, slope: Array, truth: tuple[Array, Array], logits: Array) -> Cell:
-    errors, slope_errors = _errors(value, truth[0]), _errors(slope, truth[1])
+    errors = _errors(value, truth[0])
+    slope_errors = _errors(slope, truth[1])
     cell = Cell(0.0, 0, logits=logits[:, 1:].size)
     if not (np.isfinite(errors.max()) and np.isfinite(slope_errors.max())):
         cell = replace(cell, **_special(value, slope, truth, logits))
-        errors, slope_errors = (np.where(np.isfinite(x), x, 0) for x in (errors, slope_errors))
-    worst, steepest = errors.argmax(), slope_errors.argmax()
-    rises = [_rises(value[0, :-1], value[0, 1:]), _rises(value[1, 1:], value[1, :-1])]
-    return replace(
-        cell,
-        value=max(0.0, float(errors.flat[worst])),
-        value_at=float(logits.flat[worst]),
-        slope=max(0.0, float(slope_errors.flat[steepest])),
-        slope_at=float(logits.flat[steepest]),
-        rises=sum(count for count, _ in rises),
-        rise=max(size for _, size in rises),
-    )
+        errors[~np.isfinite(errors)] = 0
+        slope_errors[~np.isfinite(slope_errors)] = 0
+    value_error, value_at = _worst(errors, logits)
+    slope_error, slope_at = _worst(slope_errors, logits)
+    cell = replace(cell, value=value_error, value_at=value_at)
+    cell = replace(cell, slope=slope_error, slope_at=slope_at)
+    # Margins grow along the first row, and fall along the second.
+    rises, rise = _rises(value[0, :-1], value[0, 1:])
+    other_rises, other_rise = _rises(value[1, 1:], value[1, :-1])
+    return replace(cell, rises=rises + other_rises, rise=max(rise, other_rise))
+
+
+def _worst(errors: Array, logits: Array) -> tuple[float, float]:
+    """The largest error, and the logit that has it."""
+    at = errors.argmax()
+    return max(0.0, float(errors.flat[at])), float(logits.flat[at])
 
 
 def _errors(got: Array, truth: Array) -> Array:
     """In eps of the truth. A result of 0 may stand for anything up to the smallest normal
     number."""
     with np.errstate(invalid="ignore"):
-        error, scale = got - truth, np.abs(truth)
+        error = got - truth
+        scale = np.abs(truth)
         np.abs(error, out=error)
         if not got.all():
             error -= TINY * (got == 0)
@@ -117,17 +127,20 @@ def _special(
     value: Array, slope: Array, truth: tuple[Array, Array], logits: Array
 ) -> dict[str, int]:
     """The counts of NaN and infinity: their errors have no size."""
-    value, slope, logits = value[:, 1:], slope[:, 1:], logits[:, 1:]
-    known, nans, infinities = ~np.isnan(logits), 0, 0
-    for got, exact in ((value, truth[0][:, 1:]), (slope, truth[1][:, 1:])):
-        nans += _count(known & np.isnan(got))
-        wrong = (np.isinf(got) | np.isinf(exact)) & (got != exact) & ~np.isnan(got)
-        infinities += _count(known & wrong)
-    return {"nans": nans, "infinities": infinities, "nans_lost": _count(~known & ~np.isnan(value))}
+    known = ~np.isnan(logits)
+    counts = {"nans": 0, "infinities": 0}
+    for got, exact in ((value, truth[0]), (slope, truth[1])):
+        is_nan = np.isnan(got)
+        is_infinite = np.isinf(got) | np.isinf(exact)
+        counts["nans"] += _count(known & is_nan)
+        counts["infinities"] += _count(known & is_infinite & (got != exact) & ~is_nan)
+    counts["nans_lost"] = _count(~known & ~np.isnan(value))
+    return counts
 
 
 def _count(mask: Array) -> int:
-    return int(np.count_nonzero(mask))
+    """Without the first column, which is there only to be compared with the second one."""
+    return int(np.count_nonzero(mask[:, 1:]))
 
 
 def _rises(before: Array, after: Array) -> tuple[int, float]:
@@ -136,16 +149,16 @@ def _rises(before: Array, after: Array) -> tuple[int, float]:
     where = np.flatnonzero(after > before)
     if not where.size:
         return 0, 0.0
-    low, high = (x[where].astype(float) for x in (before, after))
-    return where.size, float(np.max((high - low) / np.maximum(low, TINY)) / UNIT)
+    low, high = before[where].astype(float), after[where].astype(float)
+    sizes = (high - low) / np.maximum(low, TINY)
+    return where.size, float(np.max(sizes) / UNIT)
 
 
 @cache
 def evaluate(settings: Settings, gamma: float) -> Evaluate:
     loss = locate(settings.target)
-    return {"jax": _jax, "torch": _torch}[settings.framework](
-        lambda z, y: loss(z, y, alpha=ALPHA, gamma=gamma)
-    )
+    framework = {"jax": _jax, "torch": _torch}[settings.framework]
+    return framework(lambda z, y: loss(z, y, alpha=ALPHA, gamma=gamma))
 
 
 def _jax(loss: Callable[[Any, Any], Any]) -> Evaluate:
@@ -154,7 +167,8 @@ def _jax(loss: Callable[[Any, Any], Any]) -> Evaluate:
 
     def both(z: Any, y: Any) -> tuple[Any, Any]:
         value, pull_back = jax.vjp(lambda z: loss(z, y), z)
-        return value, pull_back(jax.numpy.ones_like(value))[0]
+        (slope,) = pull_back(jax.numpy.ones_like(value))
+        return value, slope
 
     compiled = jax.jit(both)
 
@@ -173,8 +187,7 @@ def _torch(loss: Callable[[Any, Any], Any]) -> Evaluate:
     def both(z: Array, y: Array) -> tuple[Array, Array]:
         leaf = torch.from_numpy(z).requires_grad_()
         value = loss(leaf, torch.from_numpy(y))
-        return value.detach().numpy(), torch.autograd.grad(value, leaf, torch.ones_like(value))[
-            0
-        ].numpy()
+        (slope,) = torch.autograd.grad(value, leaf, torch.ones_like(value))
+        return value.detach().numpy(), slope.numpy()
 
     return both

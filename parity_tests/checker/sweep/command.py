@@ -46,13 +46,8 @@ PATIENCE = 900
 
 def main(argv: list[str] | None = None) -> int:
     options = _parser().parse_args(argv)
-    settings = Settings(
-        options.target,
-        options.framework,
-        tuple(dict.fromkeys(options.gamma)),
-        options.targets,
-        options.sample,
-    )
+    gammas = tuple(dict.fromkeys(options.gamma))
+    settings = Settings(options.target, options.framework, gammas, options.targets, options.sample)
     try:
         first_contact(settings)
         cells = sweep(settings, _results(options), options.jobs)
@@ -60,10 +55,8 @@ def main(argv: list[str] | None = None) -> int:
         print(f"focal-parity sweep: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print(
-            "focal-parity sweep: interrupted; with a results file the same command goes on",
-            file=sys.stderr,
-        )
+        message = "interrupted; with a results file the same command goes on"
+        print(f"focal-parity sweep: {message}", file=sys.stderr)
         return 130
     if options.markdown:
         print(table.markdown(cells))
@@ -90,32 +83,20 @@ def _parser() -> argparse.ArgumentParser:
         details,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("target", metavar="TARGET", help="the port, as MODULE:ATTRIBUTE")
-    parser.add_argument("--framework", choices=tuple(VERSIONS), required=True)
+    option = parser.add_argument
+    option("target", metavar="TARGET", help="the port, as MODULE:ATTRIBUTE")
+    option("--framework", choices=tuple(VERSIONS), required=True)
     gammas = " ".join(f"{gamma:g}" for gamma in GAMMAS)
-    parser.add_argument(
-        "--gamma", type=exponent, nargs="+", default=GAMMAS, metavar="G", help=f"default: {gammas}"
-    )
-    parser.add_argument(
-        "--targets", choices=("int32", "float32", "bool"), default="int32", help="their dtype"
-    )
-    parser.add_argument(
-        "--sample", action="store_true", help="a stratified sample instead of every logit"
-    )
-    parser.add_argument(
-        "--jobs",
-        type=count,
-        default=os.cpu_count(),
-        metavar="N",
-        help="processes, default %(default)s",
-    )
-    parser.add_argument(
-        "--results",
-        type=Path,
-        metavar="FILE",
-        help="default: sweep-TARGET.jsonl, none for a sample",
-    )
-    parser.add_argument("--markdown", action="store_true", help="print a Markdown table")
+    gamma_help = f"default: {gammas}"
+    option("--gamma", type=exponent, nargs="+", default=GAMMAS, metavar="G", help=gamma_help)
+    dtypes = ("int32", "float32", "bool")
+    option("--targets", choices=dtypes, default=dtypes[0], help="their dtype")
+    option("--sample", action="store_true", help="a stratified sample instead of every logit")
+    jobs_help = "processes, default %(default)s"
+    option("--jobs", type=count, default=os.cpu_count(), metavar="N", help=jobs_help)
+    results_help = "default: sweep-TARGET.jsonl, none for a sample"
+    option("--results", type=Path, metavar="FILE", help=results_help)
+    option("--markdown", action="store_true", help="print a Markdown table")
     return parser
 
 
@@ -137,28 +118,29 @@ def count(text: str) -> int:
 def _results(options: argparse.Namespace) -> Path | None:
     if options.results or options.sample:
         return options.results
-    return Path(f"sweep-{options.target.replace(':', '.')}.jsonl")
+    name = options.target.replace(":", ".")
+    return Path(f"sweep-{name}.jsonl")
 
 
 def first_contact(settings: Settings) -> None:
     """Refuse a port that cannot be called, before it is called for 2^32 logits."""
-    logits, labels = (
-        np.array([0.5, -20, np.inf, np.nan], np.float32),
-        np.array([1, 0, 1, 0], settings.labels),
-    )
+    logits = np.array([0.5, -20, np.inf, np.nan], np.float32)
+    labels = np.array([1, 0, 1, 0], settings.labels)
+    gamma = settings.gammas[0]
     locate(settings.target)
     try:
-        got = blocks.evaluate(settings, settings.gammas[0])(logits, labels)
+        results = blocks.evaluate(settings, gamma)(logits, labels)
     except (Exception, SystemExit) as error:
         raise BadPortError(
-            f"{settings.target} raised {first_line(error)}; it was called as loss(logits, targets, alpha=0.25, "
-            f"gamma={settings.gammas[0]:g}) with {settings.framework} arrays of float32 and {settings.labels}"
+            f"{settings.target} raised {first_line(error)}; it was called as "
+            f"loss(logits, targets, alpha=0.25, gamma={gamma:g}) with {settings.framework} arrays "
+            f"of float32 and {settings.labels}"
         ) from None
-    for result in got:
+    for result in results:
         if (result.shape, result.dtype) != (logits.shape, logits.dtype):
             raise BadPortError(
-                f"{settings.target} returned {result.dtype} of shape {result.shape} for float32 of shape "
-                f"{logits.shape}: one float32 loss per logit is expected"
+                f"{settings.target} returned {result.dtype} of shape {result.shape} for float32 "
+                f"of shape {logits.shape}: one float32 loss per logit is expected"
             )
 
 
@@ -174,11 +156,11 @@ def sweep(settings: Settings, path: Path | None, jobs: int) -> list[Cell]:
                 record.append(path, block, cells)
             bar.update()
     # In the order of the blocks, so that of equal errors the same one is reported in every run.
-    found = empty(settings)
+    totals = empty(settings)
     for block in sorted(done):
         for cell in done[block]:
-            found[cell.gamma, cell.target] += cell
-    return list(found.values())
+            totals[cell.gamma, cell.target] += cell
+    return list(totals.values())
 
 
 def _measured(settings: Settings, todo: list[int], jobs: int) -> Generator[tuple[int, list[Cell]]]:
@@ -191,9 +173,8 @@ def _measured(settings: Settings, todo: list[int], jobs: int) -> Generator[tuple
         try:
             yield from (results.next(PATIENCE) for _ in todo)
         except multiprocessing.TimeoutError:
-            raise BadPortError(
-                f"no block was done in {PATIENCE} seconds: has a worker died for lack of memory?"
-            ) from None
+            message = f"no block was done in {PATIENCE} seconds"
+            raise BadPortError(f"{message}: has a worker died for lack of memory?") from None
 
 
 def _measure(settings: Settings, block: int) -> tuple[int, list[Cell]]:

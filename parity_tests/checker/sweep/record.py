@@ -21,6 +21,7 @@ from parity_tests.truth import float64
 ALPHA = 0.25
 # What a framework is installed as.
 VERSIONS = {"jax": ("jax", "jaxlib", "numpy"), "torch": ("torch", "numpy")}
+COUNTS = ("nans", "infinities", "nans_lost", "rises", "logits")
 
 
 @dataclass(frozen=True)
@@ -66,51 +67,56 @@ class Cell:
 
     def __add__(self, other: "Cell") -> "Cell":
         """Both together. Of equal errors the first one stays."""
-        value, slope = (
-            other if getattr(other, x) > getattr(self, x) else self for x in ("value", "slope")
-        )
-        counts = ("nans", "infinities", "nans_lost", "rises", "logits")
-        return replace(
-            self,
-            value=value.value,
-            value_at=value.value_at,
-            slope=slope.slope,
-            slope_at=slope.slope_at,
-            rise=max(self.rise, other.rise),
-            **{name: getattr(self, name) + getattr(other, name) for name in counts},
-        )
+        worse = other if other.value > self.value else self
+        both = replace(self, value=worse.value, value_at=worse.value_at)
+        steeper = other if other.slope > self.slope else self
+        both = replace(both, slope=steeper.slope, slope_at=steeper.slope_at)
+        counts = {name: getattr(self, name) + getattr(other, name) for name in COUNTS}
+        return replace(both, rise=max(self.rise, other.rise), **counts)
 
 
 def empty(settings: Settings) -> dict[tuple[float, int], Cell]:
-    return {(gamma, target): Cell(gamma, target) for gamma in settings.gammas for target in (0, 1)}
+    cells = {}
+    for gamma in settings.gammas:
+        for target in (0, 1):
+            cells[gamma, target] = Cell(gamma, target)
+    return cells
 
 
 def header(settings: Settings) -> dict[str, Any]:
+    packages = VERSIONS[settings.framework]
+    columns = [field.name for field in fields(Cell)]
+    comparison = [Path(__file__).with_name("blocks.py"), Path(float64.__file__)]
     return {
         "port": settings.target,
         "source": _digest(_sources(settings.target)),
-        "framework": {
-            name: importlib.metadata.version(name) for name in VERSIONS[settings.framework]
-        },
+        "framework": dict(zip(packages, map(importlib.metadata.version, packages), strict=True)),
         "alpha": ALPHA.hex(),
         "gammas": [gamma.hex() for gamma in settings.gammas],
         "targets": settings.labels,
         "sample": settings.sample,
-        "comparison": _digest([Path(__file__).with_name("blocks.py"), Path(float64.__file__)]),
-        "columns": [field.name for field in fields(Cell)],
+        "comparison": _digest(comparison),
+        "columns": columns,
     }
 
 
 def _sources(target: str) -> list[Path]:
     """The file of the port's module, and those of its whole package if it is in one."""
-    spec = importlib.util.find_spec(target.partition(":")[0].partition(".")[0])
-    folders = (spec and spec.submodule_search_locations) or ()
-    files = [path for folder in folders for path in sorted(Path(folder).rglob("*.py"))]
-    return files or [Path(spec.origin)] if spec and spec.origin else files
+    package = target.partition(":")[0].partition(".")[0]
+    spec = importlib.util.find_spec(package)
+    if spec is None:
+        return []
+    files: list[Path] = []
+    for folder in spec.submodule_search_locations or ():
+        files += sorted(Path(folder).rglob("*.py"))
+    if not files and spec.origin:
+        files = [Path(spec.origin)]
+    return files
 
 
 def _digest(files: list[Path]) -> str:
-    return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()[:16]
+    source = b"".join(path.read_bytes() for path in files)
+    return hashlib.sha256(source).hexdigest()[:16]
 
 
 def recall(path: Path, expected: dict[str, Any]) -> dict[int, list[Cell]]:
@@ -122,30 +128,41 @@ def recall(path: Path, expected: dict[str, Any]) -> dict[int, list[Cell]]:
     # An interrupted run may have left half a line.
     whole = text[: text.rfind("\n") + 1]
     try:
-        found, *blocks = (json.loads(line) for line in whole.splitlines())
-        different = [key for key in expected if found.get(key) != expected[key]]
+        first, *blocks = map(json.loads, whole.splitlines())
+        different = [key for key in expected if first.get(key) != expected[key]]
         if not different:
             os.truncate(path, len(whole))
-            return {block["block"]: [_decode(cell) for cell in block["cells"]] for block in blocks}
+            return {block["block"]: _decoded(block["cells"]) for block in blocks}
     except (ValueError, AttributeError, KeyError, TypeError):
-        raise BadPortError(
-            f"{path} is no results file of a sweep: name another one with --results"
-        ) from None
+        message = f"{path} is no results file of a sweep: name another one with --results"
+        raise BadPortError(message) from None
     key = different[0]
     raise BadPortError(
-        f"{path} belongs to another sweep: {key} is {found.get(key)} there and {expected[key]} here; delete it, or "
-        "name another one with --results"
+        f"{path} belongs to another sweep: {key} is {first.get(key)} there and {expected[key]} "
+        "here; delete it, or name another one with --results"
     )
 
 
 def append(path: Path, block: int, cells: list[Cell]) -> None:
+    rows = []
+    for cell in cells:
+        rows.append([_encoded(x) for x in astuple(cell)])
+    line = json.dumps({"block": block, "cells": rows})
     with path.open("a") as file:
-        file.write(json.dumps({"block": block, "cells": [_encode(cell) for cell in cells]}) + "\n")
+        file.write(f"{line}\n")
 
 
-def _encode(cell: Cell) -> list[int | str]:
-    return [x.hex() if isinstance(x, float) else x for x in astuple(cell)]
+def _encoded(x: int | float) -> int | str:
+    return x.hex() if isinstance(x, float) else x
 
 
-def _decode(row: list[int | str]) -> Cell:
-    return Cell(*(float.fromhex(x) if isinstance(x, str) else x for x in row))  # pyright: ignore[reportArgumentType]
+def _decoded(rows: list[list[Any]]) -> list[Cell]:
+    cells = []
+    for row in rows:
+        numbers = [_number(x) for x in row]
+        cells.append(Cell(*numbers))
+    return cells
+
+
+def _number(x: Any) -> Any:
+    return float.fromhex(x) if isinstance(x, str) else x

@@ -21,21 +21,21 @@ from parity_tests.pages.make_readme import ROOT
 
 def on_a_device(module: str, *arguments: str) -> str:
     """What a benchmark prints in a process of its own: the tests keep JAX on the CPU."""
-    anywhere = {name: value for name, value in os.environ.items() if name != "JAX_PLATFORMS"}
+    env = {name: value for name, value in os.environ.items() if name != "JAX_PLATFORMS"}
     command = [sys.executable, "-m", f"benchmarks.{module}", *arguments]
-    run = subprocess.run(
-        command, cwd=ROOT, capture_output=True, text=True, timeout=600, env=anywhere
-    )
-    assert run.returncode == 0, run.stderr
-    if run.stdout.strip() == accelerator.NOTHING:
+    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stderr
+    if done.stdout.strip() == accelerator.NOTHING:
         pytest.skip(accelerator.NOTHING)
-    return run.stdout
+    return done.stdout
 
 
 @pytest.mark.gpu
 def test_on_a_device(tmp_path: Path) -> None:
-    assert "of the copy" in on_a_device("accelerator", "--quick", "--out", str(tmp_path))
-    assert (pd.read_csv(tmp_path / "accelerator_rounds.csv")["seconds"].to_numpy() > 0).all()
+    printed = on_a_device("accelerator", "--quick", "--out", str(tmp_path))
+    assert "of the copy" in printed
+    rounds = pd.read_csv(tmp_path / "accelerator_rounds.csv")
+    assert (rounds["seconds"].to_numpy() > 0).all()
 
 
 @pytest.mark.gpu
@@ -48,13 +48,14 @@ def test_parity_on_the_cpu_in_place_of_a_device(
 ) -> None:
     monkeypatch.setattr(machine, "use_all_cores", lambda: None)
     assert device_parity.main(["--seconds", "0", "--device", "cpu"]) == 0
-    out = capsys.readouterr().out
-    assert [line.split(":")[0] for line in out.splitlines()[2:]] == ["jax", "torch"]
+    results = capsys.readouterr().out.splitlines()[2:]
+    assert [line.split(":")[0] for line in results] == ["jax", "torch"]
 
 
 def test_parity_on_a_device_can_fail(monkeypatch: pytest.MonkeyPatch) -> None:
     """By a factor of 1 + 100 eps, which no tolerance of the first problem allows."""
-    right, factor = device_parity.OnDevice.numpy, 1 + 100 * np.finfo(np.float32).eps
+    right = device_parity.OnDevice.numpy
+    factor = 1 + 100 * np.finfo(np.float32).eps
     monkeypatch.setattr(machine, "use_all_cores", lambda: None)
     monkeypatch.setattr(device_parity.OnDevice, "numpy", lambda self, x: right(self, x) * factor)
     with pytest.raises(AssertionError, match="eps"):
@@ -74,20 +75,18 @@ def test_the_cpu_stands_in(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(machine, "use_all_cores", lambda: None)
-    only = "--only", "focal_.*(jit|eager)|optax"
-    assert (
-        accelerator.main(
-            ["--device", "cpu", "--quick", *only, "--markdown", "--out", str(tmp_path)]
-        )
-        == 0
-    )
+    on_cpu = ["--device", "cpu"]
+    some = ["--only", "focal_.*(jit|eager)|optax"]
+    to_a_page = ["--markdown", "--out", str(tmp_path)]
+    assert accelerator.main([*on_cpu, "--quick", *some, *to_a_page]) == 0
     out = capsys.readouterr().out
     assert out.count("### ") == 6
     assert "| JAX copy, jit |" in out
     assert "| focal_torch, eager, float targets |" in out
     assert "kornia, eager" not in out
-    assert set(pd.read_csv(tmp_path / "accelerator_rounds.csv")["mode"]) == {FORWARD, BACKWARD}
-    assert accelerator.main(["--device", "cpu", "--only", "no such contender"]) == 2
+    rounds = pd.read_csv(tmp_path / "accelerator_rounds.csv")
+    assert set(rounds["mode"]) == {FORWARD, BACKWARD}
+    assert accelerator.main([*on_cpu, "--only", "no such contender"]) == 2
 
 
 def test_events_of_the_device_are_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -119,24 +118,23 @@ def test_a_found_device_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "some device")
     monkeypatch.setattr(accelerator, "FILES", ("null",))
     monkeypatch.setattr(accelerator.jax, "default_backend", lambda: "tpu")
-    found = accelerator.devices("auto")
-    assert (found["torch"].name, found["torch"].clock) == ("some device", accelerator.cuda_events)
-    assert found["jax"].clock is accelerator.enqueued
+    devices = accelerator.devices("auto")
+    assert devices["torch"].name == "some device"
+    assert devices["torch"].clock == accelerator.cuda_events
+    assert devices["jax"].clock is accelerator.enqueued
 
 
 def test_bandwidth_is_in_units_of_the_copy() -> None:
     """Two arrays read and one written, in three times what a copy of one takes: half of its
     bandwidth."""
     group = Group(DETECTOR, BACKWARD, FLOAT32)
-    rows = [
-        (i, label, i * x)
-        for i in (1, 2, 3)
-        for label, x in [("JAX copy, jit", 1e-3), ("optax, jit", 3e-3)]
-    ]
+    rows: list[tuple[int, str, float]] = []
+    for i in (1, 2, 3):
+        rows.append((i, "JAX copy, jit", i * 1e-3))
+        rows.append((i, "optax, jit", i * 3e-3))
     times = pd.DataFrame(rows, columns=pd.Index(["round", "contender", "seconds"]))
-    [sheet] = sheets(
-        times.assign(case=group.case.name, mode=group.mode, dtype=group.dtype), [group]
-    )
+    times = times.assign(case=group.case.name, mode=group.mode, dtype=group.dtype)
+    [sheet] = sheets(times, [group])
     assert [row[0] for row in sheet.rows] == ["optax, jit", "JAX copy, jit"]
     assert [row[3] for row in sheet.rows] == ["50%", "100%"]
 
@@ -154,6 +152,5 @@ def test_bandwidth_is_in_units_of_the_copy() -> None:
 )
 def test_what_has_to_move(case: Case, label: str, mode: str, bytes_per_logit: int) -> None:
     contender = next(c for c in CONTENDERS[case.loss] if c.label == label)
-    assert ideal_bytes(contender, Group(case, mode, FLOAT32)) == pytest.approx(
-        bytes_per_logit * case.elements, rel=1e-3
-    )
+    moved = ideal_bytes(contender, Group(case, mode, FLOAT32))
+    assert moved == pytest.approx(bytes_per_logit * case.elements, rel=1e-3)

@@ -1,11 +1,12 @@
-"""The head compiled for many chips that are not there: what each of them stores, and what they send
-each other.
+"""The head compiled for many chips that are not there: what each of them stores and sends.
 
 One process per platform, each of which compiles two or three programs: see
 `benchmarks/pods/command.py`.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -17,17 +18,19 @@ from benchmarks.pods.cases import GATHERED, IN_ALL, MIB, PER_CHIP, SLICES, Pod
 from benchmarks.pods.collectives import Collective, Exchange
 from benchmarks.pods.verdict import Measurement, failures, growth
 from parity_tests.pages import make_readme
-from parity_tests.tests import ROOT
+from parity_tests.tests import ROOT, markdown
 
 POD = Pod("v5e:8x8", "float32", PER_CHIP, 16, 4)
 # What such a head cannot do without: numbers of its rows from all that share them, and the sums of
 # the gradients.
-NEEDED = [
-    Collective("all-gather", "f32[4,1,128]", 32),
-    Collective("all-reduce", "f32[1,128,512]", 16),
-    Collective("all-reduce", "(f32[], f32[512,32768])"),
-]
+ROW_NUMBERS = Collective("all-gather", "f32[4,1,128]", 32)
+FEATURES_SUM = Collective("all-reduce", "f32[1,128,512]", 16)
+KERNEL_SUM = Collective("all-reduce", "(f32[], f32[512,32768])")
+NEEDED = [ROW_NUMBERS, FEATURES_SUM, KERNEL_SUM]
 GOOD = Measurement(POD, MIB, 16, NEEDED)
+BAD = replace(GOOD, collectives=[*NEEDED, Collective("all-gather", "f32[2048,131072]")])
+# The program that is known to be broken, which the command only reports.
+REFUSED = replace(BAD, pod=replace(POD, chunk=GATHERED))
 
 # As a compiler writes it: a loop of 16 steps with a gather that runs beside others, and a sum after
 # it.
@@ -60,20 +63,19 @@ ENTRY %main (x: f32[128]) -> bf16[128] {
   %zero = s32[] constant(0)
   %t = (s32[], f32[128]{0}) tuple(%zero, %x)
   %loop = (s32[], f32[128]{0}) while(%t), condition=%go, body=%step
-  ROOT %sum = (f32[]{:T(128)}, bf16[128]{0:T(128)}) all-reduce(%zero, %x), replica_groups={{0,1}}, to_apply=%add
+  ROOT %sum = (f32[]{:T(128)}, bf16[128]{0:T(128)}) all-reduce(%zero, %x), to_apply=%add
 }
 """
 
 
 @pytest.mark.parametrize("platform", SLICES)
 def test_slices_meet_their_requirements(platform: str) -> None:
-    found = pods.compiled([platform], quick=True)
-    *ours, broken = found
-    assert pods.verdict(found) == []
+    measured = pods.compiled([platform], quick=True)
+    *ours, broken = measured
+    assert pods.verdict(measured) == []
     assert {one.steps for one in ours} == {cases.ROWS // POD.rows_a_step}
-    assert len({(one.pod.kind, one.temporaries) for one in ours}) == 1, (
-        "temporaries depend on the number of chips"
-    )
+    sizes = {(one.pod.kind, one.temporaries) for one in ours}
+    assert len(sizes) == 1, "temporaries depend on the number of chips"
     logits = f"[{cases.ROWS},{cases.CLASSES * broken.pod.model}]"
     assert broken.pod.chunk == GATHERED
     assert f"the largest is all-gather f32{logits}" in "".join(failures(broken))
@@ -81,42 +83,58 @@ def test_slices_meet_their_requirements(platform: str) -> None:
 
 def test_a_collective_counts_as_often_as_its_loop_runs() -> None:
     program = Exchange(PROGRAM)
-    found = list(program.collectives())
-    assert found == [
-        Collective("all-gather", "f32[4,128]", 16),
-        Collective("all-reduce", "(f32[], bf16[128])"),
-    ]
-    assert [one.bytes for one in found] == [4 * 128 * 4 * 16, 4 + 2 * 128]
+    gather, total = program.collectives()
+    assert gather == Collective("all-gather", "f32[4,128]", 16)
+    assert gather.bytes == 4 * 128 * 4 * 16
+    assert total == Collective("all-reduce", "(f32[], bf16[128])")
+    assert total.bytes == 4 + 2 * 128
     assert program.steps() == 16
-    noted = PROGRAM.replace(
-        "body=%step", 'body=%step, backend_config={"known_trip_count":{"n":"5"}}'
-    )
-    assert [one.times for one in Exchange(noted).collectives()] == [5, 1]
 
 
-def test_every_requirement_can_fail() -> None:
+def test_a_count_that_the_compiler_notes_is_used() -> None:
+    noted = 'body=%step, backend_config={"known_trip_count":{"n":"5"}}'
+    program = Exchange(PROGRAM.replace("body=%step", noted))
+    assert [one.times for one in program.collectives()] == [5, 1]
+
+
+def test_a_good_head_meets_every_requirement() -> None:
     assert list(failures(GOOD)) == []
-    wrong = {
-        "the largest is all-gather f32[2048,131072]": [
-            Collective("all-gather", "f32[2048,131072]")
-        ],
-        "the largest is all-to-all f32[512,32768]": [Collective("all-to-all", "f32[512,32768]")],
-        "the largest is all-reduce f32[128,32768]": [
-            Collective("all-reduce", "f32[128,32768]", 16)
-        ],
-        "the largest is reduce-scatter f32[128,512]": [
-            Collective("reduce-scatter", "f32[128,512]", 16)
-        ],
-        "for the features' gradient adds up 8.000 MiB, allowed 4.000": [NEEDED[1]],
-        "for the kernel's gradient adds up 128.000 MiB, allowed 64.000": [NEEDED[2]],
-    }
-    for line, more in wrong.items():
-        (said,) = failures(replace(GOOD, collectives=[*NEEDED, *more]))
-        assert line in said
-    assert "temporaries take 200.000 MiB, allowed 104.000" in "".join(
-        failures(replace(GOOD, temporaries=200 * MIB))
-    )
-    assert "does not compile: too large" in "".join(failures(replace(GOOD, error="too large")))
+
+
+@pytest.mark.parametrize(
+    ("line", "also"),
+    [
+        (
+            "the largest is all-gather f32[2048,131072]",
+            Collective("all-gather", "f32[2048,131072]"),
+        ),
+        ("the largest is all-to-all f32[512,32768]", Collective("all-to-all", "f32[512,32768]")),
+        (
+            "the largest is all-reduce f32[128,32768]",
+            Collective("all-reduce", "f32[128,32768]", 16),
+        ),
+        (
+            "the largest is reduce-scatter f32[128,512]",
+            Collective("reduce-scatter", "f32[128,512]", 16),
+        ),
+        ("for the features' gradient adds up 8.000 MiB, allowed 4.000", FEATURES_SUM),
+        ("for the kernel's gradient adds up 128.000 MiB, allowed 64.000", KERNEL_SUM),
+    ],
+)
+def test_a_collective_too_many_breaks_one_requirement(line: str, also: Collective) -> None:
+    (message,) = failures(replace(GOOD, collectives=[*NEEDED, also]))
+    assert line in message
+
+
+@pytest.mark.parametrize(
+    ("line", "fault"),
+    [
+        ("temporaries take 200.000 MiB, allowed 104.000", {"temporaries": 200 * MIB}),
+        ("does not compile: too large", {"error": "too large"}),
+    ],
+)
+def test_every_other_requirement_can_fail(line: str, fault: dict[str, Any]) -> None:
+    assert line in "".join(failures(replace(GOOD, **fault)))
 
 
 def test_bounds_are_far_below_the_logits() -> None:
@@ -140,10 +158,12 @@ def test_bounds_are_far_below_the_logits() -> None:
 def test_temporaries_may_not_grow_with_the_chips(
     chunk: str, at_4: int, at_64: int, fails: bool
 ) -> None:
-    small = Pod("v5e:2x2", "float32", chunk, 2, 2)
-    found = [Measurement(replace(POD, chunk=chunk), at_64 * MIB), Measurement(small, at_4 * MIB)]
-    assert bool(list(growth(found))) == fails
-    assert not list(growth([found[0], replace(found[1], pod=replace(small, slice="v6e:2x2"))]))
+    pod = Pod("v5e:2x2", "float32", chunk, 2, 2)
+    small = Measurement(pod, at_4 * MIB)
+    large = Measurement(replace(POD, chunk=chunk), at_64 * MIB)
+    assert bool(list(growth([large, small]))) == fails
+    small_of_others = replace(small, pod=replace(pod, slice="v6e:2x2"))
+    assert not list(growth([large, small_of_others]))
 
 
 @pytest.mark.parametrize("platform", SLICES)
@@ -158,32 +178,37 @@ def test_a_missing_compiler_names_the_extra(
 def test_the_page_has_every_program_and_every_bound() -> None:
     page = (ROOT / "docs" / "pods.md").read_text()
     (table,) = make_readme.tables(page).values()
-    found = {line for line in table.splitlines() if line.startswith("| ") and "---" not in line}
-    cells = {tuple(cell.strip() for cell in line.strip("|").split("|")) for line in found}
-    wanted = [Measurement(pod) for platform in SLICES for pod in cases.pods(platform, quick=False)]
-    bounds = [0, 1, 2, 3, 4, *(i for i, name in enumerate(pods_table.HEADER) if name == "allowed")]
-    assert {tuple(row[i] for i in bounds) for row in cells} == {
-        tuple(row[i] for i in bounds) for row in (pods_table.HEADER, *pods_table.rows(wanted))
-    }
-    assert all(
-        row[-1] == ("refused" if GATHERED in row else "met")
-        for row in cells
-        if row[-1] != "verdict"
-    )
+    header, *rows = markdown.rows(table)
+    assert header == list(pods_table.HEADER)
+    programs = [pod for platform in SLICES for pod in cases.pods(platform, quick=False)]
+    expected = pods_table.rows([Measurement(pod) for pod in programs])
+    assert set(map(bounds, rows)) == set(map(bounds, expected))
+    for row in rows:
+        assert (row[-1] == "refused") == (GATHERED in row)
+        assert row[-1] in ("refused", "met")
 
 
-@pytest.mark.parametrize("form", [(), ("--json",), ("--markdown",)])
+def bounds(row: Sequence[str]) -> tuple[str, ...]:
+    """The cells of a row that name the program or are what it is allowed."""
+    pairs = zip(pods_table.HEADER, row, strict=True)
+    return (*row[:5], *(cell for name, cell in pairs if name == "allowed"))
+
+
+@pytest.mark.parametrize("form", [[], ["--json"], ["--markdown"]], ids=" ".join)
+@pytest.mark.parametrize(
+    ("measured", "code"),
+    [([GOOD], 0), ([GOOD, BAD], 1), ([REFUSED], 0)],
+    ids=["good", "bad", "refused"],
+)
 def test_the_command_judges_ours_alone(
-    form: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    form: list[str],
+    measured: list[Measurement],
+    code: int,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    bad = replace(GOOD, collectives=[*NEEDED, Collective("all-gather", "f32[2048,131072]")])
-    for found, code in (
-        ([GOOD], 0),
-        ([GOOD, bad], 1),
-        ([replace(bad, pod=replace(POD, chunk=GATHERED))], 0),
-    ):
-        monkeypatch.setattr(pods, "compiled", lambda platforms, quick, found=found: found)
-        assert pods.main([*form]) == code
-        out, err = capsys.readouterr()
-        assert "v5e:8x8" in out
-        assert ("all-gather f32[2048,131072]" in err) == bool(code)
+    monkeypatch.setattr(pods, "compiled", lambda platforms, quick: measured)
+    assert pods.main(form) == code
+    out, err = capsys.readouterr()
+    assert "v5e:8x8" in out
+    assert ("all-gather f32[2048,131072]" in err) == bool(code)

@@ -13,7 +13,7 @@ from parity_tests.ports.subject import Plan
 
 PLAN = Plan(RECORDS["sigmoid_focal_loss"], "float32")
 TAKEN = ["logits", "targets", "alpha", "gamma"]
-# Seconds that the ports which hang are given, and those that answer, on a machine that may be busy.
+# Seconds for the ports that hang, and for those that answer, on a machine that may be busy.
 SOON, PATIENT = 2.0, 120.0
 
 # A port whose every loss is 1, and which does something else WHEN.
@@ -34,7 +34,8 @@ for line in sys.stdin:
 """
 
 AT_3 = 'question["arguments"]["logits"] == "0x1.8000000000000p+1"'
-FAULTS = {
+# What a port does at a logit of 3, and the message that it gets.
+ENDS = {
     "exits": ("sys.exit(3)", r"^the port ended with exit code 3 after 1 answer$"),
     "raises": (
         "raise ValueError('no 3')",
@@ -49,6 +50,8 @@ FAULTS = {
         r"^no answer within 2 s after 1 answer: flush stdout after every line, or raise --time",
     ),
     "closes_stdout": ("os.close(1); time.sleep(60)", r"^the port closed its stdout after 1 answer"),
+}
+LINES = {
     "ends_no_line": (
         "while True: os.write(1, b'x' * 4096)",
         r"^the port wrote 1048576 bytes without a line end after 1 answer",
@@ -74,85 +77,81 @@ FAULTS = {
         "say(results={'loss': '0x1p+0'})",
         r"^an answer without id came where 2 was asked",
     ),
-    "has_no_loss": (
-        "say(id=id, results={'x': '0x1p+0'}); continue",
-        r"^answer 2 has no 'loss', only 'x'",
-    ),
     "has_no_results": ("say(id=id); continue", r"^answer 2 has no results and no error"),
-    "writes_decimals": (
-        "say(id=id, results={'loss': '0.5'}); continue",
-        r"^answer 2: loss is '0.5', not a hex float such",
-    ),
-    "writes_numbers": (
-        "say(id=id, results={'loss': 0.5}); continue",
-        r"^answer 2: loss is '0.5', not a hex float such as",
-    ),
-    "writes_words": (
-        "say(id=id, results={'loss': 'none'}); continue",
-        r"^answer 2: loss is 'none', not a hex float",
-    ),
-    "writes_too_much": (
-        "say(id=id, results={'loss': '0x1p+9999'}); continue",
-        r"^answer 2: loss is .*, not a hex float",
-    ),
-    "does_not_round": (
-        "say(id=id, results={'loss': (0.1).hex()}); continue",
-        r"^answer 2: loss is .*, not a number of flo",
-    ),
 }
+# The same for the results that it has there.
+RESULTS = {
+    "has_no_loss": ("{'x': '0x1p+0'}", r"^answer 2 has no 'loss', only 'x'"),
+    "writes_decimals": ("{'loss': '0.5'}", r"^answer 2: loss is '0.5', not a hex float such"),
+    "writes_numbers": ("{'loss': 0.5}", r"^answer 2: loss is '0.5', not a hex float such as"),
+    "writes_words": ("{'loss': 'none'}", r"^answer 2: loss is 'none', not a hex float"),
+    "writes_too_much": ("{'loss': '0x1p+9999'}", r"^answer 2: loss is .*, not a hex float"),
+    "does_not_round": ("{'loss': (0.1).hex()}", r"^answer 2: loss is .*, not a number of flo"),
+}
+SAY = "say(id=id, results={}); continue"
+WRONG_RESULTS = {name: (SAY.format(text), message) for name, (text, message) in RESULTS.items()}
+FAULTS = ENDS | LINES | WRONG_RESULTS
 
 SOFTMAX = """
 import json, sys
+from itertools import combinations_with_replacement
 from parity_tests.truth import oracle
 
 def say(**record):
     print(json.dumps(record), flush=True)
 
-def columns(given, stem):
-    return [x for name, x in given.items() if name.startswith(stem)]
-
 sys.stdin.readline()
-say(protocol=1, arguments=["logits", "targets", "alpha", "gamma"], results=["loss", "logits", "logits logits"])
+results = ["loss", "logits", "logits logits"]
+say(protocol=1, arguments=["logits", "targets", "alpha", "gamma"], results=results)
 for line in sys.stdin:
     question = json.loads(line)
-    given = question["arguments"]
-    target = given.pop("targets", None)
-    given = {name: float.fromhex(x) for name, x in given.items()}
-    logits, alpha = columns(given, "logits"), columns(given, "alpha") or None
-    targets = columns(given, "targets") if target is None else [float(c == target) for c in range(len(logits))]
-    jet = oracle.certified(lambda: oracle.softmax_focal_loss(logits, targets, alpha, given["gamma"]))
+    arguments = question["arguments"]
+    target = arguments.pop("targets", None)
+    numbers = {name: float.fromhex(text) for name, text in arguments.items()}
+    logits = [number for name, number in numbers.items() if name.startswith("logits")]
+    alpha = [number for name, number in numbers.items() if name.startswith("alpha")] or None
+    if target is None:
+        targets = [number for name, number in numbers.items() if name.startswith("targets")]
+    else:
+        targets = [float(c == target) for c in range(len(logits))]
+    gamma = numbers["gamma"]
+    jet = oracle.certified(oracle.softmax_focal_loss, logits, targets, alpha, gamma)
     names = [f"logits{c}" for c in range(len(logits))]
-    keys = [(), *((a,) for a in names), *((a, b) for a in names for b in names if a <= b)]
-    say(id=question["id"], results={" ".join(key) or "loss": float(jet[key].value).hex() for key in keys})
+    keys = [(), *((name,) for name in names), *combinations_with_replacement(names, 2)]
+    results = {" ".join(key) or "loss": float(jet[key].value).hex() for key in keys}
+    say(id=question["id"], results=results)
 """
 
+# What a port offers in its handshake, and the message that it gets.
+SEE = ": see docs/protocol.md"
 GOOD = {"protocol": 1, "arguments": TAKEN, "results": ["loss"]}
 OFFERS = {
-    "another_version": (
-        GOOD | {"protocol": 2},
-        r"the port answers protocol 2, not 1: see docs/protocol.md",
-    ),
-    "no_lists": ({"protocol": 1}, r"its handshake has no list of arguments: see docs/protocol.md"),
-    "an_error": ({"error": "float64 only"}, r"float32: float64 only"),
+    "another_version": (GOOD | {"protocol": 2}, f"the port answers protocol 2, not 1{SEE}"),
+    "no_lists": ({"protocol": 1}, f"its handshake has no list of arguments{SEE}"),
+    "an_error": ({"error": "float64 only"}, "float32: float64 only"),
     "no_targets": (
         GOOD | {"arguments": ["logits"]},
-        r"'targets' is not in the arguments of its handshake",
+        "'targets' is not in the arguments of its handshake",
     ),
-    "no_loss": (GOOD | {"results": ["logits"]}, r"'loss' is not in the results of its handshake"),
+    "no_loss": (GOOD | {"results": ["logits"]}, "'loss' is not in the results of its handshake"),
     "no_gamma": (
         GOOD | {"arguments": TAKEN[:3]},
-        r"takes no gamma; say which value it has, e.g. --set gamma=2.0",
+        "takes no gamma; say which value it has, e.g. --set gamma=2.0",
     ),
 }
 
+# Commands that are no port, and the message that their user gets.
+FLUSH = "flush stdout after every line"
 COMMANDS = {
-    "": r"cannot start ''",
-    "./no-such-port": r"cannot start './no-such-port': No such file or directory; give a program with its path",
-    "README.md": r"cannot start 'README.md': ",
-    "'./focal": r"cannot start .*: No closing quotation",
-    "true": r"the port ended with exit code 0 before it answered the handshake",
-    "echo hello": r"line 'hello' is not JSON: print nothing but answers on stdout",
-    "sleep 60": r"no answer within 2 s before it answered the handshake: flush stdout after every line",
+    "": "cannot start ''",
+    "./no-such-port": (
+        "cannot start './no-such-port': No such file or directory; give a program with its path"
+    ),
+    "README.md": "cannot start 'README.md': ",
+    "'./focal": "cannot start .*: No closing quotation",
+    "true": "the port ended with exit code 0 before it answered the handshake",
+    "echo hello": "line 'hello' is not JSON: print nothing but answers on stdout",
+    "sleep 60": f"no answer within 2 s before it answered the handshake: {FLUSH}",
 }
 
 
@@ -165,12 +164,16 @@ def script(folder: Path, text: str) -> str:
 
 def faulty(folder: Path, fault: str, when: str = AT_3, taken: list[str] = TAKEN) -> str:
     """The command of a port with a fault."""
+    return script(folder, port_text(fault, when, taken))
+
+
+def port_text(fault: str, when: str, taken: list[str]) -> str:
     text = PORT.replace("WHEN", when).replace("FAULT", fault)
-    return script(folder, text.replace("TAKEN", str(taken)))
+    return text.replace("TAKEN", str(taken))
 
 
 def problem(*logits: float, dtype: str = "float32", alpha: float | None = 0.25) -> Problem:
-    points, ids = np.array(logits)[:, None], np.ones(len(logits), int)
-    return Problem(
-        "sigmoid_focal_loss", dtype, ("logits",), points, ids, {"gamma": 2.0, "alpha": alpha}
-    )
+    points = np.array(logits)[:, None]
+    ids = np.ones(len(logits), int)
+    constants = {"gamma": 2.0, "alpha": alpha}
+    return Problem("sigmoid_focal_loss", dtype, ("logits",), points, ids, constants)

@@ -14,7 +14,8 @@ def formula(inputs, targets, alpha: float = 0.25, gamma: float = 2, reduction="n
     p = torch.sigmoid(inputs)
     bce = binary_cross_entropy_with_logits(inputs, targets, reduction="none")
     p_t = p * targets + (1 - p) * (1 - targets)
-    loss = (alpha * targets + (1 - alpha) * (1 - targets)) * bce * (1 - p_t) ** gamma
+    alpha_t = alpha * targets + (1 - alpha) * (1 - targets)
+    loss = alpha_t * bce * (1 - p_t) ** gamma
     return {"none": loss, "mean": loss.mean(), "sum": loss.sum()}[reduction]
 
 
@@ -42,25 +43,31 @@ def detached(logits, targets, gamma, alpha):
 
 
 def probabilities(p, targets, gamma):
-    one, zero = -torch.log(p) * (1 - p) ** gamma, -torch.log1p(-p) * p**gamma
-    one = torch.where(p > 0.5, -torch.log1p(p - 1) * (1 - p) ** gamma, one)
-    return torch.where(targets == 1, one, zero)
+    log_p = torch.where(p > 0.5, torch.log1p(p - 1), torch.log(p))
+    positive = -log_p * (1 - p) ** gamma
+    negative = -torch.log1p(-p) * p**gamma
+    return torch.where(targets == 1, positive, negative)
 
 
 def numpy_loss(logits, targets, gamma):
     u = np.where(targets == 1, logits, -logits)
     tail = np.exp(-np.abs(u))
     q = np.where(u >= 0, tail, 1) / (1 + tail)
-    return (q**gamma * (np.maximum(-u, 0) + np.log1p(tail))).astype(logits.dtype)
+    softplus = np.maximum(-u, 0) + np.log1p(tail)
+    return (q**gamma * softplus).astype(logits.dtype)
 
 
 def numpy_slope(logits, targets, gamma):
     u = np.where(targets == 1, logits, -logits)
     tail = np.exp(-np.abs(u))
-    p, q = np.where(u >= 0, 1, tail) / (1 + tail), np.where(u >= 0, tail, 1) / (1 + tail)
-    s = np.maximum(-u, 0) + np.log1p(tail)
-    slope = -(q**gamma) * (gamma * p * np.where(p == 0, 0, s) + q)
-    return (np.where(targets == 1, 1, -1) * slope).astype(logits.dtype)
+    p = np.where(u >= 0, 1, tail) / (1 + tail)
+    q = np.where(u >= 0, tail, 1) / (1 + tail)
+    softplus = np.maximum(-u, 0) + np.log1p(tail)
+    # 0·∞ is 0.
+    focus = gamma * p * np.where(p == 0, 0, softplus)
+    slope = -(q**gamma) * (focus + q)
+    sign = np.where(targets == 1, 1, -1)
+    return (sign * slope).astype(logits.dtype)
 
 
 def raises(logits, targets, gamma, alpha):
@@ -103,7 +110,9 @@ def zeroes(logits, targets, gamma, alpha):
 
 def unmasked(logits, targets, gamma, alpha, where=None):
     loss = focal_torch.sigmoid_focal_loss(logits, targets, alpha=alpha, gamma=gamma)
-    return loss if where is None else loss * where
+    if where is None:
+        return loss
+    return loss * where
 
 
 def deaf(logits, targets, gamma, alpha):
@@ -112,7 +121,9 @@ def deaf(logits, targets, gamma, alpha):
 
 def weighted_mean(logits, targets, gamma, alpha=None, reduction="none"):
     loss = focal_torch.softmax_focal_loss(logits, targets, alpha=alpha, gamma=gamma)
-    total = len(loss) if alpha is None else alpha[targets].sum()
+    total = len(loss)
+    if alpha is not None:
+        total = alpha[targets].sum()
     return {"none": loss, "sum": loss.sum(), "mean": loss.sum() / total}[reduction]
 
 

@@ -27,15 +27,9 @@ def focal(labels, scores):
     return ops.sigmoid(-u) ** 2 * ops.softplus(-u)
 """,
 }
-FIXED = (
-    "--map",
-    "logits=scores",
-    "--map",
-    "targets=labels",
-    "--set",
-    "gamma=2",
-    "--set",
-    "alpha=none",
+OPTIONS = (
+    *("--as", "sigmoid_focal_loss", "--map", "logits=scores", "--map", "targets=labels"),
+    *("--set", "gamma=2", "--set", "alpha=none"),
 )
 ORDINARY = '{"logits": 0.5, "targets": 0, "gamma": 2.0, "alpha": null}'
 
@@ -52,7 +46,8 @@ def test_a_port_of_another_framework(tmp_path: Path, framework: str, backend: st
     report = json.loads((tmp_path / "out.json").read_text())
     assert report["framework"] == framework
     assert report["versions"][framework]
-    assert {row["layer"]: row["count"] for row in report["rows"]}["values"] == 200
+    counts = {row["layer"]: row["count"] for row in report["rows"]}
+    assert counts["values"] == 200
     done = run(tmp_path, backend, "--at", ORDINARY)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "gradient" in done.stdout
@@ -60,22 +55,9 @@ def test_a_port_of_another_framework(tmp_path: Path, framework: str, backend: st
 
 
 def run(folder: Path, backend: str, *options: str) -> subprocess.CompletedProcess[str]:
-    command = (
-        sys.executable,
-        "-m",
-        "parity_tests.checker.cli",
-        "check",
-        "losses:focal",
-        "--as",
-        "sigmoid_focal_loss",
-    )
-    settings = {"PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3"}
-    environment = {**os.environ, **settings, **({"KERAS_BACKEND": backend} if backend else {})}
-    return subprocess.run(
-        [*command, *FIXED, *options],
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
+    command = [sys.executable, "-m", "parity_tests.checker.cli", "check", "losses:focal"]
+    command += [*OPTIONS, *options]
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3"}
+    if backend:
+        env["KERAS_BACKEND"] = backend
+    return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=300)

@@ -1,4 +1,4 @@
-"""A port whose formula is right, but one of whose options does something else, is told which."""
+"""Of a port whose formula is right, the option is named that does something else."""
 
 from collections.abc import Callable
 from typing import Any
@@ -50,31 +50,32 @@ def without_weight(
 def over_the_batch(logits: Tensor, targets: Tensor, *, gamma: float = 2.0) -> Tensor:
     """log p over the wrong axis, of the right class."""
     log_p = logits.log_softmax(0).gather(-1, targets[:, None])[:, 0]
-    return -((1 - log_p.exp()) ** gamma) * log_p
+    modulator = (1 - log_p.exp()) ** gamma
+    return -modulator * log_p
 
 
 def sum_for_mean(
     logits: Tensor, targets: Tensor, *, gamma: float = 2.0, reduction: str = "mean"
 ) -> Tensor:
-    return softmax(
-        logits, targets, gamma=gamma, reduction="sum" if reduction == "mean" else reduction
-    )
+    if reduction == "mean":
+        reduction = "sum"
+    return softmax(logits, targets, gamma=gamma, reduction=reduction)
 
 
-MISUSES: dict[str, tuple[Callable[..., Tensor], str]] = {
-    "alpha_ignored": (without_alpha, "options"),
-    "ignore_index_ignored": (without_ignoring, "options"),
-    "label_smoothing_ignored": (without_smoothing, "options"),
-    "mean_nothing": (sum_for_mean, "options"),
-    "mixes_rows": (over_the_batch, "values"),
-    "weight_ignored": (without_weight, "options"),
-    "where_ignored": (without_where, "options"),
-}
-
-
-@pytest.mark.parametrize("name", MISUSES)
-def test_a_misuse_fails_and_is_named(name: str) -> None:
-    loss, layer = MISUSES[name]
+@pytest.mark.parametrize(
+    ("name", "loss", "layer"),
+    [
+        ("alpha_ignored", without_alpha, "options"),
+        ("ignore_index_ignored", without_ignoring, "options"),
+        ("label_smoothing_ignored", without_smoothing, "options"),
+        ("mean_nothing", sum_for_mean, "options"),
+        ("mixes_rows", over_the_batch, "values"),
+        ("weight_ignored", without_weight, "options"),
+        ("where_ignored", without_where, "options"),
+    ],
+)
+def test_a_misuse_fails_and_is_named(name: str, loss: Callable[..., Tensor], layer: str) -> None:
     port = build(Options(loss, function="softmax_focal_loss", framework="torch"))
-    assert [row.status for row in check(port, port.plan, [layer]).rows] == ["PASS", FAIL]
-    assert name in {found.name for found in diagnose(port, port.plan)}
+    report = check(port, port.plan, [layer])
+    assert [row.status for row in report.rows] == ["PASS", FAIL]
+    assert name in {diagnosis.name for diagnosis in diagnose(port, port.plan)}

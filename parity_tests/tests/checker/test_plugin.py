@@ -14,11 +14,11 @@ from parity_tests.pages import page_code
 from parity_tests.tests import ROOT
 
 LOSSES = """
-import focal_torch
 import torch
+from focal_torch import sigmoid_focal_loss
 
 def focal(logits, targets, alpha=0.25, gamma=2.0, reduction="none"):
-    return focal_torch.sigmoid_focal_loss(logits, targets, alpha=alpha, gamma=gamma, reduction=reduction)
+    return sigmoid_focal_loss(logits, targets, alpha=alpha, gamma=gamma, reduction=reduction)
 
 def subtracting(logits, targets, alpha=0.25, gamma=2.0):
     p = torch.sigmoid((2 * targets - 1) * logits)
@@ -36,10 +36,9 @@ def make_focal():
 
 
 def run(*command: str, cwd: Path, site: Path | None = None) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "PYTHONPATH": str(site or "")}
-    return subprocess.run(
-        command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=300
-    )
+    # The source tree must not be on the path: it would hide what the wheel lacks.
+    env = {**os.environ, "PYTHONPATH": str(site or "")}
+    return subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, timeout=300)
 
 
 @pytest.fixture(scope="module")
@@ -47,30 +46,13 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The wheel, built and unpacked where nothing else of the repository is."""
     folder = tmp_path_factory.mktemp("wheel")
     pip = (sys.executable, "-m", "pip", "--disable-pip-version-check")
-    built = run(
-        *pip,
-        "wheel",
-        "--quiet",
-        "--no-deps",
-        "--no-build-isolation",
-        "-w",
-        str(folder),
-        str(ROOT),
-        cwd=folder,
-    )
+    options = ("--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir", str(folder))
+    built = run(*pip, "wheel", *options, str(ROOT), cwd=folder)
     assert built.returncode == 0, built.stderr
     wheel = next(folder.glob("focal_parity-*.whl"))
-    put = run(
-        *pip,
-        "install",
-        "--quiet",
-        "--no-deps",
-        "--target",
-        str(folder / "site"),
-        str(wheel),
-        cwd=folder,
-    )
-    assert put.returncode == 0, put.stderr
+    options = ("--quiet", "--no-deps", "--target", str(folder / "site"))
+    installed = run(*pip, "install", *options, str(wheel), cwd=folder)
+    assert installed.returncode == 0, installed.stderr
     return folder / "site"
 
 
@@ -82,25 +64,18 @@ def project(tmp_path: Path) -> Path:
 
 def pytest_there(project: Path, site: Path, *options: str) -> tuple[int, str, dict[str, str]]:
     """Exit code, output, and each test with what became of it."""
-    command = (
-        sys.executable,
-        "-m",
-        "pytest",
-        "-p",
-        "no:cacheprovider",
-        "-q",
-        "--junitxml=out.xml",
-        *options,
-    )
-    done = run(*command, cwd=project, site=site)
+    command = (sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q")
+    done = run(*command, "--junitxml=out.xml", *options, cwd=project, site=site)
     cases = ElementTree.parse(project / "out.xml").iter("testcase")
-    return done.returncode, done.stdout, {case.get("name", ""): _outcome(case) for case in cases}
+    outcomes = {case.get("name", ""): _outcome(case) for case in cases}
+    return done.returncode, done.stdout, outcomes
 
 
 def _outcome(case: ElementTree.Element) -> str:
-    return next(
-        (kind for kind in ("failure", "error", "skipped") if case.find(kind) is not None), "passed"
-    )
+    for kind in ("failure", "error", "skipped"):
+        if case.find(kind) is not None:
+            return kind
+    return "passed"
 
 
 def test_it_is_the_wheel_that_is_used(project: Path, site: Path) -> None:
@@ -114,57 +89,47 @@ def test_it_is_the_wheel_that_is_used(project: Path, site: Path) -> None:
 
 
 def test_the_command_of_the_wheel(project: Path, site: Path) -> None:
-    command = (
-        sys.executable,
-        str(site / "bin" / "focal-parity"),
-        "check",
-        "losses:focal",
-        "--as",
-        "sigmoid_focal_loss",
-    )
-    done = run(*command, "--layer", "values", cwd=project, site=site)
+    command = (sys.executable, str(site / "bin" / "focal-parity"), "check", "losses:focal")
+    options = ("--as", "sigmoid_focal_loss", "--layer", "values")
+    done = run(*command, *options, cwd=project, site=site)
     assert done.returncode == 0, done.stderr
     assert "PASS losses:focal in float32" in done.stdout
 
 
 def test_one_test_per_layer_and_dtype(project: Path, site: Path) -> None:
     options = ("--focal-port", "losses:focal", "--focal-as", "sigmoid_focal_loss")
-    code, out, cases = pytest_there(
-        project, site, *options, "--focal-dtype", "float32", "--focal-dtype", "float64"
-    )
+    dtypes = ("--focal-dtype", "float32", "--focal-dtype", "float64")
+    code, out, cases = pytest_there(project, site, *options, *dtypes)
     assert code == 0, out
-    names = {
-        f"focal-parity[{dtype}-{layer.replace(' ', '-')}]"
-        for dtype in ("float32", "float64")
-        for layer in LAYERS
-    }
+    names = [f"focal-parity[{case}]" for case in (*ids("float32"), *ids("float64"))]
     assert cases == dict.fromkeys(names, "passed")
+
+
+def ids(dtype: str) -> list[str]:
+    return [f"{dtype}-{layer.replace(' ', '-')}" for layer in LAYERS]
 
 
 def test_a_wrong_port_fails_for_its_reason_and_may_be_expected_to(
     project: Path, site: Path
 ) -> None:
-    options = (
-        "--focal-port",
-        "losses:subtracting",
-        "--focal-as",
-        "sigmoid_focal_loss",
-        "--focal-framework",
-        "torch",
-    )
+    options = ("--focal-port", "losses:subtracting", "--focal-as", "sigmoid_focal_loss")
+    options += ("--focal-framework", "torch")
     code, out, cases = pytest_there(project, site, *options)
     assert code == 1
     assert "your (1 − p_t) cancels above logit 16" in out
     assert "Traceback" not in out
-    failing = [name for name, outcome in cases.items() if outcome == "failure"]
-    layers = [name.partition("float32-")[2].rstrip("]").replace("-", " ") for name in failing]
-    (project / "expected.txt").write_text(
-        "".join(f"{layer}  # until p is not subtracted\n" for layer in layers)
-    )
-    code, out, _ = pytest_there(project, site, *options, "--focal-xfails", "expected.txt")
+    options += ("--focal-xfails", "expected.txt")
+    expected = project / "expected.txt"
+    lines = [
+        f"{layer}  # until p is not subtracted"
+        for layer, case in zip(LAYERS, ids("float32"), strict=True)
+        if cases[f"focal-parity[{case}]"] == "failure"
+    ]
+    expected.write_text("\n".join(lines))
+    code, out, _ = pytest_there(project, site, *options)
     assert code == 0, out
-    (project / "expected.txt").write_text("".join(f"{layer}\n" for layer in LAYERS))
-    code, out, cases = pytest_there(project, site, *options, "--focal-xfails", "expected.txt")
+    expected.write_text("\n".join(LAYERS))
+    code, out, _ = pytest_there(project, site, *options)
     assert code == 1
     assert "XPASS(strict)" in out
 
@@ -175,9 +140,8 @@ def test_a_port_of_a_fixture(project: Path, site: Path) -> None:
     (project / "test_losses.py").write_text("\n".join(PAGE_CODE))
     code, out, cases = pytest_there(project, site)
     assert code == 0, out
-    assert cases == {
-        f"test_focal_loss[float32-{layer.replace(' ', '-')}]": "passed" for layer in LAYERS
-    }
+    names = [f"test_focal_loss[{case}]" for case in ids("float32")]
+    assert cases == dict.fromkeys(names, "passed")
 
 
 def test_without_a_port_nothing_is_added(project: Path, site: Path) -> None:
@@ -188,21 +152,16 @@ def test_without_a_port_nothing_is_added(project: Path, site: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "says"),
+    ("port", "function", "says"),
     [
-        (
-            ("--focal-port", "losses:none", "--focal-as", "sigmoid_focal_loss"),
-            "losses has no 'none'",
-        ),
-        (
-            ("--focal-port", "losses:focal", "--focal-as", "hinge"),
-            "'hinge' is no function of the contract",
-        ),
+        ("losses:none", "sigmoid_focal_loss", "losses has no 'none'"),
+        ("losses:focal", "hinge", "'hinge' is no function of the contract"),
     ],
 )
 def test_a_port_that_cannot_be_judged_is_one_line(
-    project: Path, site: Path, options: tuple[str, ...], says: str
+    project: Path, site: Path, port: str, function: str, says: str
 ) -> None:
+    options = ("--focal-port", port, "--focal-as", function)
     code, out, cases = pytest_there(project, site, *options)
     assert code == 1
     assert set(cases.values()) == {"failure"}

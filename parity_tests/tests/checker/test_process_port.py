@@ -31,11 +31,11 @@ from .processes import (
     OFFERS,
     PATIENT,
     PLAN,
-    PORT,
     SOFTMAX,
     SOON,
     TAKEN,
     faulty,
+    port_text,
     problem,
     script,
 )
@@ -46,14 +46,15 @@ def started(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Process]]:
     """The processes of a test, none of which may be left at its end."""
     processes: list[Process] = []
 
-    class Noted(Process):
+    class Recorded(Process):
         def __init__(self, command: list[str], limit: float) -> None:
             super().__init__(command, limit)
             processes.append(self)
 
-    monkeypatch.setattr(program, "Process", Noted)
+    monkeypatch.setattr(program, "Process", Recorded)
     yield processes
-    assert [process.popen.args for process in processes if process.popen.returncode is None] == []
+    for process in processes:
+        assert process.popen.returncode is not None, process.popen.args
 
 
 def patient(command: str, plan: Plan = PLAN) -> ProcessPort:
@@ -67,24 +68,26 @@ def rows(command: str, plan: Plan) -> dict[str, judge.Row]:
     return {row.layer: row for row in report.rows}
 
 
+def with_status(status: str, layers: dict[str, judge.Row]) -> list[str]:
+    return [layer for layer, row in layers.items() if row.status == status]
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("name", ["focal.c", "focal.js"])
 def test_the_examples_pass_in_every_layer(commands: dict[str, str], name: str, dtype: str) -> None:
-    found = rows(commands[name], replace(PLAN, dtype=dtype))
-    assert [row for row in found.values() if row.status == judge.FAIL] == []
+    layers = rows(commands[name], replace(PLAN, dtype=dtype))
+    assert with_status(judge.FAIL, layers) == []
     # A program has no shapes, masks or reductions.
-    assert {row.layer for row in found.values() if row.status == judge.NOT_OFFERED} == {
-        "options",
-        "shapes",
-    }
-    assert all(row.count for row in found.values() if row.status == judge.PASS)
+    assert sorted(with_status(judge.NOT_OFFERED, layers)) == ["options", "shapes"]
+    for layer in with_status(judge.PASS, layers):
+        assert layers[layer].count
 
 
 def test_the_wrong_example_fails_for_its_values(commands: dict[str, str]) -> None:
-    found = rows(commands["wrong.py"], replace(PLAN, dtype="float64"))
-    assert [row.layer for row in found.values() if row.status == judge.FAIL] == ["values"]
-    assert found["gradients"].status == found["soft targets"].status == judge.NOT_OFFERED
-    assert found["soft targets"].note == "targets have to be 0 or 1"
+    layers = rows(commands["wrong.py"], replace(PLAN, dtype="float64"))
+    assert with_status(judge.FAIL, layers) == ["values"]
+    assert {"gradients", "soft targets"} <= set(with_status(judge.NOT_OFFERED, layers))
+    assert layers["soft targets"].note == "targets have to be 0 or 1"
 
 
 @pytest.mark.parametrize(
@@ -93,7 +96,8 @@ def test_the_wrong_example_fails_for_its_values(commands: dict[str, str]) -> Non
 def test_the_wrong_example_has_both_mistakes(
     commands: dict[str, str], alpha: float | None, logit: float, wrong: bool
 ) -> None:
-    plan, one = replace(PLAN, dtype="float64"), problem(logit, dtype="float64", alpha=alpha)
+    plan = replace(PLAN, dtype="float64")
+    one = problem(logit, dtype="float64", alpha=alpha)
     with patient(commands["wrong.py"], plan) as port:
         (finding,) = judge.compared(one, plan, VALUE, port.answer(one, VALUE))
     assert (finding.error > finding.allowed) == wrong
@@ -106,28 +110,29 @@ def test_a_port_that_fails_at_one_problem(
     """Its message is one line, and the next problem is answered."""
     code, message = FAULTS[fault]
     with patient(faulty(tmp_path, code)) as port:
-        asked = [1.0, 3.0, 2.0]
+        logits = [1.0, 3.0, 2.0]
         if fault == "hangs":
             # Only what is never answered has little time: a busy machine may be slow at the rest.
-            port.answer(problem(asked.pop(0)), VALUE)
+            port.answer(problem(logits.pop(0)), VALUE)
             started[-1].limit = SOON
         with pytest.raises(PortError, match=message) as caught:
-            port.answer(problem(*asked), VALUE)
+            port.answer(problem(*logits), VALUE)
         assert len(str(caught.value).splitlines()) == 1
         assert not isinstance(caught.value, RefusedError)
         assert port.answer(problem(2.0), VALUE).tolist() == [1]
 
 
 def test_a_failure_is_a_note_in_its_layer_and_the_rest_is_checked(tmp_path: Path) -> None:
-    command = faulty(tmp_path, "sys.exit(3)", AT_3.replace("0x1.8000000000000p+1", "nan"))
-    with patient(command) as port:
+    at_nan = AT_3.replace("0x1.8000000000000p+1", "nan")
+    with patient(faulty(tmp_path, "sys.exit(3)", at_nan)) as port:
         row = check.layer(port, PLAN, "special values")
-    assert (row.status, row.note.count("ended with exit code 3")) == (judge.FAIL, 1)
+    assert row.status == judge.FAIL
+    assert row.note.count("ended with exit code 3") == 1
     # Of six problems with two samples each, all are judged that were answered.
     assert row.count == 12
 
 
-def test_what_failed_is_not_asked_again(tmp_path: Path, started: list[Process]) -> None:
+def test_what_failed_is_not_sent_again(tmp_path: Path, started: list[Process]) -> None:
     one = problem(3.0)
     with patient(faulty(tmp_path, "sys.exit(3)")) as port:
         for order in (VALUE, GRADIENT, SECOND):
@@ -156,7 +161,8 @@ def test_what_a_port_starts_is_killed_with_it(tmp_path: Path) -> None:
     lock = f"f = open({str(held)!r}, 'w'); fcntl.flock(f, fcntl.LOCK_EX)"
     end = f"time.sleep(600); open({str(outlived)!r}, 'w')"
     child.write_text(f"import fcntl, time; {lock}; print(flush=True); {end}")
-    code = f"subprocess.Popen([sys.executable, {str(child)!r}], stdout=subprocess.PIPE).stdout.readline()"
+    command = f"[sys.executable, {str(child)!r}]"
+    code = f"subprocess.Popen({command}, stdout=subprocess.PIPE).stdout.readline()"
     with patient(faulty(tmp_path, code)) as port, held.open("w") as file:
         port.answer(problem(3.0), VALUE)
         with pytest.raises(BlockingIOError):
@@ -176,18 +182,17 @@ def test_a_command_that_is_no_port(command: str) -> None:
 @pytest.mark.parametrize("kind", OFFERS)
 def test_a_handshake_with(tmp_path: Path, kind: str) -> None:
     offer, message = OFFERS[kind]
-    text = f"import json, sys\nsys.stdin.readline()\nprint(json.dumps({offer}), flush=True)\nsys.stdin.read()"
-    with pytest.raises(BadPortError, match=message), patient(script(tmp_path, text)):
+    answer = f"sys.stdin.readline(); print(json.dumps({offer}), flush=True); sys.stdin.read()"
+    command = script(tmp_path, f"import json, sys; {answer}")
+    with pytest.raises(BadPortError, match=message), patient(command):
         pass
 
 
 def test_answers_that_are_never_flushed(tmp_path: Path) -> None:
     """As C, and Python without flush, write to a pipe."""
-    text = PORT.replace("flush=True", "file=kept").replace("WHEN", "True").replace("FAULT", "pass")
-    command = script(
-        tmp_path, f"kept = open(1, 'w', closefd=False)\n{text.replace('TAKEN', str(TAKEN))}"
-    )
-    message = "no answer within 2 s before it answered the handshake: flush stdout after every line"
+    text = port_text("pass", "True", TAKEN).replace("flush=True", "file=kept")
+    command = script(tmp_path, f"kept = open(1, 'w', closefd=False)\n{text}")
+    message = COMMANDS["sleep 60"]
     with pytest.raises(BadPortError, match=message), ProcessPort(command, PLAN, SOON):
         pass
 
@@ -195,11 +200,9 @@ def test_answers_that_are_never_flushed(tmp_path: Path) -> None:
 def test_a_setting_that_the_port_lacks_is_fixed_by_the_user(tmp_path: Path) -> None:
     command = faulty(tmp_path, "sys.exit(3)", '"gamma" in question["arguments"]', TAKEN[:3])
     with patient(command, replace(PLAN, fixed={"gamma": 2.0})) as port:
-        assert (port.takes("alpha"), port.takes("gamma"), port.takes("where")) == (
-            True,
-            False,
-            False,
-        )
+        assert port.takes("alpha")
+        assert not port.takes("gamma")
+        assert not port.takes("where")
         assert port.orders == (VALUE,)
         assert port.answer(problem(1.0), VALUE).tolist() == [1]
 
@@ -224,11 +227,8 @@ def test_first_contact_with_a_port_that_cannot_be_judged(
 
 
 def test_a_port_that_refuses_to_have_no_alpha_is_not_asked_for_it(tmp_path: Path) -> None:
-    command = faulty(
-        tmp_path,
-        "say(id=id, error='alpha is a number'); continue",
-        '"alpha" in question["constants"]',
-    )
+    refusal = "say(id=id, error='alpha is a number'); continue"
+    command = faulty(tmp_path, refusal, '"alpha" in question["constants"]')
     with patient(command) as port:
         assert not port.first_contact().plan.without_alpha
 
@@ -236,19 +236,16 @@ def test_a_port_that_refuses_to_have_no_alpha_is_not_asked_for_it(tmp_path: Path
 @pytest.mark.parametrize("classes", [1, 3])
 def test_a_softmax_in_all_orders(tmp_path: Path, classes: int) -> None:
     plan = Plan(RECORDS["softmax_focal_loss"], "float64")
-    hard, soft = (
-        questions.softmax_ids("float64", classes, 2.0),
-        questions.softmax_soft("float64", classes, 0.5),
-    )
-    assert hard.ids is not None
-    weighted = {"gamma": 0.5, "alpha": [0.5, 2.0, 0.25][:classes]}
     few = slice(30, 36)
-    asked = (
-        replace(hard, points=hard.points[few], ids=hard.ids[few]),
-        replace(soft, points=soft.points[few], constants=weighted),
-    )
+    hard = questions.softmax_ids("float64", classes, 2.0)
+    assert hard.ids is not None
+    hard = replace(hard, points=hard.points[few], ids=hard.ids[few])
+    soft = questions.softmax_soft("float64", classes, 0.5)
+    weighted = {"gamma": 0.5, "alpha": [0.5, 2.0, 0.25][:classes]}
+    soft = replace(soft, points=soft.points[few], constants=weighted)
     with patient(script(tmp_path, SOFTMAX), plan) as port:
-        for one, order in itertools.product(asked, port.orders):
+        for one, order in itertools.product((hard, soft), port.orders):
             findings = list(judge.compared(one, plan, order, port.answer(one, order)))
-            assert len(findings) == 6 * (classes if order else 1)
+            numbers = 1 if order == VALUE else classes
+            assert len(findings) == 6 * numbers
             assert all(finding.error < 3 for finding in findings)

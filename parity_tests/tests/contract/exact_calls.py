@@ -1,6 +1,7 @@
 """Which calls the code that makes inputs may have, and who draws random numbers elsewhere."""
 
 import ast
+import itertools
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from importlib import import_module
@@ -11,17 +12,21 @@ ALLOWED = {
     "parity_tests/contract/exact.py": "",
     "parity_tests/contract/grid.py": "",
     "parity_tests/contract/half_precision.py": "GAMMAS worst_errors",
-    "parity_tests/tests/linear/linear_layer.py": "FEATURES KERNEL BIAS IDS SETTINGS layer settings_of",
+    "parity_tests/tests/linear/linear_layer.py": (
+        "FEATURES KERNEL BIAS IDS SETTINGS layer settings_of"
+    ),
     "parity_tests/contract/make_vectors.py": "",
+    "parity_tests/contract/problems.py": "",
     "parity_tests/pages/migration.py": "",
     "parity_tests/contract/recipe_samples.py": "",
     "parity_tests/tests/sharding/split.py": "EPSILON ARRAYS _arrays",
-    "parity_tests/checker/audit/facts.py": "MARGINS _climb _middle",
+    "parity_tests/checker/audit/conventions.py": "usual_gamma",
+    "parity_tests/checker/audit/facts.py": "MARGINS _climb",
     "parity_tests/checker/layers/batch.py": "",
     "parity_tests/checker/diagnosis/evidence.py": "",
     "parity_tests/checker/report/heat.py": "",
     "parity_tests/checker/layers/identities.py": "",
-    "parity_tests/checker/diagnosis/tails.py": "EASY MISSED FAR _ask _middle_gamma _slopes",
+    "parity_tests/checker/diagnosis/tails.py": "EASY MISSED FAR _ask _slopes",
     "parity_tests/ports/questions.py": "",
     "parity_tests/checker/layers/special.py": "",
     "parity_tests/checker/sweep/command.py": "GAMMAS exponent first_contact",
@@ -34,8 +39,8 @@ ALLOWED = {
     "examples/detection/recipe.py": "",
     "examples/detection/scenes.py": "",
     "examples/large_vocabulary.py": "initial_weights",
+    "examples/vocabulary/words.py": "sample",
     "examples/weights.py": "",
-    "examples/words.py": "sample",
 }
 LIBRARIES = (
     *("numpy", "mpmath", "math", "random", "scipy"),
@@ -67,14 +72,15 @@ UNSAFE_METHODS = SUMS | {"exp", "log"}
 # Steps of arange down to this part of 1 are exact, and so are their multiples.
 FINEST = 1024
 
-DENIED = {
-    *(f"numpy.{name}" for name in ("random", "linspace", "geomspace", "logspace")),
-    *(f"jax.numpy.{name}" for name in ("linspace", "geomspace", "logspace")),
-    *(f"torch.{name}" for name in ("linspace", "logspace", "rand", "randn", "randint", "randperm")),
-    *(f"torch.{name}" for name in ("normal", "Generator", "manual_seed")),
-    *("jax.random", "random", "flax.nnx.Rngs"),
-    *(".normal_", ".uniform_", ".exponential_"),
+# Who draws random numbers, or spaces a grid unevenly.
+DENIED_NAMES = {
+    "numpy": "random linspace geomspace logspace",
+    "jax.numpy": "linspace geomspace logspace",
+    "jax": "random",
+    "flax": "nnx.Rngs",
+    "torch": "linspace logspace rand randn randint randperm normal Generator manual_seed",
 }
+DENIED_METHODS = {".normal_", ".uniform_", ".exponential_"}
 REPLACED = "weights that Flax asks for, and that those of examples/weights.py replace"
 PERMUTED = "whole numbers alone, which no processor rounds; tables of the pages are of them"
 STARTED = "where a training starts, whose every step the processor rounds; no test has its numbers"
@@ -111,6 +117,14 @@ EXCEPTIONS: dict[str, dict[str, str]] = {
 Place = ast.FunctionDef | ast.Assign | ast.AnnAssign | ast.AugAssign | ast.Module
 
 
+def full_names(groups: dict[str, str]) -> set[str]:
+    """numpy.abs and so on, of names by their library."""
+    return {f"{library}.{name}" for library, names in groups.items() for name in names.split()}
+
+
+DENIED = full_names(DENIED_NAMES) | {"random"}
+
+
 def extensions() -> list[str]:
     """What numpy uses of this processor beyond what it needs, the highest last."""
     for name in ("numpy._core._multiarray_umath", "numpy.core._multiarray_umath"):
@@ -125,36 +139,44 @@ def extensions() -> list[str]:
 def not_allowed(source: str, path: str) -> list[str]:
     """What is not on the list, in a file or in what makes inputs there."""
     tree = ast.parse(source)
-    safe = {f"{library}.{name}" for library, names in SAFE.items() for name in names.split()}
-    safe |= ONCE if path == EXACT else set()
-    return [x for place in places(tree, path) for x in _faults(place, imported(tree), safe)]
+    names = imported(tree)
+    safe = full_names(SAFE)
+    if path == EXACT:
+        safe |= ONCE
+    faults: list[str] = []
+    for place in places(tree, path):
+        faults += _faults(place, names, safe)
+    return faults
 
 
 def places(tree: ast.Module, path: str) -> Sequence[Place]:
     """The functions and assignments of a file that make inputs, or all of it."""
-    wanted, known = set(ALLOWED[path].split()), set[str]()
-    found: list[Place] = []
+    wanted = set(ALLOWED[path].split())
+    known: set[str] = set()
+    makers: list[Place] = []
     for node in tree.body:
         bound = _bound(node) & wanted
         known |= bound
         if bound and isinstance(node, Place):
-            found.append(node)
+            makers.append(node)
     if known != wanted:
         raise ValueError(
             f"exact_calls: ALLOWED[{path!r}] expected names of functions and of module-level "
             f"assignments of that file, got {sorted(wanted - known)}: correct or remove them."
         )
-    return found or [tree]
+    return makers or [tree]
 
 
 def _bound(node: ast.stmt) -> set[str]:
     """The names that a function or an assignment of a module gives."""
     if isinstance(node, ast.FunctionDef):
         return {node.name}
-    targets = node.targets if isinstance(node, ast.Assign) else []
-    if isinstance(node, ast.AnnAssign | ast.AugAssign):
+    targets: list[ast.expr] = []
+    if isinstance(node, ast.Assign):
+        targets = node.targets
+    elif isinstance(node, ast.AnnAssign | ast.AugAssign):
         targets = [node.target]
-    inner = [each for target in targets for each in ast.walk(target)]
+    inner = itertools.chain.from_iterable(ast.walk(target) for target in targets)
     return {each.id for each in inner if isinstance(each, ast.Name)}
 
 
@@ -168,70 +190,81 @@ def _faults(tree: ast.AST, names: dict[str, str], safe: set[str]) -> Iterator[st
             yield f"line {node.lineno}: pow"
         elif isinstance(node, ast.BinOp) and not _is_exact(node):
             yield f"line {node.lineno}: {ast.unparse(node)}"
-        elif isinstance(node, ast.Call) and method in UNSAFE_METHODS and f".{method}" not in safe:
-            yield f"line {node.lineno}: .{method}"
-        elif isinstance(node, ast.Call) and _is_uneven(node, names):
-            yield f"line {node.lineno}: a step of arange that is no fraction of a power of two"
+        elif isinstance(node, ast.Call):
+            if method in UNSAFE_METHODS and f".{method}" not in safe:
+                yield f"line {node.lineno}: .{method}"
+            elif _is_uneven(node, names):
+                yield f"line {node.lineno}: a step of arange that is no fraction of a power of two"
 
 
 def _method(node: ast.AST, names: dict[str, str]) -> str:
     """The name of the method that is called, unless it is a function of a library."""
-    function = node.func if isinstance(node, ast.Call) else None
-    if isinstance(function, ast.Attribute) and not dotted(function, names):
-        return function.attr
-    return ""
+    if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
+        return ""
+    is_of_a_library = dotted(node.func, names)
+    return "" if is_of_a_library else node.func.attr
 
 
 def _is_exact(node: ast.BinOp) -> bool:
     """Powers are those of whole numbers, which are written out, and products have no order."""
-    if isinstance(node.op, ast.MatMult):
-        return False
-    sides = (node.left, node.right)
-    whole = all(isinstance(side, ast.Constant) and isinstance(side.value, int) for side in sides)
-    return whole or not isinstance(node.op, ast.Pow)
+    if isinstance(node.op, ast.Pow):
+        return _is_whole(node.left) and _is_whole(node.right)
+    return not isinstance(node.op, ast.MatMult)
+
+
+def _is_whole(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and isinstance(node.value, int)
 
 
 def _is_uneven(node: ast.Call, names: dict[str, str]) -> bool:
     if dotted(node.func, names) != "numpy.arange" or len(node.args) < 3:
         return False
     step = node.args[2]
-    value = Fraction(ast.literal_eval(step)) if isinstance(step, ast.Constant) else Fraction(1)
+    if not isinstance(step, ast.Constant):
+        return False
+    value = Fraction(ast.literal_eval(step))
     return value.denominator > FINEST
 
 
 def denied(source: str) -> set[str]:
     """Random numbers and uneven grids of a file, and of the programs that it has as text."""
     tree = ast.parse(source)
-    names, found = imported(tree), set[str]()
-    written = {name for _, name in _outermost(tree, names)} | set(names.values())
-    for name in written:
-        found |= {bad for bad in DENIED if name == bad or name.startswith(f"{bad}.")}
+    names = imported(tree)
+    used = {name for _, name in _outermost(tree, names)} | set(names.values())
+    calls: set[str] = set()
+    for name in used:
+        calls |= {bad for bad in DENIED if f"{name}.".startswith(f"{bad}.")}
     for node in ast.walk(tree):
-        if isinstance(node, ast.Attribute) and f".{node.attr}" in DENIED:
-            found.add(f".{node.attr}")
+        if isinstance(node, ast.Attribute) and f".{node.attr}" in DENIED_METHODS:
+            calls.add(f".{node.attr}")
         if isinstance(node, ast.Constant) and "\nimport " in str(node.value):
-            found |= _denied_text(str(node.value))
-    return found
+            calls |= _denied_text(str(node.value))
+    return calls
 
 
 def _denied_text(text: str) -> set[str]:
     try:
         return denied(text)
     except SyntaxError:
+        # Words of which a line begins with import are no program.
         return set()
 
 
 def imported(tree: ast.AST) -> dict[str, str]:
     """Name in the file -> what it stands for, of absolute imports."""
-    found = {}
+    names: dict[str, str] = {}
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             for each in node.names:
                 top = each.name.split(".")[0]
-                found |= {each.asname: each.name} if each.asname else {top: top}
+                if each.asname:
+                    names[each.asname] = each.name
+                else:
+                    names[top] = top
         elif isinstance(node, ast.ImportFrom) and not node.level:
-            found |= {each.asname or each.name: f"{node.module}.{each.name}" for each in node.names}
-    return found
+            for each in node.names:
+                names[each.asname or each.name] = f"{node.module}.{each.name}"
+    return names
 
 
 def dotted(node: ast.AST, names: dict[str, str]) -> str:
@@ -249,8 +282,9 @@ Reference = ast.Name | ast.Attribute
 
 def _outermost(tree: ast.AST, names: dict[str, str]) -> Iterator[tuple[Reference, str]]:
     """np.random.default_rng, and neither np.random nor np in it."""
-    inner = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
-    for node in ast.walk(tree):
+    nodes = list(ast.walk(tree))
+    inner = {id(node.value) for node in nodes if isinstance(node, ast.Attribute)}
+    for node in nodes:
         name = dotted(node, names)
         if isinstance(node, Reference) and id(node) not in inner and name:
             yield node, name

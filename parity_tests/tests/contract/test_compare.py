@@ -22,20 +22,22 @@ TINY, TINY_64 = SMALLEST_NORMAL["float32"], SMALLEST_NORMAL["float64"]
 
 
 def entry(got: float, truth: float, allowed: float = 4.0, scale: float | None = None) -> Entry:
-    return Entry(
-        got, Term(mpf(truth), mpf(abs(truth) if scale is None else scale)), allowed, TINY, "here"
-    )
+    if scale is None:
+        scale = abs(truth)
+    return Entry(got, Term(mpf(truth), mpf(scale)), allowed, TINY, "here")
+
+
+def off_by(truth: float, eps: float) -> Entry:
+    return entry(truth * (1 + eps * EPS["float32"]), truth)
 
 
 @pytest.mark.parametrize("truth", [1.0, -3.0, 1e-20, 1e30])
 def test_errors_are_counted_in_eps(truth: float) -> None:
     assert require([entry(truth, truth)], "float32") == 0
-    assert abs(require([entry(truth * (1 + 3 * EPS["float32"]), truth)], "float32") - 3) < 1e-6
-    with pytest.raises(
-        AssertionError,
-        match=r"1 of 2 numbers are wrong; the worst has an error of 5 eps(.|\n)*at here",
-    ):
-        require([entry(truth, truth), entry(truth * (1 + 5 * EPS["float32"]), truth)], "float32")
+    assert require([off_by(truth, 3)], "float32") == pytest.approx(3, abs=1e-6)
+    message = r"1 of 2 numbers are wrong; the worst has an error of 5 eps(.|\n)*at here"
+    with pytest.raises(AssertionError, match=message):
+        require([entry(truth, truth), off_by(truth, 5)], "float32")
 
 
 @pytest.mark.parametrize("got", [math.nan, math.inf, -math.inf, 0.0, -1.0])
@@ -76,33 +78,31 @@ def test_nothing_compared_is_an_error() -> None:
 def test_arrays_have_the_errors_of_their_numbers(dtype: str) -> None:
     """At every exponent of the dtype, beside truths that no float64 holds and scales above them."""
     draws, floor = Draws(0), SMALLEST_NORMAL[dtype]
-    exponents = range(int(np.log2(floor)) - 20, 120)
-    got = np.array(
-        [
-            math.ldexp(1 + x, e)
-            for x, e in zip(draws.uniform(shape=len(exponents)), exponents, strict=True)
-        ]
-    )
-    units = draws.integers(-8, 9, len(got)) / 2
-    truths = [
-        mpf(x) * (1 - mpf(u * EPS[dtype]) + mpf(2) ** -70)
-        for x, u in zip(got.tolist(), units.tolist(), strict=True)
-    ]
-    terms = [Term(truth, abs(truth) * (1 + i % 3)) for i, truth in enumerate(truths)]
-    errors = errors_in_eps(got[:, None], Table.of([[term] for term in terms]), dtype, floor)
-    for x, term, error in zip(got.tolist(), terms, errors[:, 0].tolist(), strict=True):
-        expected = error_in_eps(x, term, dtype, floor)
-        unknown = math.isnan(error) and EPS[dtype] * term.scale <= SMALLEST_NORMAL["float64"]
-        assert unknown or math.isclose(error, expected, rel_tol=1e-6), (x, term, error)
+    exponents = np.arange(int(np.log2(floor)) - 20, 120)
+    answers = np.ldexp(1 + draws.uniform(shape=len(exponents)), exponents)
+    units = draws.integers(-8, 9, len(answers)) / 2
+    terms: list[Term] = []
+    for i, (answer, unit) in enumerate(zip(answers.tolist(), units.tolist(), strict=True)):
+        # Some halves of a unit away, and a little that no float64 holds.
+        error = mpf(unit * EPS[dtype]) - mpf(2) ** -70
+        truth = mpf(answer) * (1 - error)
+        terms.append(Term(truth, abs(truth) * (1 + i % 3)))
+    table = Table.of([[term] for term in terms])
+    errors = errors_in_eps(answers[:, None], table, dtype, floor)[:, 0]
+    for answer, term, error in zip(answers.tolist(), terms, errors.tolist(), strict=True):
+        expected = error_in_eps(answer, term, dtype, floor)
+        if math.isnan(error):
+            assert EPS[dtype] * term.scale <= TINY_64, (answer, term)
+        else:
+            assert error == pytest.approx(expected, rel=1e-6, abs=0), (answer, term)
 
 
 @pytest.mark.parametrize("got", [math.nan, math.inf, -math.inf])
 def test_what_is_not_finite_is_not_known_to_arrays(got: float) -> None:
     for truth in (1.0, math.inf):
-        term = Term(mpf(truth), mpf(truth))
-        assert math.isnan(
-            errors_in_eps(np.array([[got]]), Table.of([[term]]), "float32", TINY)[0, 0]
-        )
+        table = Table.of([[Term(mpf(truth), mpf(truth))]])
+        error = errors_in_eps(np.array([[got]]), table, "float32", TINY)
+        assert math.isnan(error[0, 0])
 
 
 class OffAt(JaxPort):
@@ -110,18 +110,22 @@ class OffAt(JaxPort):
 
     def __init__(self, row: int, index: tuple[int, ...], eps: float) -> None:
         super().__init__()
-        self.at, self.factor = (row, *index), 1 + eps * EPS["float64"]
+        self.at = (row, *index)
+        self.factor = 1 + eps * EPS["float64"]
 
     def per_sample(
         self, loss: Loss, order: int, points: np.ndarray, ids: np.ndarray | None
     ) -> np.ndarray:
-        answers = np.array(super().per_sample(loss, order, points, ids))
-        answers[self.at] *= self.factor
-        return answers
+        answers = super().per_sample(loss, order, points, ids)
+        changed = np.array(answers)
+        changed[self.at] *= self.factor
+        return changed
 
 
-POINTS = np.array([[z, y, 1.5] for z in (-3.0, 0.5, 2.0) for y in (0.25, 0.75)])
-SOLVED = Solved.of(Problem("sigmoid_focal_loss", "float64", ("logits", "targets", "gamma"), POINTS))
+GAMMA = 1.5
+POINTS = np.array([[z, y, GAMMA] for z in (-3.0, 0.5, 2.0) for y in (0.25, 0.75)])
+NAMES = ("logits", "targets", "gamma")
+SOLVED = Solved.of(Problem("sigmoid_focal_loss", "float64", NAMES, POINTS))
 
 
 @pytest.mark.parametrize(("order", "index"), [(0, ()), (1, (2,)), (2, (0, 1)), (2, (1, 0))])
@@ -139,12 +143,14 @@ def test_what_is_close_to_its_limit_is_counted_in_arbitrary_precision(share: flo
     port, problem = OffAt(0, (), 0.0), SOLVED.problem
     answer = float(problem.answers(port, 0)[0])
     scale = SOLVED.truths[0][()].scale
+    limit = problem.limit(0, ())
     with mpmath.workdps(50):
-        error = mpf(share) * problem.limit(0, ()) * EPS["float64"] * scale + TINY_64
-        moved = mpf(answer) - error
-    solved = Solved(problem, [Jet({(): Term(moved, scale)}), *SOLVED.truths[1:]])
+        error = mpf(share) * limit * EPS["float64"] * scale + TINY_64
+        moved = Term(mpf(answer) - error, scale)
+    solved = Solved(problem, [Jet({(): moved}), *SOLVED.truths[1:]])
     if share < 1:
-        assert math.isclose(examine(solved, port, 0), share * problem.limit(0, ()), rel_tol=1e-6)
+        worst = examine(solved, port, 0)
+        assert worst == pytest.approx(share * limit, rel=1e-6)
     else:
         with pytest.raises(AssertionError, match=f"1 of {len(POINTS)} numbers are wrong"):
             examine(solved, port, 0)
@@ -155,7 +161,8 @@ def test_an_answer_of_another_shape_is_refused() -> None:
         def per_sample(
             self, loss: Loss, order: int, points: np.ndarray, ids: np.ndarray | None
         ) -> np.ndarray:
-            return super().per_sample(loss, order, points, ids).reshape(-1)
+            answers = super().per_sample(loss, order, points, ids)
+            return answers.reshape(-1)
 
     with pytest.raises(AssertionError, match="an answer of shape"):
         examine(SOLVED, Flat(), 1)

@@ -38,8 +38,10 @@ def test_what_makes_inputs_calls_only_what_is_rounded_once(path: str) -> None:
     ],
 )
 def test_a_call_that_differs_between_processors_would_be_found(path: str, fault: str) -> None:
-    for number in range(len(exact_calls.places(ast.parse(SOURCES[path]), path))):
-        assert exact_calls.not_allowed(with_fault(path, number, fault), path)
+    count = len(exact_calls.places(ast.parse(SOURCES[path]), path))
+    for number in range(count):
+        source = with_fault(path, number, fault)
+        assert exact_calls.not_allowed(source, path)
 
 
 def with_fault(path: str, number: int, fault: str) -> str:
@@ -50,7 +52,8 @@ def with_fault(path: str, number: int, fault: str) -> str:
         place.body += ast.parse(f"POINTS = {fault}").body
     else:
         assert place.value is not None
-        place.value = ast.Tuple([place.value, ast.parse(fault, mode="eval").body], ast.Load())
+        call = ast.parse(fault, mode="eval").body
+        place.value = ast.Tuple([place.value, call], ast.Load())
     return ast.unparse(ast.fix_missing_locations(tree))
 
 
@@ -82,14 +85,17 @@ def with_fault(path: str, number: int, fault: str) -> str:
 def test_a_wrong_grid_is_found(path: str, old: str, new: str) -> None:
     path = f"parity_tests/{path}"
     assert SOURCES[path].count(old) == 1
-    assert len(exact_calls.not_allowed(SOURCES[path].replace(old, new), path)) == 1
+    changed = SOURCES[path].replace(old, new)
+    assert len(exact_calls.not_allowed(changed, path)) == 1
 
 
 def test_a_second_assignment_is_held_to_the_list_too() -> None:
     path = "parity_tests/checker/diagnosis/tails.py"
     for line in ("EASY = np.exp(EASY)", "EASY *= np.exp(1)", "EASY: np.ndarray = np.exp(EASY)"):
-        assert len(exact_calls.not_allowed(f"{SOURCES[path]}\n{line}", path)) == 1
-    assert not exact_calls.not_allowed(f"{SOURCES[path]}\nOTHER = np.exp(EASY)", path)
+        source = f"{SOURCES[path]}\n{line}"
+        assert len(exact_calls.not_allowed(source, path)) == 1
+    another_name = f"{SOURCES[path]}\nOTHER = np.exp(EASY)"
+    assert not exact_calls.not_allowed(another_name, path)
 
 
 def test_a_name_that_the_file_does_not_have_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -101,9 +107,9 @@ def test_a_name_that_the_file_does_not_have_is_an_error(monkeypatch: pytest.Monk
 
 @pytest.mark.parametrize("path", OTHERS)
 def test_nothing_else_draws_inputs(path: str) -> None:
-    found = exact_calls.denied((ROOT / path).read_text())
+    calls = exact_calls.denied((ROOT / path).read_text())
     known = set(exact_calls.EXCEPTIONS.get(path, {}))
-    assert found == known, "use parity_tests.contract.exact, or give a reason"
+    assert calls == known, "use parity_tests.contract.exact, or give a reason"
 
 
 @pytest.mark.parametrize(
@@ -131,20 +137,25 @@ def test_random_numbers_elsewhere_would_be_found(source: str) -> None:
 def test_every_exception_is_of_a_file_that_exists_and_has_its_reason() -> None:
     assert exact_calls.EXCEPTIONS.keys() <= set(OTHERS)
     for reasons in exact_calls.EXCEPTIONS.values():
-        assert all(len(reason.split()) > 3 for reason in reasons.values())
+        for reason in reasons.values():
+            assert len(reason.split()) > 3
 
 
 def test_sums_have_no_order() -> None:
     draws = exact.Draws(0)
-    a, b = draws.integers(-99, 100, (30, 40)), draws.integers(0, 1 << 30, (40, 50))
-    assert (exact.product(a, b) == (a[:, :, None] * b).sum(1)).all()
+    a = draws.integers(-99, 100, (30, 40))
+    b = draws.integers(0, 1 << 30, (40, 50))
+    products = (a[:, :, None] * b).sum(1)
+    assert np.array_equal(exact.product(a, b), products)
     assert exact.total(b) == sum(b.ravel().tolist())
 
 
 @pytest.mark.parametrize("largest", [1 << 50, 0.5])
 def test_sums_that_are_rounded_are_refused(largest: float) -> None:
+    ones = np.ones((2, 9), np.int64)
+    large = np.full((9, 2), largest)
     with pytest.raises(ValueError, match="expected integers and sums to 2\\^53"):
-        exact.product(np.ones((2, 9), np.int64), np.full((9, 2), largest))
+        exact.product(ones, large)
 
 
 def test_a_sum_of_floats_is_refused() -> None:

@@ -25,8 +25,9 @@ OPTIONS = (
 
 @contextlib.contextmanager
 def started(profile: Path) -> Iterator[Chrome]:
-    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    if not (chromium and driver):
+    chromium = shutil.which("chromium")
+    driver = shutil.which("chromedriver")
+    if not chromium or not driver:
         raise FileNotFoundError(
             "tests of pages need Chromium and its driver: apt-get install chromium chromium-driver"
         )

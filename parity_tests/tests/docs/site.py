@@ -20,10 +20,8 @@ def build(site: Path, root: Path = ROOT) -> subprocess.CompletedProcess[str]:
     """Build the site strictly: a broken link, a page that no menu has, a formula that is none are
     failures."""
     command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(site)]
-    environment = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}
-    return subprocess.run(
-        command, cwd=root, env=environment, capture_output=True, text=True, timeout=300
-    )
+    env = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}
+    return subprocess.run(command, cwd=root, env=env, capture_output=True, text=True, timeout=300)
 
 
 class Page(HTMLParser):
@@ -31,67 +29,67 @@ class Page(HTMLParser):
 
     def __init__(self, path: Path) -> None:
         super().__init__()
-        self.path, self.anchors, self.links, self.loaded = (
-            path,
-            set[str](),
-            list[str](),
-            list[str](),
-        )
+        self.path = path
+        self.anchors: set[str] = set()
+        self.links: list[str] = []
+        self.loaded: list[str] = []
         self.feed(path.read_text(encoding="utf-8"))
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        given = {name: value or "" for name, value in attrs}
-        self.anchors |= {given[name] for name in ("id", "name") if name in given}
-        if tag == "a" and "href" in given:
-            self.links.append(given["href"])
-        if LOADED.get(tag) in given and given.get("rel") != "canonical":
-            self.loaded.append(given[LOADED[tag]])
+        values = {name: value or "" for name, value in attrs}
+        self.anchors |= {value for name, value in values.items() if name in ("id", "name")}
+        if tag == "a" and "href" in values:
+            self.links.append(values["href"])
+        if LOADED.get(tag) in values and values.get("rel") != "canonical":
+            self.loaded.append(values[LOADED[tag]])
 
 
 def dead_links(site: Path) -> list[str]:
     """Links and files of all pages that lead nowhere, and what pages load from other hosts."""
     # The page for addresses that do not exist has its links from the root of a server.
     pages = {path: Page(path) for path in site.rglob("*.html") if path.name != "404.html"}
-    found = []
+    dead: list[str] = []
     for path, page in pages.items():
-        found += [f"{path.name}: {link}" for link in page.links if not _leads(link, page, pages)]
-        found += [
-            f"{path.name} loads {x}"
-            for x in page.loaded
-            if urlsplit(x).netloc or not _leads(x, page, pages)
-        ]
-    return found
+        for link in page.links:
+            if not _leads(link, page, pages):
+                dead.append(f"{path.name}: {link}")
+        for address in page.loaded:
+            if urlsplit(address).netloc or not _leads(address, page, pages):
+                dead.append(f"{path.name} loads {address}")
+    return dead
 
 
 def _leads(link: str, page: Page, pages: dict[Path, Page]) -> bool:
     parts = urlsplit(link)
     if parts.scheme in ("https", "data", "mailto"):
         return True
-    target = (page.path.parent / unquote(parts.path)).resolve() if parts.path else page.path
+    target = page.path
+    if parts.path:
+        target = (target.parent / unquote(parts.path)).resolve()
     if target.is_dir():
         target /= "index.html"
-    known = pages.get(target)
-    return target.exists() and (
-        not parts.fragment or known is None or unquote(parts.fragment) in known.anchors
-    )
+    if parts.fragment and target in pages:
+        return unquote(parts.fragment) in pages[target].anchors
+    return target.exists()
+
+
+# What a page asks of other hosts, what it has not got, and how far it is too wide.
+FAULTS = """
+    const here = location.protocol === "file:" ? "file:" : location.origin;
+    const loaded = performance.getEntriesByType("resource").map(({ name }) => name);
+    const elsewhere = loaded.filter((name) => !name.startsWith(here) && !name.startsWith("data:"));
+    const broken = [...document.images].filter((image) => image.complete && !image.naturalWidth);
+    const wide = document.documentElement.scrollWidth - document.documentElement.clientWidth;
+    return [
+      ...elsewhere.map((name) => `asks for ${name}`),
+      ...broken.map(({ src }) => `has no picture ${src}`),
+      ...(wide > 0 ? [`is ${wide} pixels wider than the window`] : []),
+    ];
+"""
 
 
 def faults(browser: Chrome) -> list[str]:
     """What is wrong with the page that the browser shows."""
-    found = [
-        entry["message"]
-        for entry in browser.get_log("browser")
-        if entry["level"] in ("SEVERE", "WARNING")
-    ]
-    found += browser.execute_script("""
-        const here = location.protocol === "file:" ? "file:" : location.origin;
-        const loaded = performance.getEntriesByType("resource").map(({ name }) => name);
-        const elsewhere = loaded.filter((name) => !name.startsWith(here) && !name.startsWith("data:"));
-        const broken = [...document.images].filter((image) => image.complete && !image.naturalWidth);
-        const wide = document.documentElement.scrollWidth - document.documentElement.clientWidth;
-        return [
-          ...elsewhere.map((name) => `asks for ${name}`), ...broken.map(({ src }) => `has no picture ${src}`),
-          ...(wide > 0 ? [`is ${wide} pixels wider than the window`] : []),
-        ];
-    """)
-    return found
+    entries = browser.get_log("browser")
+    messages = [x["message"] for x in entries if x["level"] in ("SEVERE", "WARNING")]
+    return messages + browser.execute_script(FAULTS)

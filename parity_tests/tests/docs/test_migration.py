@@ -2,6 +2,7 @@
 called here."""
 
 import ast
+import itertools
 import re
 from inspect import signature
 
@@ -25,114 +26,119 @@ SIGNATURES = {
     "mmdetection": ["mmdet.models.losses:FocalLoss", "mmdet.models.losses:FocalLoss.forward"],
     "segmentation-models-pytorch": ["segmentation_models_pytorch.losses:FocalLoss"],
 }
-TABLE = make_readme.tables(migration_table.PAGE.read_text())[
-    "parity_tests.pages.migration_table --markdown"
-]
+TABLES = make_readme.tables(migration_table.PAGE.read_text())
+TABLE = TABLES["parity_tests.pages.migration_table --markdown"]
+# One side of a comparison, with what stands in the variables that it uses.
+Sides = tuple[str, str]
 
 
-def is_comparison(statement: ast.stmt) -> bool:
-    return ast.unparse(statement).startswith("same(")
+def comparison(statement: ast.stmt) -> ast.Call | None:
+    """The call same(theirs, ours), where the statement is one."""
+    if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call):
+        call = statement.value
+        if ast.unparse(call.func) == "same":
+            return call
+    return None
 
 
-def comparisons(code: str) -> list[ast.stmt]:
-    return [statement for statement in ast.parse(code).body if is_comparison(statement)]
+def comparisons(module: ast.Module) -> list[ast.Call]:
+    calls = [comparison(statement) for statement in module.body]
+    return [call for call in calls if call]
 
 
-def alone(code: str, number: int) -> ast.Module:
-    """A block with one of its comparisons, and all that is no comparison."""
-    module, kept = ast.parse(code), comparisons(code)[number]
-    module.body = [x for x in module.body if not is_comparison(x) or ast.dump(x) == ast.dump(kept)]
-    return module
-
-
-def ours(module: ast.Module) -> ast.expr:
-    [call] = [x.value for x in module.body if is_comparison(x) and isinstance(x, ast.Expr)]
-    assert isinstance(call, ast.Call)
-    return call.args[1]
+def alone(code: str, number: int) -> tuple[ast.Module, ast.expr]:
+    """A block with one of its comparisons and all that is no comparison, and our side there."""
+    module = ast.parse(code)
+    kept = comparisons(module)[number]
+    module.body = [x for x in module.body if comparison(x) in (None, kept)]
+    return module, kept.args[1]
 
 
 def with_faults(code: str, number: int) -> list[str]:
     """One comparison without one of our named arguments, or with one of our numbers a tenth larger,
     in every way."""
     faults: list[str] = []
-    for index, node in enumerate(ast.walk(ours(alone(code, number)))):
-        for fault in _faults(node):
-            module = alone(code, number)
-            fault(list(ast.walk(ours(module)))[index])
+    _, ours = alone(code, number)
+    for index, node in enumerate(ast.walk(ours)):
+        if isinstance(node, ast.Call):
+            for keyword in range(len(node.keywords)):
+                module, call = copy_of(code, number, index)
+                assert isinstance(call, ast.Call)
+                del call.keywords[keyword]
+                faults.append(ast.unparse(module))
+        elif isinstance(node, ast.Constant) and isinstance(node.value, float):
+            module, constant = copy_of(code, number, index)
+            assert isinstance(constant, ast.Constant)
+            constant.value = 1.1 * node.value + 0.01
             faults.append(ast.unparse(module))
     return faults
 
 
-def _faults(node: ast.AST) -> list:
-    if isinstance(node, ast.Call):
-        return [lambda x, k=k: x.keywords.pop(k) for k in range(len(node.keywords))]
-    if isinstance(node, ast.Constant) and isinstance(node.value, float):
-        return [lambda x: setattr(x, "value", 1.1 * x.value + 0.01)]
-    return []
+def copy_of(code: str, number: int, index: int) -> tuple[ast.Module, ast.AST]:
+    """A block with one of its comparisons, and one node of our side of it."""
+    module, ours = alone(code, number)
+    nodes = list(ast.walk(ours))
+    return module, nodes[index]
 
 
 @pytest.mark.parametrize(("title", "code"), BLOCKS, ids=[title for title, _ in BLOCKS])
 def test_every_mapping_gives_the_numbers_of_the_peer(title: str, code: str) -> None:
-    assert len(migration_table.run(code)) == len(comparisons(code))
+    count = len(comparisons(ast.parse(code)))
+    assert len(migration_table.run(code)) == count
 
 
-def rows_of(title: str) -> list[tuple[str, str]]:
-    lines = re.findall(
-        r"^\|(.*)\|\n",
-        re.sub(r"^\|.*\|\n\| --- \| --- \|\n", "", SECTIONS[title], flags=re.M),
-        re.M,
-    )
-    return [(left, right) for left, _, right in (line.partition(" | ") for line in lines)]
+def rows_of(title: str) -> list[Sides]:
+    """What is theirs and what is ours, in the tables of a section."""
+    heads = r"^\|.*\|\n\| --- \| --- \|\n"
+    tables = re.sub(heads, "", SECTIONS[title], flags=re.M)
+    return re.findall(r"^\|(.*?) \| (.*)\|\n", tables, re.M)
 
 
 def named(cell: str) -> set[str]:
     """The arguments that a cell of a table gives."""
-    return {name for code in re.findall(r"`(.*?)`", cell) for name in re.findall(r"(\w+)=", code)}
+    code = " ".join(re.findall(r"`(.*?)`", cell))
+    return set(re.findall(r"(\w+)=", code))
 
 
-def given(code: str) -> list[tuple[str, str]]:
-    """Both sides of each comparison of a block, with what stands in the variables that they use."""
+def both_sides(code: str) -> list[Sides]:
+    """Both sides of each comparison of a block."""
     values: dict[str, str] = {}
-    sides: list[tuple[str, str]] = []
+    sides: list[Sides] = []
     for statement in ast.parse(code).body:
         if isinstance(statement, ast.Assign):
-            values |= {
-                x.id: ast.unparse(statement)
-                for x in ast.walk(statement.targets[0])
-                if isinstance(x, ast.Name)
-            }
-        elif (
-            is_comparison(statement)
-            and isinstance(statement, ast.Expr)
-            and isinstance(statement.value, ast.Call)
-        ):
-            theirs, here = (_with_values(side, values) for side in statement.value.args)
-            sides.append((theirs, here))
+            values |= dict.fromkeys(names_in(statement.targets[0]), ast.unparse(statement))
+        elif call := comparison(statement):
+            theirs, ours = call.args
+            sides.append((with_values(theirs, values), with_values(ours, values)))
     return sides
 
 
-def _with_values(side: ast.expr, values: dict[str, str]) -> str:
-    used = (values.get(x.id, "") for x in ast.walk(side) if isinstance(x, ast.Name))
+def names_in(node: ast.AST) -> list[str]:
+    return [inner.id for inner in ast.walk(node) if isinstance(inner, ast.Name)]
+
+
+def with_values(side: ast.expr, values: dict[str, str]) -> str:
+    used = [values.get(name, "") for name in names_in(side)]
     return "\n".join([ast.unparse(side), *used])
 
 
-def mismatches(rows: list[tuple[str, str]], lines: list[tuple[str, str]]) -> list[str]:
-    assert len(rows) == len(lines)
-    return [
-        f"{name} of {cells[side]} is not in {line[side]}"
-        for cells, line in zip(rows, lines, strict=True)
-        for side in (0, 1)
-        for name in named(cells[side])
-        if not re.search(rf"\b{name}=|'{name}':", line[side])
-    ]
+def mismatches(rows: list[Sides], lines: list[Sides]) -> list[str]:
+    missing: list[str] = []
+    cells = itertools.chain.from_iterable(rows)
+    sides = itertools.chain.from_iterable(lines)
+    for cell, side in zip(cells, sides, strict=True):
+        for name in named(cell):
+            if not re.search(rf"\b{name}=|'{name}':", side):
+                missing.append(f"{name} of {cell} is not in {side}")
+    return missing
 
 
 @pytest.mark.parametrize("title", SECTIONS)
 def test_every_row_is_a_line_of_code(title: str) -> None:
-    rows, lines = (
-        rows_of(title),
-        [line for code, _ in blocks_of(SECTIONS[title]) for line in given(code)],
-    )
+    rows = rows_of(title)
+    lines: list[Sides] = []
+    for code, _ in blocks_of(SECTIONS[title]):
+        lines += both_sides(code)
     assert not mismatches(rows, lines)
     assert mismatches([*rows[1:], rows[0]], lines), "rows in another order are those lines, too"
 
@@ -142,19 +148,16 @@ def test_no_argument_of_a_peer_is_left_out(title: str) -> None:
     migration_table.import_torchvision()
     migration.import_mmdet()
     for path in SIGNATURES[title]:
-        for name in signature(locate(path)).parameters:
-            assert re.search(rf"\b{name}\b", SECTIONS[title]) or name in (
-                "self",
-                "args",
-                "kwargs",
-            ), f"{path}: {name}"
+        names = signature(locate(path)).parameters.keys() - {"self", "args", "kwargs"}
+        for name in names:
+            assert re.search(rf"\b{name}\b", SECTIONS[title]), f"{path}: {name}"
 
 
 @pytest.mark.parametrize(("title", "code"), BLOCKS, ids=[title for title, _ in BLOCKS])
 def test_every_argument_of_ours_is_needed(title: str, code: str) -> None:
-    faults = [
-        fault for number in range(len(comparisons(code))) for fault in with_faults(code, number)
-    ]
+    faults: list[str] = []
+    for number in range(len(comparisons(ast.parse(code)))):
+        faults += with_faults(code, number)
     assert faults
     for fault in faults:
         with pytest.raises((AssertionError, TypeError, ValueError)):
@@ -165,13 +168,11 @@ def test_the_sections_are_the_peers_and_the_table_is_theirs() -> None:
     """Differences may differ by a rounding between processors; each of them is within the limit
     everywhere."""
     assert list(SECTIONS) == list(migration_table.PEERS)
-    rows = [
-        [cell.strip() for cell in line.split("|")[1:-1]] for line in TABLE.strip().splitlines()[2:]
-    ]
-    assert [row[:3] for row in rows] == [
-        list(migration_table.row(*section)[:3]) for section in SECTIONS.items()
-    ]
-    assert all(float(row[3]) <= migration.LIMIT for row in rows)
+    _, _, *lines = TABLE.strip().splitlines()
+    for line, section in zip(lines, SECTIONS.items(), strict=True):
+        *cells, difference = [cell.strip() for cell in line.strip("|").split("|")]
+        assert cells == list(migration_table.row(*section)[:3])
+        assert float(difference) <= migration.LIMIT
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -13,12 +14,10 @@ from parity_tests.pages import page_code
 from parity_tests.pages.make_readme import README
 
 PAGE = README.parent / "docs" / "porting.md"
-FILES = dict(
-    zip(("my_focal", "tf_focal"), (code for code, _ in page_code.blocks(PAGE)), strict=False)
-)
+CODE = [code for code, _ in page_code.blocks(PAGE)]
+FILES = {"my_focal": CODE[0], "tf_focal": CODE[1]}
 NUMPY = ("--framework", "numpy", "--gradient", "my_focal:focal_gradient", "--set", "alpha=none")
 TENSORFLOW = ("--framework", "tensorflow", "--set", "alpha=none")
-
 
 Check = Callable[..., int]
 
@@ -53,33 +52,52 @@ def test_the_port_in_tensorflow(check: Check, dtype: str) -> None:
     """As the page says, all but second derivatives. The list is strict: a layer that passes must
     not be on it."""
     Path("known.txt").write_text("second order  # the power rule\n")
-    assert (
-        check("tf_focal", FILES["tf_focal"], *TENSORFLOW, "--dtype", dtype, "--xfails", "known.txt")
-        == 0
-    )
+    options = (*TENSORFLOW, "--dtype", dtype, "--xfails", "known.txt")
+    assert check("tf_focal", FILES["tf_focal"], *options) == 0
 
 
-@pytest.mark.parametrize(
-    ("rule", "right", "wrong", "says"),
-    [
-        ("q is no difference", "np.where(u < 0, 1, tail) / (1 + tail)", "1 - np.where(u < 0, tail, 1) / (1 + tail)",
-         "your (1 − p_t) cancels above logit"),
-        ("s is no logarithm of p", "np.maximum(-u, 0) + np.log1p(tail)",
-         "-np.log(np.where(u < 0, tail, 1) / (1 + tail))", "your loss is not finite below logit"),
-        ("the derivative has no power of γ − 1", "q**gamma * (gamma * ps + q)",
-         "(gamma * q ** (gamma - 1) * q * ps + q ** (gamma + 1))", "the power rule needs (1 − p_t)^(γ − 1)"),
-        ("half precision is computed in float32", "np.result_type(logits, np.float32)", "logits.dtype",
-         "dtype = bfloat16 focal-parity check"),
-        ("shapes are not broadcast", "logits.shape != targets.shape or", "", "are broadcast to (N, N)"),
-        ("0·∞ is 0", "np.where(p == 0, 0, p * s)", "p * s", "an infinite logit on the wrong side costs inf"),
-    ],
-)  # fmt: skip
-def test_each_rule_is_needed(
-    check: Check, capsys: pytest.CaptureFixture[str], rule: str, right: str, wrong: str, says: str
-) -> None:
-    assert right in FILES["my_focal"], rule
-    silent = FILES["my_focal"].replace(
-        "import numpy as np", "import numpy as np\nnp.seterr(all='ignore')"
-    )
-    assert check("my_focal", silent.replace(right, wrong), *NUMPY) == 1
-    assert says in " ".join(capsys.readouterr().out.split())
+class Rule(NamedTuple):
+    """Code of the page, code that breaks its rule, and what the command then says."""
+
+    right: str
+    wrong: str
+    message: str
+
+
+RULES = {
+    "q is no difference": Rule(
+        "np.where(u < 0, 1, tail) / (1 + tail)",
+        "1 - np.where(u < 0, tail, 1) / (1 + tail)",
+        "your (1 − p_t) cancels above logit",
+    ),
+    "s is no logarithm of p": Rule(
+        "np.maximum(-u, 0) + np.log1p(tail)",
+        "-np.log(np.where(u < 0, tail, 1) / (1 + tail))",
+        "your loss is not finite below logit",
+    ),
+    "the derivative has no power of γ − 1": Rule(
+        "q**gamma * (gamma * ps + q)",
+        "(gamma * q ** (gamma - 1) * q * ps + q ** (gamma + 1))",
+        "the power rule needs (1 − p_t)^(γ − 1)",
+    ),
+    "half precision is computed in float32": Rule(
+        "np.result_type(logits, np.float32)",
+        "logits.dtype",
+        "dtype = bfloat16 focal-parity check",
+    ),
+    "shapes are not broadcast": Rule(
+        "logits.shape != targets.shape or", "", "are broadcast to (N, N)"
+    ),
+    "0·∞ is 0": Rule(
+        "np.where(p == 0, 0, p * s)", "p * s", "an infinite logit on the wrong side costs inf"
+    ),
+}
+
+
+@pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
+def test_each_rule_is_needed(check: Check, capsys: pytest.CaptureFixture[str], rule: Rule) -> None:
+    code = FILES["my_focal"]
+    assert rule.right in code
+    silent = code.replace("import numpy as np", "import numpy as np\nnp.seterr(all='ignore')")
+    assert check("my_focal", silent.replace(rule.right, rule.wrong), *NUMPY) == 1
+    assert rule.message in " ".join(capsys.readouterr().out.split())

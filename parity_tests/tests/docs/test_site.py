@@ -57,12 +57,11 @@ def test_every_page_opens(browser: Chrome, site: Path, name: str, width: int) ->
 
 
 def test_every_page_of_a_file_opens(browser: Chrome, site: Path) -> None:
-    found = {}
-    for path in sorted((site / "source").rglob("*.html")):
+    paths = sorted((site / "source").rglob("*.html"))
+    assert len(paths) > 10
+    for path in paths:
         show(browser, path.as_uri(), 390)
-        found[path.name] = pages.faults(browser)
-    assert len(found) > 10
-    assert {name: faults for name, faults in found.items() if faults} == {}
+        assert pages.faults(browser) == [], path.name
 
 
 def hits(browser: Chrome) -> list[str]:
@@ -135,25 +134,21 @@ def test_tabs_are_changed_by_the_keyboard(browser: Chrome, site: Path) -> None:
 def test_faults_of_a_page_are_noticed(
     browser: Chrome, tmp_path: Path, body: str, says: str
 ) -> None:
-    (tmp_path / "page.html").write_text(
-        f"<!doctype html><meta name='viewport' content='width=device-width'>{body}"
-    )
+    viewport = "<meta name='viewport' content='width=device-width'>"
+    (tmp_path / "page.html").write_text(f"<!doctype html>{viewport}{body}")
     show(browser, (tmp_path / "page.html").as_uri(), 390)
     until(browser, lambda: any(says in fault for fault in pages.faults(browser)))
 
 
 def test_dead_links_are_noticed(tmp_path: Path) -> None:
-    links = "<a href='b.html#here'>1</a><a href='b.html#gone'>2</a><a href='c.html'>3</a><a href='#gone'>4</a>"
-    (tmp_path / "a.html").write_text(
-        f"{links}<script src='https://example.org/x.js'></script><img src='no.png'>"
-    )
+    right = "<a href='b.html#here'>1</a>"
+    wrong = "<a href='b.html#gone'>2</a><a href='c.html'>3</a><a href='#gone'>4</a>"
+    loaded = "<script src='https://example.org/x.js'></script><img src='no.png'>"
+    (tmp_path / "a.html").write_text(right + wrong + loaded)
     (tmp_path / "b.html").write_text("<h1 id='here'>b</h1>")
-    dead = ["b.html#gone", "c.html", "#gone"]
-    loads = ["https://example.org/x.js", "no.png"]
-    assert pages.dead_links(tmp_path) == [
-        *(f"a.html: {x}" for x in dead),
-        *(f"a.html loads {x}" for x in loads),
-    ]
+    dead = pages.dead_links(tmp_path)
+    assert dead[:3] == ["a.html: b.html#gone", "a.html: c.html", "a.html: #gone"]
+    assert dead[3:] == ["a.html loads https://example.org/x.js", "a.html loads no.png"]
 
 
 @pytest.fixture
@@ -200,7 +195,7 @@ def test_what_looks_like_a_link_in_code_stays(small: Path) -> None:
         (r"$\frac{1$", "is no formula"),
         ("$x_$", "is no formula"),
         (r"$\nosuch{x}$", "is no formula"),
-        ("::: focal_jax.no_such_loss", "no_such_loss"),
+        ("::: focal_jax." + "no_such_loss", "no_such_loss"),
     ],
 )
 def test_each_fault_of_a_page_ends_the_build(small: Path, page: str, says: str) -> None:

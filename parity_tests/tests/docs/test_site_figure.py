@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from selenium.webdriver import Chrome, Keys
 from selenium.webdriver.common.by import By
+from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.select import Select
 
 from parity_tests.contract.tolerances import EPS, allowed
@@ -53,31 +54,32 @@ def put(browser: Chrome, gamma: float, alpha: float, logit: float) -> None:
 
 def numbers(browser: Chrome) -> dict[tuple[int, str], float]:
     """Target and kind -> the number of the table, with all its digits."""
-    found = {}
+    values: dict[tuple[int, str], float] = {}
     for target, name in ((1, "one"), (0, "zero")):
         for cell in browser.find_elements(By.CSS_SELECTOR, f"#focal-figure tr.{name} [data-value]"):
-            found[target, cell.get_attribute("data-kind") or ""] = float(
-                cell.get_attribute("data-value") or "nan"
-            )
-    return found
+            kind = cell.get_attribute("data-kind") or ""
+            values[target, kind] = number(cell, "data-value")
+    return values
+
+
+def number(element: WebElement, attribute: str) -> float:
+    return float(element.get_attribute(attribute) or "nan")
 
 
 def require_numbers(browser: Chrome, gamma: float, alpha: float, logit: float) -> None:
     """The numbers are those of the oracle, with the tolerance of float64."""
     put(browser, gamma, alpha, logit)
-    found = numbers(browser)
+    values = numbers(browser)
+    point = f"γ = {gamma}, α = {alpha}, z = {logit}"
     for target in (1, 0):
         jet = oracle.certified(oracle.sigmoid_focal_loss, logit, target, alpha, gamma)
         for kind, key in (("loss", ()), ("slope", ("logits",))):
-            error = (
-                abs(found[target, kind] - jet[key].value)
-                / (abs(jet[key].value) or 1)
-                / EPS["float64"]
-            )
+            truth = jet[key].value
+            # A truth of 0 has an absolute error.
+            unit = EPS["float64"] * (abs(truth) or 1)
+            error = abs(values[target, kind] - truth) / unit
             limit = allowed("sigmoid_focal_loss", key, gamma, "float64")
-            assert error <= limit, (
-                f"{kind} of target {target} at γ = {gamma}, α = {alpha}, z = {logit}: {error} eps"
-            )
+            assert error <= limit, f"{kind} of target {target} at {point}: {error} eps"
 
 
 @pytest.mark.parametrize("point", POINTS)
@@ -103,7 +105,7 @@ def points(browser: Chrome, plot: int, name: str) -> np.ndarray:
     """The points of a curve, as part of the width and as a value."""
     svg = browser.find_elements(By.CSS_SELECTOR, "#focal-figure svg")[plot]
     path = svg.find_element(By.CSS_SELECTOR, f"path.{name}").get_attribute("d") or ""
-    return np.array([[float(x), float(y)] for x, y in re.findall(r"[ML]([\d.]+),([\d.]+)", path)])
+    return np.array(re.findall(r"[ML]([\d.]+),([\d.]+)", path), dtype=float)
 
 
 def require_curve(
@@ -111,20 +113,22 @@ def require_curve(
 ) -> None:
     """Every point of a curve lies where the loss, or its slope, is; and there are enough to be a
     curve."""
-    bottom, top = list(RANGES.values())[plot]
-    drawn = points(browser, plot, name)
-    t = (drawn[:, 0] - LEFT) / (WIDTH - LEFT - RIGHT)
-    p = np.clip(t, 0.0025, 0.9975)
-    z = 12 * t - 6 if axis == "logit" else np.log(p / (1 - p))
-    target = np.full(z.shape, 1 if name == "one" else 0)
+    kind, (bottom, top) = list(RANGES.items())[plot]
+    x, y = points(browser, plot, name).T
+    share = (x - LEFT) / (WIDTH - LEFT - RIGHT)
+    if axis == "logit":
+        z = 12 * share - 6
+    else:
+        p = np.clip(share, 0.0025, 0.9975)
+        z = np.log(p / (1 - p))
+    target = np.full(z.shape, name == "one", dtype=int)
     value = hard_focal(z, target, alpha, gamma)[plot]
     height = TOP + (top - value) / (top - bottom) * (HEIGHT - TOP - BOTTOM)
     # A curve is as far off as its slope times the rounding of its abscissa.
-    steep = np.abs(np.gradient(height, drawn[:, 0]))
-    assert len(drawn) > 60
-    assert np.all(np.abs(height - drawn[:, 1]) <= ROUNDED * (1 + 2 * steep)), (
-        f"{name} of {list(RANGES)[plot]}"
-    )
+    steep = np.abs(np.gradient(height, x))
+    limit = ROUNDED * (1 + 2 * steep)
+    assert len(x) > 60
+    assert np.all(np.abs(height - y) <= limit), f"{name} of {kind}"
 
 
 @pytest.mark.parametrize("axis", ["logit", "probability"])
@@ -144,17 +148,17 @@ def test_the_points_are_on_the_curves(figure: Chrome) -> None:
     for i, svg in enumerate(figure.find_elements(By.CSS_SELECTOR, "#focal-figure svg")):
         for name in ("one", "zero"):
             circle = svg.find_element(By.CSS_SELECTOR, f"circle.{name}")
-            x, y = (float(circle.get_attribute(key) or "nan") for key in ("cx", "cy"))
-            drawn = points(figure, i, name)
-            assert np.interp(x, drawn[:, 0], drawn[:, 1]) == pytest.approx(y, abs=0.1)
+            xs, ys = points(figure, i, name).T
+            height = np.interp(number(circle, "cx"), xs, ys)
+            assert height == pytest.approx(number(circle, "cy"), abs=0.1)
 
 
 def test_what_a_screen_reader_is_told(figure: Chrome) -> None:
     for name, label in (("gamma", "γ"), ("alpha", "α"), ("logit", "logit z"), ("axis", "against")):
-        assert figure.find_element(By.ID, f"focal-{name}").accessible_name.startswith(label)
-    assert all(
-        svg.accessible_name for svg in figure.find_elements(By.CSS_SELECTOR, "#focal-figure svg")
-    )
+        control = figure.find_element(By.ID, f"focal-{name}")
+        assert control.accessible_name.startswith(label)
+    for svg in figure.find_elements(By.CSS_SELECTOR, "#focal-figure svg"):
+        assert svg.accessible_name
 
 
 @pytest.mark.parametrize(
@@ -171,8 +175,8 @@ def test_a_wrong_formula_is_noticed(
     script = (ROOT / "docs" / "assets" / "figure.js").read_text()
     assert right in script
     (tmp_path / "figure.js").write_text(script.replace(right, wrong))
-    page = "<!doctype html><meta charset='utf-8'><div id='focal-figure'></div><script src='figure.js'></script>"
-    (tmp_path / "page.html").write_text(page)
+    body = "<div id='focal-figure'></div><script src='figure.js'></script>"
+    (tmp_path / "page.html").write_text(f"<!doctype html><meta charset='utf-8'>{body}")
     show(browser, (tmp_path / "page.html").as_uri())
     with pytest.raises(AssertionError, match="eps"):
         require_numbers(browser, 2.7, 0.25, 20)

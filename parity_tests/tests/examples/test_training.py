@@ -8,28 +8,27 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from examples import caravan, plot_focal_loss, plot_training, train_jax, train_linen, train_torch
 from parity_tests.tests.parametrize import slow
 
-DATA, WEIGHTS = caravan.dataset(), caravan.initial_weights()
-SHORT = replace(caravan.RECIPE, epochs=4)
-USUAL = ("cross entropy", "focal, γ = 0.5", "focal, γ = 2, α = 0.25")
+from .curves import difference
 
-each_loss = pytest.mark.parametrize(
-    "name", [name if name in USUAL else slow(name) for name in caravan.LOSSES]
-)
+DATA = caravan.dataset()
+WEIGHTS = caravan.initial_weights()
+SHORT = replace(caravan.RECIPE, epochs=4)
+FOCAL = caravan.LOSSES["focal, γ = 2"]
+USUAL = ("cross entropy", "focal, γ = 0.5", "focal, γ = 2, α = 0.25")
+OTHERS = [name for name in caravan.LOSSES if name not in USUAL]
+
+each_loss = pytest.mark.parametrize("name", [*USUAL, *map(slow, OTHERS)])
 
 
 @pytest.fixture(autouse=True)
 def promotion_that_optax_needs() -> Iterator[None]:
     with jax.numpy_dtype_promotion("standard"):
         yield
-
-
-def difference(ours: np.ndarray, theirs: np.ndarray) -> float:
-    assert ours.shape == theirs.shape
-    return float(np.max(np.abs(ours - theirs) / np.abs(theirs)))
 
 
 @each_loss
@@ -53,22 +52,23 @@ def test_float32_curves_agree_over_a_hundred_steps(name: str) -> None:
 
 
 def test_linen_is_nnx() -> None:
-    loss = caravan.LOSSES["focal, γ = 2"]
-    ours, _ = train_linen.train(WEIGHTS, DATA, loss, "float64", SHORT, progress=False)
-    theirs, _ = train_jax.train(WEIGHTS, DATA, loss, "float64", SHORT, progress=False)
+    ours, _ = train_linen.train(WEIGHTS, DATA, FOCAL, "float64", SHORT, progress=False)
+    theirs, _ = train_jax.train(WEIGHTS, DATA, FOCAL, "float64", SHORT, progress=False)
     assert difference(ours, theirs) <= 1e-12
 
 
-def test_the_agreement_can_fail() -> None:
-    """A different loss, or a learning rate that is off by 10⁻⁶, is noticed."""
-    loss = caravan.LOSSES["focal, γ = 2"]
-    ours, _ = train_torch.train(WEIGHTS, DATA, loss, "float64", SHORT, progress=False)
-    for other, recipe in (
-        (loss._replace(gamma=2.001), SHORT),
-        (loss, replace(SHORT, learning_rate=SHORT.learning_rate * (1 + 1e-6))),
-    ):
-        theirs, _ = train_torch.train(WEIGHTS, DATA, other, "float64", recipe, progress=False)
-        assert difference(ours, theirs) > 1e-9
+@pytest.mark.parametrize(
+    ("loss", "recipe"),
+    [
+        (FOCAL._replace(gamma=2.001), SHORT),
+        (FOCAL, replace(SHORT, learning_rate=SHORT.learning_rate * (1 + 1e-6))),
+    ],
+    ids=["another loss", "another learning rate"],
+)
+def test_the_agreement_can_fail(loss: caravan.Loss, recipe: caravan.Recipe) -> None:
+    ours, _ = train_torch.train(WEIGHTS, DATA, FOCAL, "float64", SHORT, progress=False)
+    theirs, _ = train_torch.train(WEIGHTS, DATA, loss, "float64", recipe, progress=False)
+    assert difference(ours, theirs) > 1e-9
 
 
 def test_the_data_are_caravan() -> None:
@@ -83,11 +83,13 @@ def test_calibration_error_of_known_cases() -> None:
     assert caravan.calibration_error(y, np.ones(4)) == pytest.approx(0.5)
 
 
+def drawn_bytes(figure: Figure, path: Path) -> int:
+    figure.savefig(path)
+    return path.stat().st_size
+
+
 def test_figures_are_drawn(tmp_path: Path) -> None:
-    curve = {name: 1 - np.arange(40) / 80 for name in caravan.LOSSES}
-    for name, figure in (
-        ("training", plot_training.figure(curve, curve, "float64")),
-        ("focal_loss", plot_focal_loss.figure()),
-    ):
-        figure.savefig(tmp_path / f"{name}.png")
-        assert (tmp_path / f"{name}.png").stat().st_size > 10_000
+    curves = {name: 1 - np.arange(40) / 80 for name in caravan.LOSSES}
+    training = plot_training.figure(curves, curves, "float64")
+    assert drawn_bytes(training, tmp_path / "training.png") > 10_000
+    assert drawn_bytes(plot_focal_loss.figure(), tmp_path / "focal_loss.png") > 10_000

@@ -6,12 +6,15 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from examples.caravan import RECIPE, Arrays, batches, dataset, initial_weights
 from parity_tests.tests import ROOT
+
+from .curves import difference
 
 EPOCHS, STEPS = 3, 31
 JAX, TORCH = "sharded_jax", "ddp_torch"
@@ -31,33 +34,26 @@ def compiled_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 def command(framework: str, out: Path) -> list[str]:
-    return [
-        sys.executable,
-        "-W",
-        "error",
-        "-m",
-        f"examples.train_{framework}",
-        f"--out={out}",
-        f"--epochs={EPOCHS}",
-    ]
+    """Arguments of Python."""
+    return ["-m", f"examples.train_{framework}", f"--out={out}", f"--epochs={EPOCHS}"]
+
+
+def started(arguments: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    python = [sys.executable, "-W", "error", *arguments]
+    return subprocess.run(python, cwd=ROOT, capture_output=True, text=True, timeout=300)
 
 
 def run(framework: str, out: Path) -> str:
-    done = subprocess.run(
-        command(framework, out), cwd=ROOT, capture_output=True, text=True, timeout=300
-    )
+    done = started(command(framework, out))
     assert done.returncode == 0, done.stderr
     return done.stdout
 
 
 def curves(framework: str, out: Path) -> Arrays:
     with np.load(out / f"curves_{framework}_float64.npz", allow_pickle=False) as file:
-        return dict(zip(file["runs"].tolist(), file["curves"], strict=True))
-
-
-def difference(ours: np.ndarray, theirs: np.ndarray) -> float:
-    assert ours.shape == theirs.shape == (EPOCHS * STEPS,)
-    return float(np.max(np.abs(ours - theirs) / theirs))
+        names, curves = file["runs"].tolist(), file["curves"]
+    assert curves.shape[1] == EPOCHS * STEPS
+    return dict(zip(names, curves, strict=True))
 
 
 @pytest.fixture(scope="module")
@@ -97,30 +93,36 @@ def test_own_divisors_would_be_noticed(in_jax: Arrays, in_torch: Arrays) -> None
 
 
 def test_first_losses_are_those_of_the_formula(in_jax: Arrays, in_torch: Arrays) -> None:
-    data, batch = dataset(), batches(len(dataset().train_y))[0, 0]
+    data = dataset()
+    batch = batches(len(data.train_y))[0, 0]
     y = data.train_y[batch]
     losses = textbook(data.train_x[batch], y, initial_weights())
-    for found, edges in (
-        (in_jax["8 devices"][0], []),
-        (in_torch["4 ranks"][0], []),
-        (in_jax["8 devices, own divisors"][0], range(16, 128, 16)),
-        (in_torch["4 ranks, own divisors"][0], [8, 32, 72]),
-    ):
-        assert found == pytest.approx(mean_of_parts(losses, y, edges), rel=1e-12)
+
+    def expected(edges: Sequence[int]) -> Any:
+        return pytest.approx(mean_of_parts(losses, y, edges), rel=1e-12)
+
+    assert in_jax["8 devices"][0] == expected([])
+    assert in_torch["4 ranks"][0] == expected([])
+    # Eight shards of 16 rows, and four whose lengths the example chooses.
+    assert in_jax["8 devices, own divisors"][0] == expected(range(16, 128, 16))
+    assert in_torch["4 ranks, own divisors"][0] == expected([8, 32, 72])
 
 
-def textbook(x: np.ndarray, y: np.ndarray, w: Arrays) -> np.ndarray:
+def textbook(x: np.ndarray, y: np.ndarray, weights: Arrays) -> np.ndarray:
     """The loss of each customer before the training. No logit is large there."""
     for layer in ("first", "second"):
-        x = np.tanh(x @ w[f"{layer}.kernel"] + w[f"{layer}.bias"])
-    z = (x @ w["last.kernel"] + w["last.bias"])[:, 0]
+        x = np.tanh(x @ weights[f"{layer}.kernel"] + weights[f"{layer}.bias"])
+    z = (x @ weights["last.kernel"] + weights["last.bias"])[:, 0]
     p = 1 / (1 + np.exp(np.where(y, -z, z)))
-    return np.where(y, 0.25, 0.75) * (1 - p) ** 2 * -np.log(p)
+    alpha = np.where(y, 0.25, 0.75)
+    return alpha * (1 - p) ** 2 * -np.log(p)
 
 
 def mean_of_parts(losses: np.ndarray, y: np.ndarray, edges: Sequence[int]) -> float:
-    parts = zip(np.split(losses, edges), np.split(y, edges), strict=True)
-    return float(np.mean([loss.sum() / max(1, bits.sum()) for loss, bits in parts]))
+    """The mean of what shards would return that each divide by their own positives."""
+    shards = zip(np.split(losses, edges), np.split(y, edges), strict=True)
+    means = [part.sum() / max(1, positive.sum()) for part, positive in shards]
+    return float(np.mean(means))
 
 
 # The example, with a checkpoint manager that kills its process once the first epoch of a run is
@@ -144,9 +146,8 @@ runpy.run_module(module, run_name="__main__", alter_sys=True)
 
 
 def test_a_run_that_was_killed_goes_on(in_jax: Arrays, tmp_path: Path) -> None:
-    module, *options = command(JAX, tmp_path)[4:]
-    killed = [sys.executable, "-W", "error", "-c", KILLED_AFTER_ONE_EPOCH, module, *options]
-    done = subprocess.run(killed, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    _, *module_and_options = command(JAX, tmp_path)
+    done = started(["-c", KILLED_AFTER_ONE_EPOCH, *module_and_options])
     assert done.returncode == -signal.SIGKILL, done.stderr
     assert f"8 devices: goes on from step {STEPS}\n" in run(JAX, tmp_path)
     again = curves(JAX, tmp_path)

@@ -1,14 +1,54 @@
 """Bad calls of both losses: logits, targets, settings, the class of the error, and its text."""
 
-# The messages stand here as they are printed, one a line.
-# ruff: noqa: E501
-
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-Z, Y, T = np.zeros((8, 4)), np.zeros((8, 4)), np.zeros(8, np.int64)
+from .calls import SIGMOID, SOFTMAX
+
+Z = np.zeros((8, 4))
+Y = np.zeros((8, 4))
+T = np.zeros(8, np.int64)
 NAN = float("nan")
+
+# The ends of several messages.
+IN_AN_ARRAY = "Make it an array (in PyTorch a tensor) first."
+AS_FLOAT32 = "Convert it, e.g. to float32."
+RESHAPED = "Reshape it, e.g. targets[:, None]."
+LEFT_OUT = "Leave others out with where."
+LEFT_OUT_OF_IDS = "Leave others out with where or ignore_index."
+SEVERAL = "For several, give an array (in PyTorch a tensor)."
+CORRECTED = "Correct it before the call."
+REPEATED = "Write a dimension that repeats as 1."
+ALL_DIMENSIONS = "Give it every dimension; one that repeats may be 1."
+NO_OTHER = "No other is defined."
+OUTSIDE = "A common factor belongs outside the loss."
+PER_SAMPLE = "Per sample, keep the class axis with length 1."
+DEFAULT_AXIS = "It is the axis of the classes: by default -1 in JAX, 1 in PyTorch."
+
+
+class Case(NamedTuple):
+    function: str
+    logits: Any
+    targets: Any
+    settings: dict[str, Any]
+    error: type[Exception]
+    text: str
+
+
+CASES: list[Case] = []
+
+
+def sigmoid(
+    error: type[Exception], start: str, end: str, logits: Any = Z, targets: Any = Y, **settings: Any
+) -> None:
+    CASES.append(Case(SIGMOID, logits, targets, settings, error, f"{start} {end}"))
+
+
+def softmax(
+    error: type[Exception], start: str, end: str, logits: Any = Z, targets: Any = T, **settings: Any
+) -> None:
+    CASES.append(Case(SOFTMAX, logits, targets, settings, error, f"{start} {end}"))
 
 
 def bad(at: tuple[int, ...], value: float, like: np.ndarray = Y) -> np.ndarray:
@@ -17,311 +57,100 @@ def bad(at: tuple[int, ...], value: float, like: np.ndarray = Y) -> np.ndarray:
     return array
 
 
-SIGMOID: list[tuple[Any, Any, dict[str, Any], type[Exception], str]] = [
-    (
-        [1.0],
-        Y,
-        {},
-        TypeError,
-        "logits=...): expected an array, got list. Make it an array (in PyTorch a tensor) first.",
-    ),
-    (
-        T,
-        T,
-        {},
-        TypeError,
-        "logits=...): expected floating-point numbers, got int64. Convert it, e.g. to float32.",
-    ),
-    (
-        Z + 0j,
-        Y,
-        {},
-        TypeError,
-        "logits=...): expected real numbers, got complex128. Convert it, e.g. to float32.",
-    ),
-    (
-        Z,
-        1.0,
-        {},
-        TypeError,
-        "targets=...): expected an array, got float. Make it an array (in PyTorch a tensor) first.",
-    ),
-    (
-        Z,
-        T,
-        {},
-        ValueError,
-        "targets=...): expected shape (8, 4) like logits, got (8,). Reshape it, e.g. targets[:, None].",
-    ),
-    (
-        Z[:, 0],
-        Z[:, :1],
-        {},
-        ValueError,
-        "targets=...): expected shape (8,) like logits, got (8, 1). Reshape it, e.g. targets[:, None].",
-    ),
-    (
-        Z,
-        bad((2, 3), 1.5),
-        {},
-        ValueError,
-        "targets=...): expected values in [0, 1], got 1.5 at (2, 3). Leave others out with where.",
-    ),
-    (
-        Z,
-        bad((2, 3), NAN),
-        {},
-        ValueError,
-        "targets=...): expected values in [0, 1], got nan at (2, 3). Leave others out with where.",
-    ),
-    (
-        Z,
-        bad((0, 1), -1).astype(int),
-        {},
-        ValueError,
-        "targets=...): expected values in [0, 1], got -1 at (0, 1). Leave others out with where.",
-    ),
-    (
-        Z,
-        Y,
-        {"alpha": -1},
-        ValueError,
-        "alpha=...): expected a number in [0, 1], got -1. For several, give an array (in PyTorch a tensor).",
-    ),
-    (
-        Z,
-        Y,
-        {"alpha": "a"},
-        TypeError,
-        "alpha=...): expected a number in [0, 1], got str. For several, give an array (in PyTorch a tensor).",
-    ),
-    (
-        Z,
-        Y,
-        {"alpha": np.array([0.0, 0.5, 2.0, 1.0])},
-        ValueError,
-        "alpha=...): expected values in [0, 1], got 2.0 at (2,). Correct it before the call.",
-    ),
-    (
-        Z,
-        Y,
-        {"alpha": np.zeros(3)},
-        ValueError,
-        "alpha=...): expected a shape that broadcasts to (8, 4), got (3,). Write a dimension that repeats as 1.",
-    ),
-    (
-        Z,
-        Y,
-        {"gamma": -0.5},
-        ValueError,
-        "gamma=...): expected a number finite and at least 0, got -0.5. For several, give an array (in PyTorch a tensor).",
-    ),
-    (
-        Z,
-        Y,
-        {"gamma": float("inf")},
-        ValueError,
-        "gamma=...): expected a number finite and at least 0, got inf. For several, give an array (in PyTorch a tensor).",
-    ),
-    (
-        Z,
-        Y,
-        {"gamma": NAN},
-        ValueError,
-        "gamma=...): expected a number finite and at least 0, got nan. For several, give an array (in PyTorch a tensor).",
-    ),
-    (
-        Z,
-        Y,
-        {"gamma": np.array([1.0, -1.0, 0.0, 0.0])},
-        ValueError,
-        "gamma=...): expected values finite and at least 0, got -1.0 at (1,). Correct it before the call.",
-    ),
-    (
-        Z,
-        Y,
-        {"gamma": np.zeros((2, 8, 4))},
-        ValueError,
-        "gamma=...): expected a shape that broadcasts to (8, 4), got (2, 8, 4). Write a dimension that repeats as 1.",
-    ),
-    (
-        Z,
-        Y,
-        {"gamma": None},
-        TypeError,
-        "gamma=...): expected a number finite and at least 0, got NoneType. For several, give an array (in PyTorch a tensor).",
-    ),
-    (
-        Z,
-        Y,
-        {"soft_targets": "kornia"},
-        ValueError,
-        "soft_targets=...): expected one of 'interpolate', 'mixture', got 'kornia'. No other is defined.",
-    ),
-    (
-        Z,
-        Y,
-        {"reduction": "avg"},
-        ValueError,
-        "reduction=...): expected one of 'none', 'sum', 'mean', 'mean_positive', got 'avg'. No other is defined.",
-    ),
-    (
-        Z,
-        Y,
-        {"where": Y},
-        TypeError,
-        "where=...): expected bool values, got float64. Compare first, e.g. mask > 0.",
-    ),
-    (
-        Z,
-        Y,
-        {"where": T == 0},
-        ValueError,
-        "where=...): expected shape (8, 4) like the unreduced loss, got (8,). Give it every dimension; one that repeats may be 1.",
-    ),
-    (
-        Z,
-        Y,
-        {"weight": np.zeros(4)},
-        ValueError,
-        "weight=...): expected shape (8, 4) like the unreduced loss, got (4,). Give it every dimension; one that repeats may be 1.",
-    ),
-    (
-        Z,
-        Y,
-        {"weight": 2.0},
-        TypeError,
-        "weight=...): expected an array, got float. Make it an array (in PyTorch a tensor) first.",
-    ),
-]
-SOFTMAX: list[tuple[Any, Any, dict[str, Any], type[Exception], str]] = [
-    (
-        Z,
-        T + 4,
-        {},
-        ValueError,
-        "targets=...): expected values in [0, 4), got 4 at (0,). Leave others out with where or ignore_index.",
-    ),
-    (
-        Z,
-        bad((5,), -100, T),
-        {},
-        ValueError,
-        "targets=...): expected values in [0, 4), got -100 at (5,). Leave others out with where or ignore_index.",
-    ),
-    (
-        Z,
-        T[:, None],
-        {},
-        ValueError,
-        "targets=...): expected shape (8,) like logits without its class axis, got (8, 1). Class probabilities are floats.",
-    ),
-    (
-        Z,
-        Y[:, :3],
-        {},
-        ValueError,
-        "targets=...): expected shape (8, 4) like logits, got (8, 3). Class ids are integers.",
-    ),
-    (
-        Z,
-        bad((2, 3), 1.5),
-        {},
-        ValueError,
-        "targets=...): expected values in [0, 1], got 1.5 at (2, 3). Leave others out with where.",
-    ),
-    (
-        Z,
-        T,
-        {"alpha": 0.25},
-        TypeError,
-        "alpha=...): expected an array (in PyTorch a tensor) of shape (4,), got float. A common factor belongs outside the loss.",
-    ),
-    (
-        Z,
-        T,
-        {"alpha": np.ones(3)},
-        ValueError,
-        "alpha=...): expected shape (4,) with one weight per class, got (3,). A common factor belongs outside the loss.",
-    ),
-    (
-        Z,
-        T,
-        {"alpha": np.array([1.0, -1.0, 1.0, 1.0])},
-        ValueError,
-        "alpha=...): expected values finite and at least 0, got -1.0 at (1,). Correct it before the call.",
-    ),
-    (
-        Z,
-        T,
-        {"gamma": np.ones(8)},
-        ValueError,
-        "gamma=...): expected shape () or (4,), or 2 dimensions that broadcast to (8, 4), got (8,). Per sample, keep the class axis with length 1.",
-    ),
-    (
-        Z,
-        T,
-        {"gamma": np.array([1.0, 1.0, 1.0, NAN])},
-        ValueError,
-        "gamma=...): expected values finite and at least 0, got nan at (3,). Correct it before the call.",
-    ),
-    (
-        Z,
-        T,
-        {"axis": 2},
-        ValueError,
-        "axis=...): expected an axis of logits of shape (8, 4), got 2. It is the axis of the classes: by default -1 in JAX, 1 in PyTorch.",
-    ),
-    (
-        Z,
-        T,
-        {"axis": 1.0},
-        TypeError,
-        "axis=...): expected an integer, got float. Name the class axis by its number.",
-    ),
-    (
-        Z[:, :0],
-        T,
-        {},
-        ValueError,
-        "logits=...): expected at least one class, got shape (8, 0). The classes are on axis 1.",
-    ),
-    (
-        Z,
-        T,
-        {"label_smoothing": 1.5},
-        ValueError,
-        "label_smoothing=...): expected a number in [0, 1], got 1.5. 0 smooths nothing.",
-    ),
-    (
-        Z,
-        T,
-        {"ignore_index": 0.5},
-        TypeError,
-        "ignore_index=...): expected an integer, got float. It is a class id.",
-    ),
-    (
-        Z,
-        Y,
-        {"ignore_index": 0},
-        ValueError,
-        "ignore_index=...): expected None for class probabilities, got 0. Use where.",
-    ),
-    (
-        Z,
-        T,
-        {"reduction": None},
-        ValueError,
-        "reduction=...): expected one of 'none', 'sum', 'mean', 'mean_positive', got None. No other is defined.",
-    ),
-    (
-        Z,
-        T,
-        {"where": np.ones((8, 4), bool)},
-        ValueError,
-        "where=...): expected shape (8,) like the unreduced loss, got (8, 4). Give it every dimension; one that repeats may be 1.",
-    ),
-]
-CASES = [("sigmoid_focal_loss", *case) for case in SIGMOID] + [
-    ("softmax_focal_loss", *case) for case in SOFTMAX
-]
+ABOVE_1 = bad((2, 3), 1.5)
+IS_NAN = bad((2, 3), NAN)
+NEGATIVE = bad((0, 1), -1).astype(int)
+
+message = "logits=...): expected an array, got list."
+sigmoid(TypeError, message, IN_AN_ARRAY, logits=[1.0])
+message = "logits=...): expected floating-point numbers, got int64."
+sigmoid(TypeError, message, AS_FLOAT32, logits=T, targets=T)
+message = "logits=...): expected real numbers, got complex128."
+sigmoid(TypeError, message, AS_FLOAT32, logits=Z + 0j)
+message = "targets=...): expected an array, got float."
+sigmoid(TypeError, message, IN_AN_ARRAY, targets=1.0)
+message = "targets=...): expected shape (8, 4) like logits, got (8,)."
+sigmoid(ValueError, message, RESHAPED, targets=T)
+message = "targets=...): expected shape (8,) like logits, got (8, 1)."
+sigmoid(ValueError, message, RESHAPED, logits=Z[:, 0], targets=Z[:, :1])
+message = "targets=...): expected values in [0, 1], got 1.5 at (2, 3)."
+sigmoid(ValueError, message, LEFT_OUT, targets=ABOVE_1)
+message = "targets=...): expected values in [0, 1], got nan at (2, 3)."
+sigmoid(ValueError, message, LEFT_OUT, targets=IS_NAN)
+message = "targets=...): expected values in [0, 1], got -1 at (0, 1)."
+sigmoid(ValueError, message, LEFT_OUT, targets=NEGATIVE)
+
+message = "alpha=...): expected a number in [0, 1], got -1."
+sigmoid(ValueError, message, SEVERAL, alpha=-1)
+message = "alpha=...): expected a number in [0, 1], got str."
+sigmoid(TypeError, message, SEVERAL, alpha="a")
+message = "alpha=...): expected values in [0, 1], got 2.0 at (2,)."
+sigmoid(ValueError, message, CORRECTED, alpha=np.array([0.0, 0.5, 2.0, 1.0]))
+message = "alpha=...): expected a shape that broadcasts to (8, 4), got (3,)."
+sigmoid(ValueError, message, REPEATED, alpha=np.zeros(3))
+message = "gamma=...): expected a number finite and at least 0, got -0.5."
+sigmoid(ValueError, message, SEVERAL, gamma=-0.5)
+message = "gamma=...): expected a number finite and at least 0, got inf."
+sigmoid(ValueError, message, SEVERAL, gamma=float("inf"))
+message = "gamma=...): expected a number finite and at least 0, got nan."
+sigmoid(ValueError, message, SEVERAL, gamma=NAN)
+message = "gamma=...): expected values finite and at least 0, got -1.0 at (1,)."
+sigmoid(ValueError, message, CORRECTED, gamma=np.array([1.0, -1.0, 0.0, 0.0]))
+message = "gamma=...): expected a shape that broadcasts to (8, 4), got (2, 8, 4)."
+sigmoid(ValueError, message, REPEATED, gamma=np.zeros((2, 8, 4)))
+message = "gamma=...): expected a number finite and at least 0, got NoneType."
+sigmoid(TypeError, message, SEVERAL, gamma=None)
+
+message = "soft_targets=...): expected one of 'interpolate', 'mixture', got 'kornia'."
+sigmoid(ValueError, message, NO_OTHER, soft_targets="kornia")
+message = "reduction=...): expected one of 'none', 'sum', 'mean', 'mean_positive', got 'avg'."
+sigmoid(ValueError, message, NO_OTHER, reduction="avg")
+message = "where=...): expected bool values, got float64."
+sigmoid(TypeError, message, "Compare first, e.g. mask > 0.", where=Y)
+message = "where=...): expected shape (8, 4) like the unreduced loss, got (8,)."
+sigmoid(ValueError, message, ALL_DIMENSIONS, where=T == 0)
+message = "weight=...): expected shape (8, 4) like the unreduced loss, got (4,)."
+sigmoid(ValueError, message, ALL_DIMENSIONS, weight=np.zeros(4))
+message = "weight=...): expected an array, got float."
+sigmoid(TypeError, message, IN_AN_ARRAY, weight=2.0)
+
+message = "targets=...): expected values in [0, 4), got 4 at (0,)."
+softmax(ValueError, message, LEFT_OUT_OF_IDS, targets=T + 4)
+message = "targets=...): expected values in [0, 4), got -100 at (5,)."
+softmax(ValueError, message, LEFT_OUT_OF_IDS, targets=bad((5,), -100, T))
+message = "targets=...): expected shape (8,) like logits without its class axis, got (8, 1)."
+softmax(ValueError, message, "Class probabilities are floats.", targets=T[:, None])
+message = "targets=...): expected shape (8, 4) like logits, got (8, 3)."
+softmax(ValueError, message, "Class ids are integers.", targets=Y[:, :3])
+message = "targets=...): expected values in [0, 1], got 1.5 at (2, 3)."
+softmax(ValueError, message, LEFT_OUT, targets=ABOVE_1)
+
+message = "alpha=...): expected an array (in PyTorch a tensor) of shape (4,), got float."
+softmax(TypeError, message, OUTSIDE, alpha=0.25)
+message = "alpha=...): expected shape (4,) with one weight per class, got (3,)."
+softmax(ValueError, message, OUTSIDE, alpha=np.ones(3))
+message = "alpha=...): expected values finite and at least 0, got -1.0 at (1,)."
+softmax(ValueError, message, CORRECTED, alpha=np.array([1.0, -1.0, 1.0, 1.0]))
+message = (
+    "gamma=...): expected shape () or (4,), or 2 dimensions that broadcast to (8, 4), got (8,)."
+)
+softmax(ValueError, message, PER_SAMPLE, gamma=np.ones(8))
+message = "gamma=...): expected values finite and at least 0, got nan at (3,)."
+softmax(ValueError, message, CORRECTED, gamma=np.array([1.0, 1.0, 1.0, NAN]))
+
+message = "axis=...): expected an axis of logits of shape (8, 4), got 2."
+softmax(ValueError, message, DEFAULT_AXIS, axis=2)
+message = "axis=...): expected an integer, got float."
+softmax(TypeError, message, "Name the class axis by its number.", axis=1.0)
+message = "logits=...): expected at least one class, got shape (8, 0)."
+softmax(ValueError, message, "The classes are on axis 1.", logits=Z[:, :0])
+message = "label_smoothing=...): expected a number in [0, 1], got 1.5."
+softmax(ValueError, message, "0 smooths nothing.", label_smoothing=1.5)
+message = "ignore_index=...): expected an integer, got float."
+softmax(TypeError, message, "It is a class id.", ignore_index=0.5)
+message = "ignore_index=...): expected None for class probabilities, got 0."
+softmax(ValueError, message, "Use where.", targets=Y, ignore_index=0)
+message = "reduction=...): expected one of 'none', 'sum', 'mean', 'mean_positive', got None."
+softmax(ValueError, message, NO_OTHER, reduction=None)
+message = "where=...): expected shape (8,) like the unreduced loss, got (8, 4)."
+softmax(ValueError, message, ALL_DIMENSIONS, where=np.ones((8, 4), bool))

@@ -11,9 +11,12 @@ from parity_tests.contract.exact import Draws
 from parity_tests.contract.examine import examine
 from parity_tests.contract.port import Port
 from parity_tests.contract.suite import golden_vectors, solved
-from parity_tests.contract.tolerances import EPS, PER_GAMMA, SIGMOID, SMALLEST_NORMAL, VALUE
+from parity_tests.contract.tolerances import EPS, PER_GAMMA, SMALLEST_NORMAL, VALUE
+from parity_tests.contract.tolerances import SIGMOID as SIGMOID_UNITS
 from parity_tests.tests.parametrize import both_packages, each_port, each_problem, each_vector_file
 from parity_tests.truth import float64
+
+from .calls import SIGMOID, gradient, sigmoid
 
 
 @each_port
@@ -43,8 +46,9 @@ def test_the_loss_is_that_of_the_golden_vectors(function: str, dtype: str, port:
 def test_published_numbers(
     port: Port, dtype: str, logit: float, target: int, gamma: float, truth: float
 ) -> None:
-    logits, targets = port.array(np.array([logit], dtype)), port.array(np.array([target]))
-    loss = float(port.module.sigmoid_focal_loss(logits, targets, alpha=None, gamma=gamma)[0])
+    logits = np.array([logit], dtype)
+    losses = sigmoid(port, logits, np.array([target]), alpha=None, gamma=gamma)
+    loss = float(losses[0])
     assert math.isclose(loss, truth, rel_tol=5e-6), f"{loss} is not {truth} to its published digits"
 
 
@@ -58,16 +62,15 @@ def test_a_gamma_that_float32_does_not_hold(port: Port, gamma: float) -> None:
     logits = Draws(0).uniform(-85, 85, 100_000).astype(np.float32)
     targets = np.arange(len(logits)) % 2
     truths = float64.hard_focal(logits.astype(float), targets, 0.25, gamma)
-    loss = port.module.sigmoid_focal_loss
-    value = port.numpy(loss(port.array(logits), port.array(targets), gamma=gamma))
-    slope = port.gradient(lambda z: loss(z, port.array(targets), gamma=gamma), logits)
+    value = sigmoid(port, logits, targets, gamma=gamma)
+    slope = gradient(port, SIGMOID, logits, targets, gamma=gamma)
     for order, (got, truth) in enumerate(zip((value, slope), truths, strict=True)):
-        units = SIGMOID[order] + PER_GAMMA * gamma
-        bad = ~(
-            np.abs(got - truth)
-            <= units * EPS["float32"] * np.abs(truth) + SMALLEST_NORMAL["float32"]
-        )
-        assert not bad.any(), (logits[bad][0], got[bad][0], truth[bad][0])
+        relative = (SIGMOID_UNITS[order] + PER_GAMMA * gamma) * EPS["float32"]
+        allowed = relative * np.abs(truth) + SMALLEST_NORMAL["float32"]
+        # Not `error > allowed`, which NaN would pass.
+        bad = ~(np.abs(got - truth) <= allowed)
+        worst = zip(logits[bad], got[bad], truth[bad], strict=True)
+        assert not bad.any(), list(worst)
 
 
 @both_packages
@@ -75,8 +78,9 @@ def test_a_gamma_that_float32_does_not_hold(port: Port, gamma: float) -> None:
     ("soft_targets", "truth"), [("interpolate", 0.287428), ("mixture", 0.358099)]
 )
 def test_the_two_rules_for_soft_targets(port: Port, soft_targets: str, truth: float) -> None:
-    logits, targets = port.array(np.array([0.7])), port.array(np.array([0.3]))
-    loss = port.module.sigmoid_focal_loss(logits, targets, alpha=None, soft_targets=soft_targets)
+    logits = np.array([0.7])
+    targets = np.array([0.3])
+    loss = sigmoid(port, logits, targets, alpha=None, soft_targets=soft_targets)
     assert math.isclose(float(loss[0]), truth, rel_tol=2e-6)
 
 
@@ -87,31 +91,29 @@ def test_reductions(port: Port, dtype: str, kept: float | None) -> None:
     """A sum of 10⁵ positive losses has the error of one loss and of a pairwise sum, not of a
     running one."""
     draws = Draws(0)
-    logits, targets = (
-        draws.bell((1000, 100)).astype(dtype),
-        draws.uniform(shape=(1000, 100)).astype(dtype),
-    )
-    where = (
-        np.ones_like(targets, dtype=bool)
-        if kept is None
-        else draws.uniform(shape=targets.shape) < kept
-    )
-    mask = None if kept is None else port.array(where)
+    logits = draws.bell((1000, 100)).astype(dtype)
+    targets = draws.uniform(shape=(1000, 100)).astype(dtype)
+    where = np.ones((1000, 100), bool)
+    mask = None
+    if kept is not None:
+        where = mask = draws.uniform(shape=(1000, 100)) < kept
 
     def call(reduction: str) -> np.ndarray:
-        z, y = port.array(logits), port.array(targets)
-        return port.numpy(port.module.sigmoid_focal_loss(z, y, where=mask, reduction=reduction))
+        return sigmoid(port, logits, targets, where=mask, reduction=reduction)
 
     each = call("none")
     assert each.dtype == dtype
     assert not each[~where].any()
-    total = math.fsum(each.astype(float).ravel().tolist())
-    positives = math.fsum(targets[where].astype(float).tolist())
-    expected = {"sum": total, "mean": total / where.sum(), "mean_positive": total / positives}
-    for reduction, truth in expected.items():
-        got = call(reduction)
-        assert got.dtype == dtype
-        assert abs(float(got) - truth) <= 8 * EPS[dtype] * truth, (reduction, float(got), truth)
+    total = math.fsum(each.ravel().tolist())
+    positives = math.fsum(targets[where].tolist())
+    divisors = {"sum": 1, "mean": where.sum(), "mean_positive": positives}
+    for reduction, divisor in divisors.items():
+        reduced = call(reduction)
+        truth = total / divisor
+        assert reduced.dtype == dtype
+        error = abs(float(reduced) - truth)
+        allowed = 8 * EPS[dtype] * truth
+        assert error <= allowed, (reduction, float(reduced), truth)
 
 
 @both_packages
@@ -120,9 +122,10 @@ def test_reductions(port: Port, dtype: str, kept: float | None) -> None:
 def test_the_tutorial_class_has_the_tutorials_numbers(port: Port, dtype: str, gamma: float) -> None:
     """For 1-D inputs and hard targets, as far as its own 1 − exp(−BCE) is exact."""
     draws = Draws(0)
-    inputs, targets = draws.bell(50).astype(dtype), draws.integers(0, 2, 50)
-    theirs = coming_from.tutorial_class(
-        torch.tensor(inputs), torch.tensor(targets.astype(dtype)), 0.25, gamma
-    )
-    ours = port.module.WeightedFocalLoss(0.25, gamma)(port.array(inputs), port.array(targets))
+    inputs = draws.bell(50).astype(dtype)
+    targets = draws.integers(0, 2, 50)
+    floats = torch.tensor(targets.astype(dtype))
+    theirs = coming_from.tutorial_class(torch.tensor(inputs), floats, 0.25, gamma)
+    module = port.module.WeightedFocalLoss(0.25, gamma)
+    ours = module(port.array(inputs), port.array(targets))
     assert math.isclose(float(ours), float(theirs), rel_tol=64 * EPS[dtype])

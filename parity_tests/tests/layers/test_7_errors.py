@@ -1,6 +1,5 @@
 """Layer 7, errors: a bad call raises the same class with the same text in both packages, before any
 arithmetic."""
-# ruff: noqa: E501 (a message stands here as it is printed)
 
 import re
 from typing import Any
@@ -12,18 +11,16 @@ import torch
 
 from parity_tests.contract.port import Port
 from parity_tests.ports.packages import JAX, TORCH
+from parity_tests.tests.arguments import argument
 from parity_tests.tests.parametrize import both_packages
 
+from .calls import SIGMOID, SOFTMAX, loss_of
 from .error_cases import CASES, NAN, T, Y, Z, bad
 
 
-def call(port: Port, function: str, logits: Any, targets: Any, settings: dict[str, Any]) -> Any:
-    def convert(x: Any) -> Any:
-        return port.array(x) if isinstance(x, np.ndarray) else x
-
-    axis = {"axis": 1} if function == "softmax_focal_loss" else {}
-    arguments = axis | {name: convert(x) for name, x in settings.items()}
-    return getattr(port.module, function)(convert(logits), convert(targets), **arguments)
+def call(port: Port, function: str, logits: Any, targets: Any, settings: dict[str, Any]) -> None:
+    loss = loss_of(port, function, targets, settings)
+    loss(argument(port, logits))
 
 
 @both_packages
@@ -45,30 +42,46 @@ def test_the_full_text(
 
 @both_packages
 def test_weighted_focal_loss_takes_hard_targets_only(port: Port) -> None:
-    text = "WeightedFocalLoss(targets=...): expected values 0 or 1, got 0.5 at (0,). For soft targets call sigmoid_focal_loss."
+    text = (
+        "WeightedFocalLoss(targets=...): expected values 0 or 1, got 0.5 at (0,). "
+        "For soft targets call sigmoid_focal_loss."
+    )
+    logits = port.array(Z[:, 0])
+    targets = port.array(Y[:, 0] + 0.5)
     with pytest.raises(ValueError, match=f"^{re.escape(text)}$"):
-        port.module.WeightedFocalLoss()(port.array(Z[:, 0]), port.array(Y[:, 0] + 0.5))
+        port.module.WeightedFocalLoss()(logits, targets)
 
 
 @both_packages
 def test_masked_values_are_not_checked(port: Port) -> None:
     mask = np.ones((8, 4), bool)
     mask[2, 3] = False
-    call(port, "sigmoid_focal_loss", Z, bad((2, 3), NAN), {"where": mask})
-    call(port, "softmax_focal_loss", Z, bad((5,), -100, T), {"where": np.arange(8) != 5})
+    call(port, SIGMOID, Z, bad((2, 3), NAN), {"where": mask})
+    ids = bad((5,), -100, T)
+    call(port, SOFTMAX, Z, ids, {"where": np.arange(8) != 5})
 
 
-def test_what_cannot_be_known_is_nan_and_never_another_class() -> None:
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_ids_that_cannot_be_checked_give_nan(smoothing: float) -> None:
+    """Under transformations the ids are unknown when the call is checked: none may be taken for
+    that of another class."""
     ids = np.array([0, 4, -1, 7, 3, 0, 0, 0])
-    for smoothing in (0.0, 0.1):
-        settings = {"axis": 1, "label_smoothing": smoothing}
-        compiled = jax.jit(lambda z, t, s=settings: JAX.module.softmax_focal_loss(z, t, **s))(
-            Z, ids
-        )
-        mapped = torch.func.vmap(
-            lambda z, t, s=settings: TORCH.module.softmax_focal_loss(z, t, **s | {"axis": 0})
-        )
-        for loss in (np.asarray(compiled), mapped(torch.tensor(Z), torch.tensor(ids)).numpy()):
-            np.testing.assert_array_equal(np.isnan(loss), (ids < 0) | (ids > 3))
-    soft = jax.jit(JAX.module.WeightedFocalLoss())(Z[:, 0], Y[:, 0] + 0.5)
-    assert np.isnan(soft)
+    unknown = (ids < 0) | (ids > 3)
+
+    def of_jax(z: Any, t: Any) -> Any:
+        return JAX.module.softmax_focal_loss(z, t, axis=1, label_smoothing=smoothing)
+
+    def of_a_row_of_torch(z: Any, t: Any) -> Any:
+        return TORCH.module.softmax_focal_loss(z, t, axis=0, label_smoothing=smoothing)
+
+    compiled = jax.jit(of_jax)(Z, ids)
+    np.testing.assert_array_equal(np.isnan(compiled), unknown)
+    mapped = torch.func.vmap(of_a_row_of_torch)
+    losses = mapped(torch.tensor(Z), torch.tensor(ids)).numpy()
+    np.testing.assert_array_equal(np.isnan(losses), unknown)
+
+
+def test_compiled_weighted_focal_loss_of_soft_targets_is_nan() -> None:
+    loss = jax.jit(JAX.module.WeightedFocalLoss())
+    halves = np.full(8, 0.5)
+    assert np.isnan(loss(Z[:, 0], halves))

@@ -1,7 +1,8 @@
 """The losses as programs: exported once for every platform with the batch size left open, and
 called on this one."""
 
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -15,20 +16,30 @@ from parity_tests.tests.parametrize import slow
 
 PLATFORMS = ("cpu", "cuda", "rocm", "tpu")
 C = 5
-# The targets and the settings; `where` and `weight` have the shape of the unreduced loss.
-CALLS: dict[str, tuple[str, str, dict[str, Any]]] = {
-    "sigmoid hard": ("sigmoid_focal_loss", "bits", {"gamma": 1.5, "reduction": "mean"}),
-    "sigmoid float": ("sigmoid_focal_loss", "probabilities", {"reduction": "mean_positive"}),
-    "sigmoid mixture": (
-        "sigmoid_focal_loss",
-        "probabilities",
-        {"soft_targets": "mixture", "reduction": "sum"},
-    ),
-    "softmax ids": ("softmax_focal_loss", "ids", {"reduction": "mean", "gamma": 0.5}),
-    "softmax ignore": ("softmax_focal_loss", "ids", {"reduction": "mean", "ignore_index": 0}),
-    "softmax smooth": ("softmax_focal_loss", "ids", {"reduction": "sum", "label_smoothing": 0.1}),
-    "softmax soft": ("softmax_focal_loss", "probabilities", {"reduction": "sum"}),
-}
+
+
+class Call(NamedTuple):
+    function: str
+    targets: str
+    settings: dict[str, Any]
+
+
+def sigmoid(targets: str, reduction: str, **settings: Any) -> Call:
+    return Call("sigmoid_focal_loss", targets, settings | {"reduction": reduction})
+
+
+def softmax(targets: str, reduction: str, **settings: Any) -> Call:
+    return Call("softmax_focal_loss", targets, settings | {"reduction": reduction})
+
+
+CALLS: dict[str, Call] = {}
+CALLS["sigmoid hard"] = sigmoid("bits", "mean", gamma=1.5)
+CALLS["sigmoid float"] = sigmoid("probabilities", "mean_positive")
+CALLS["sigmoid mixture"] = sigmoid("probabilities", "sum", soft_targets="mixture")
+CALLS["softmax ids"] = softmax("ids", "mean", gamma=0.5)
+CALLS["softmax ignore"] = softmax("ids", "mean", ignore_index=0)
+CALLS["softmax smooth"] = softmax("ids", "sum", label_smoothing=0.1)
+CALLS["softmax soft"] = softmax("probabilities", "sum")
 
 
 def targets(kind: str, n: int) -> jax.Array:
@@ -36,27 +47,37 @@ def targets(kind: str, n: int) -> jax.Array:
     if kind == "ids":
         return jnp.asarray(draws.integers(0, C, n), jnp.int32)
     soft = draws.simplex(n, C)
-    return jnp.asarray(soft > 0.2 if kind == "bits" else soft.astype(np.float32))
+    if kind == "bits":
+        return jnp.asarray(soft > 0.2)
+    return jnp.asarray(soft.astype(np.float32))
 
 
 def step(name: str) -> Any:
-    function, _, settings = CALLS[name]
-    return jax.jit(jax.value_and_grad(lambda z, y: getattr(focal_jax, function)(z, y, **settings)))
+    call = CALLS[name]
+    loss = partial(getattr(focal_jax, call.function), **call.settings)
+    return jax.jit(jax.value_and_grad(loss))
+
+
+def open_shapes(name: str, dtype: str) -> Any:
+    """Those of logits and targets, with any number of rows."""
+    logits = jnp.zeros((2, C), dtype)
+    return export.symbolic_args_specs((logits, targets(CALLS[name].targets, 2)), "n, ...")
 
 
 @pytest.mark.parametrize("name", CALLS)
 @pytest.mark.parametrize("dtype", ["float32", slow("bfloat16")])
 def test_an_exported_loss_is_the_loss(name: str, dtype: str) -> None:
-    kind = CALLS[name][1]
-    shapes = export.symbolic_args_specs((jnp.zeros((2, C), dtype), targets(kind, 2)), "n, ...")
+    shapes = open_shapes(name, dtype)
     exported = export.export(step(name), platforms=PLATFORMS)(*shapes)
     assert set(exported.platforms) == set(PLATFORMS)
-    called = export.deserialize(exported.serialize()).call
+    loaded = export.deserialize(exported.serialize())
     for n in (1, 7):
-        z, y = jnp.asarray(Draws(1).bell((n, C)) * 4, dtype), targets(kind, n)
-        for got, expected in zip(called(z, y), step(name)(z, y), strict=True):
-            assert got.dtype == expected.dtype
-            np.testing.assert_array_equal(got, expected)
+        logits = Draws(1).bell((n, C)) * 4
+        z = jnp.asarray(logits, dtype)
+        y = targets(CALLS[name].targets, n)
+        for result, expected in zip(loaded.call(z, y), step(name)(z, y), strict=True):
+            assert result.dtype == expected.dtype
+            np.testing.assert_array_equal(result, expected)
 
 
 @pytest.mark.parametrize(
@@ -65,13 +86,8 @@ def test_an_exported_loss_is_the_loss(name: str, dtype: str) -> None:
 def test_each_platform_has_its_reading_of_a_row(platform: str, numbers: int) -> None:
     """An accelerator reads the logits once, in one reduction of two numbers; the CPU reads them
     twice."""
-    shapes = export.symbolic_args_specs(
-        (jnp.zeros((2, C), jnp.float32), targets("ids", 2)), "n, ..."
-    )
-    text = export.export(step("softmax ids"), platforms=[platform])(*shapes).mlir_module()
-    reductions = [
-        line.count("init:")
-        for line in text.splitlines()
-        if "stablehlo.reduce(" in line and "[1]" in line
-    ]
-    assert set(reductions) == {numbers}
+    shapes = open_shapes("softmax ids", "float32")
+    exported = export.export(step("softmax ids"), platforms=[platform])(*shapes)
+    lines = exported.mlir_module().splitlines()
+    of_rows = [line for line in lines if "stablehlo.reduce(" in line and "[1]" in line]
+    assert {line.count("init:") for line in of_rows} == {numbers}

@@ -8,6 +8,7 @@ import pytest
 
 from parity_tests.tests.parametrize import slow
 
+# What must not be imported with each.
 CLAIMS = {
     "focal_jax": ("torch", "flax", "optax", "mpmath", "focal_torch", "parity_tests"),
     "focal_torch": ("jax", "flax", "mpmath", "focal_jax", "parity_tests"),
@@ -17,16 +18,17 @@ CLAIMS = {
 
 def imported(module: str, also: str = "") -> set[str]:
     """The top-level modules that a new process has after importing `module`."""
-    code = f"import sys; import {module}{also}; print(*sorted({{name.split('.')[0] for name in sys.modules}}))"
-    run = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True
-    )
+    top_level = "{name.split('.')[0] for name in sys.modules}"
+    code = f"import sys; import {module}{also}; print(*sorted({top_level}))"
+    command = [sys.executable, "-c", code]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
     return set(run.stdout.split())
 
 
 @pytest.mark.parametrize("module", CLAIMS)
 def test_imports_only_what_it_needs(module: str) -> None:
-    assert imported(module) & set(CLAIMS[module]) == set()
+    unwanted = set(CLAIMS[module])
+    assert imported(module) & unwanted == set()
 
 
 @pytest.mark.parametrize(

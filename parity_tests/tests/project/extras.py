@@ -15,7 +15,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
 
@@ -38,21 +38,18 @@ class ExtraError(Exception):
     """A program of an extra that did not end as it should."""
 
 
-def run(python: str | Path, program: Program, folder: Path, settings: Mapping[str, str]) -> None:
+def run(python: str | Path, program: Program, folder: Path, settings: dict[str, str]) -> None:
     """Run a program among its files, and raise unless it ends as it should."""
     for name, text in FILES.items():
         (folder / name).write_text(text)
+    command = [str(python), *program.arguments]
+    env = environment() | settings
     done = subprocess.run(
-        [str(python), *program.arguments],
-        cwd=folder,
-        env={**environment(), **settings},
-        capture_output=True,
-        text=True,
-        timeout=PROGRAM,
+        command, cwd=folder, env=env, capture_output=True, text=True, timeout=PROGRAM
     )
     if done.returncode != program.code or program.prints not in done.stdout:
-        asked = f"exit code {program.code} and {program.prints!r}, got {done.returncode}"
-        raise ExtraError(f"{program.arguments}: expected {asked}\n{done.stdout}\n{done.stderr}")
+        expected = f"exit code {program.code} and {program.prints!r}, got {done.returncode}"
+        raise ExtraError(f"{program.arguments}: expected {expected}\n{done.stdout}\n{done.stderr}")
 
 
 def environment() -> dict[str, str]:
@@ -66,29 +63,18 @@ def wheel(folder: Path) -> Path:
     """The wheel of this source tree, built into a folder."""
     pip = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
     subprocess.run([*pip, "--wheel-dir", str(folder), str(ROOT)], check=True, timeout=INSTALL)
-    (found,) = folder.glob("*.whl")
-    return found
+    (built,) = folder.glob("*.whl")
+    return built
 
 
 def megabytes(extra: str, built: Path, folder: Path) -> int:
     """Install the wheel with an extra in a new environment and run its programs; return what the
     environment takes."""
-    python, work = folder / "venv" / "bin" / "python", folder / "work"
-    subprocess.run(
-        [sys.executable, "-m", "venv", str(folder / "venv")], check=True, timeout=INSTALL
-    )
-    pip = [
-        str(python),
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--quiet",
-        "--constraint",
-        str(ROOT / "constraints.txt"),
-    ]
-    subprocess.run([*pip, f"{built}[{extra}]"], check=True, timeout=INSTALL)
-    size = sum(path.lstat().st_blocks * 512 for path in (folder / "venv").rglob("*"))
+    python = install(f"{built}[{extra}]", folder / "venv")
+    files = (folder / "venv").rglob("*")
+    # A block of `st_blocks` has 512 bytes on every system that has blocks.
+    size = sum(path.lstat().st_blocks * 512 for path in files)
+    work = folder / "work"
     work.mkdir()
     for name in EXTRAS[extra].folders:
         shutil.copytree(ROOT / name, work / name)
@@ -97,36 +83,49 @@ def megabytes(extra: str, built: Path, folder: Path) -> int:
     return round(size / 2**20)
 
 
-def rows(extras: list[str]) -> tuple[list[Row], list[str]]:
+def install(requirement: str, environment: Path) -> Path:
+    """Make an environment with a requirement, and return its Python."""
+    python = environment / "bin" / "python"
+    subprocess.run([sys.executable, "-m", "venv", str(environment)], check=True, timeout=INSTALL)
+    pip = [str(python), "-m", "pip", "install", "--quiet", "--quiet"]
+    constraints = ["--constraint", str(ROOT / "constraints.txt")]
+    subprocess.run([*pip, *constraints, requirement], check=True, timeout=INSTALL)
+    return python
+
+
+def rows(extras: Sequence[str]) -> tuple[list[Row], list[str]]:
     """A row for each extra that does what it is for, and what the programs of the others say."""
-    found, failures = list[Row](), list[str]()
+    table: list[Row] = []
+    failures: list[str] = []
     with tempfile.TemporaryDirectory() as folder:
         built = wheel(Path(folder))
         for extra in tqdm(extras, desc="extras", disable=None):
             try:
                 with tempfile.TemporaryDirectory() as empty:
-                    found.append(
-                        (extra, EXTRAS[extra].purpose, f"{megabytes(extra, built, Path(empty)):,}")
-                    )
+                    size = megabytes(extra, built, Path(empty))
             except (ExtraError, subprocess.SubprocessError) as error:
                 failures.append(f"[{extra}] {error}")
-    return found, failures
+            else:
+                table.append((extra, EXTRAS[extra].purpose, f"{size:,}"))
+    return table, failures
 
 
 def where() -> str:
-    system = f"{platform.system()} {platform.machine()}, Python {sys.version_info.major}.{sys.version_info.minor}"
-    return f"MB of an empty environment after the installation: {system}, PyTorch {metadata.version('torch')}."
+    """What the sizes are those of."""
+    major, minor, _ = platform.python_version_tuple()
+    system = f"{platform.system()} {platform.machine()}, Python {major}.{minor}"
+    torch = metadata.version("torch")
+    return f"MB of an empty environment after the installation: {system}, PyTorch {torch}."
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("extras", nargs="*", metavar="EXTRA", help=f"default: {' '.join(EXTRAS)}")
-    asked = parser.parse_args()
-    if unknown := set(asked.extras) - EXTRAS.keys():
-        parser.error(
-            f"no extra is called {', '.join(sorted(unknown))}: there are {' '.join(EXTRAS)}"
-        )
-    table, failures = rows(asked.extras or list(EXTRAS))
+    names = " ".join(EXTRAS)
+    parser.add_argument("extras", nargs="*", metavar="EXTRA", help=f"default: {names}")
+    args = parser.parse_args()
+    if unknown := set(args.extras) - EXTRAS.keys():
+        parser.error(f"no extra is called {', '.join(sorted(unknown))}: there are {names}")
+    table, failures = rows(args.extras or list(EXTRAS))
     show(table)
     for failure in failures:
         print(failure, file=sys.stderr)

@@ -19,17 +19,21 @@ NAME = PROJECT["name"]
 def closure(extras: Iterable[str]) -> set[str]:
     """The canonical names of the distributions that an environment has with these extras of this
     project."""
-    queue, seen = [(NAME, ""), *((NAME, extra) for extra in extras)], set[tuple[str, str]]()
+    queue = [(NAME, extra) for extra in ("", *extras)]
+    seen: set[tuple[str, str]] = set()
     while queue:
-        if (wanted := queue.pop()) not in seen:
+        wanted = queue.pop()
+        if wanted not in seen:
             seen.add(wanted)
             queue += _needed(*wanted)
     return {name for name, _ in seen}
 
 
 def _needed(name: str, extra: str) -> Iterator[tuple[str, str]]:
+    """The distributions that one of them requires here, each without and with its extras."""
     for requirement in map(Requirement, _requirements(name, extra)):
-        if requirement.marker is None or requirement.marker.evaluate({"extra": extra}):
+        marker = requirement.marker
+        if marker is None or marker.evaluate({"extra": extra}):
             for also in ("", *requirement.extras):
                 yield canonicalize_name(requirement.name), also
 
@@ -38,7 +42,8 @@ def _requirements(name: str, extra: str) -> list[str]:
     # The project's own metadata is that of its last installation, and pyproject.toml may have
     # changed since.
     if name == NAME:
-        return PROJECT["optional-dependencies"][extra] if extra else PROJECT["dependencies"]
+        groups = PROJECT["optional-dependencies"] | {"": PROJECT["dependencies"]}
+        return groups[extra]
     try:
         return metadata.requires(name) or []
     except metadata.PackageNotFoundError:
@@ -50,8 +55,8 @@ def write_allowed(extras: Iterable[str], path: Path) -> None:
     """Write what `hiding/sitecustomize.py` reads: the distributions of the extras, and the modules
     of all others."""
     allowed = closure(extras)
-    modules = metadata.packages_distributions().items()
-    hidden = [
-        name for name, owners in modules if allowed.isdisjoint(map(canonicalize_name, owners))
-    ]
+    hidden: list[str] = []
+    for module, owners in metadata.packages_distributions().items():
+        if allowed.isdisjoint(map(canonicalize_name, owners)):
+            hidden.append(module)
     path.write_text(json.dumps({"distributions": sorted(allowed), "hidden": hidden}))

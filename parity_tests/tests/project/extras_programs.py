@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from parity_tests.pages.page_code import blocks, blocks_of
 from parity_tests.tests import ROOT
 
-README, RECIPES = ROOT / "README.md", ROOT / "docs" / "recipes.md"
-SIGMOID, DOUBLE = ("--as", "sigmoid_focal_loss"), ("--dtype", "float64")
+README = ROOT / "README.md"
+RECIPES = ROOT / "docs" / "recipes.md"
+SIGMOID = ("--as", "sigmoid_focal_loss")
+DOUBLE = ("--dtype", "float64")
 
 # What lies in the folder of a program: a port in numpy, and one that is a program.
-FILES = {
-    "losses.py": """
+PORT_IN_NUMPY = """
 import numpy as np
 
 def focal(logits, targets, gamma):
@@ -20,7 +21,9 @@ def focal(logits, targets, gamma):
     tail = np.exp(-np.abs(u))
     q = np.where(u >= 0, tail, 1) / (1 + tail)
     return (q**gamma * (np.maximum(-u, 0) + np.log1p(tail))).astype(logits.dtype)
-""",
+"""
+FILES = {
+    "losses.py": PORT_IN_NUMPY,
     "port.py": (ROOT / "examples" / "ports" / "wrong.py").read_text(),
 }
 # It needs no more than Python, so that any will do.
@@ -41,7 +44,8 @@ BUILD_SITE = f"""
 from pathlib import Path
 from mkdocs.__main__ import cli
 
-cli(["build", "--strict", "--config-file", {str(ROOT / "mkdocs.yml")!r}, "--site-dir", str(Path("site").resolve())])
+site = str(Path("site").resolve())
+cli(["build", "--strict", "--config-file", {str(ROOT / "mkdocs.yml")!r}, "--site-dir", site])
 """
 
 
@@ -67,19 +71,20 @@ class Extra:
 
 def readme_code(package: str) -> Program:
     """Each block of the README that imports a package, one after the other."""
-    found = [code for code, _ in blocks(README) if package in code]
-    return Program(("-c", "\n".join(found)))
+    chosen = [code for code, _ in blocks(README) if package in code]
+    return Program(("-c", "\n".join(chosen)))
 
 
-def trainings(*titles: str) -> tuple[Program, ...]:
-    """The first block below each of these titles of the recipes: a whole training."""
-    parts = [RECIPES.read_text().partition(f"\n## {title}\n")[2] for title in titles]
-    return tuple(Program(("-c", blocks_of(part)[0][0])) for part in parts)
+def training(title: str) -> Program:
+    """The first block below a title of the recipes: a whole training."""
+    _, _, section = RECIPES.read_text().partition(f"\n## {title}\n")
+    code, _ = blocks_of(section)[0]
+    return Program(("-c", code))
 
 
-def every_module(package: str, *beginnings: str) -> Program:
-    begin = tuple(f"{package}.{name}" for name in beginnings or ("",))
-    return Program(("-c", IMPORT_ALL.format(package, begin)))
+def every_module(package: str, beginning: str = "") -> Program:
+    """Import the modules of a package whose names begin like this."""
+    return Program(("-c", IMPORT_ALL.format(package, repr(f"{package}.{beginning}"))))
 
 
 def module(*arguments: str, prints: str = "", code: int = 0, long: bool = False) -> Program:
@@ -91,52 +96,60 @@ def focal_parity(*arguments: str, prints: str = "", code: int = 0) -> Program:
 
 
 def right(port: str, *options: str) -> Program:
-    return focal_parity(
-        "check", port, *SIGMOID, "--layer", "values", *options, prints=f"PASS {port}"
-    )
+    """A check of the values of a right port."""
+    arguments = ("check", port, *SIGMOID, "--layer", "values", *options)
+    return focal_parity(*arguments, prints=f"PASS {port}")
 
+
+FOR_JAX = Extra("`focal_jax`", (readme_code("focal_jax"), training("Plain JAX")))
+FOR_FLAX = Extra("`focal_jax` with Flax and optax", (training("Flax NNX"), training("Flax Linen")))
+FOR_TORCH = Extra("`focal_torch`", (readme_code("focal_torch"), training("PyTorch")))
+PARITY_PROGRAMS = (
+    focal_parity("list", prints="sigmoid_focal_loss"),
+    focal_parity("explain", "softmax_focal_loss", prints="gamma"),
+    focal_parity("vectors", "--out", "vectors"),
+    right("losses:focal", "--set", "alpha=none"),
+    focal_parity("check", *COMMAND, *SIGMOID, *DOUBLE, prints=f"FAIL {PORT}", code=1),
+)
+FOR_PARITY = Extra("the command `focal-parity`, for ports in numpy or as programs", PARITY_PROGRAMS)
+FOR_PARITY_IN_JAX = Extra(
+    "`focal-parity`, for losses in JAX", (right("focal_jax:sigmoid_focal_loss"),)
+)
+FOR_PARITY_IN_TORCH = Extra(
+    "`focal-parity`, for losses in PyTorch", (right("focal_torch:sigmoid_focal_loss"),)
+)
+EXAMPLES_PROGRAMS = (
+    every_module("examples"),
+    module("examples.plot_focal_loss"),
+    module("examples", long=True),
+)
+FOR_EXAMPLES = Extra(
+    "[`examples/`](examples/README.md) and `make demo`",
+    EXAMPLES_PROGRAMS,
+    folders=("examples", "benchmarks"),
+)
+BENCH_PROGRAMS = (every_module("benchmarks"), module("benchmarks", "--quick", long=True))
+FOR_BENCH = Extra("`make bench`", BENCH_PROGRAMS, folders=("benchmarks",))
+AOT_PROGRAMS = (
+    every_module("benchmarks", "aot"),
+    module("benchmarks.aot", "--quick", long=True),
+)
+FOR_AOT = Extra(
+    "compilers for devices that are not there: `make accelerators`",
+    AOT_PROGRAMS,
+    folders=("benchmarks",),
+)
+FOR_DOCS = Extra("`make docs`", (Program(("-c", BUILD_SITE)),))
 
 EXTRAS = {
-    "jax": Extra("`focal_jax`", (readme_code("focal_jax"), *trainings("Plain JAX"))),
-    "flax": Extra("`focal_jax` with Flax and optax", trainings("Flax NNX", "Flax Linen")),
-    "torch": Extra("`focal_torch`", (readme_code("focal_torch"), *trainings("PyTorch"))),
-    "parity": Extra(
-        "the command `focal-parity`, for ports in numpy or as programs",
-        (
-            focal_parity("list", prints="sigmoid_focal_loss"),
-            focal_parity("explain", "softmax_focal_loss", prints="gamma"),
-            focal_parity("vectors", "--out", "vectors"),
-            right("losses:focal", "--set", "alpha=none"),
-            focal_parity("check", *COMMAND, *SIGMOID, *DOUBLE, prints=f"FAIL {PORT}", code=1),
-        ),
-    ),
-    "parity,jax": Extra(
-        "`focal-parity`, for losses in JAX", (right("focal_jax:sigmoid_focal_loss"),)
-    ),
-    "parity,torch": Extra(
-        "`focal-parity`, for losses in PyTorch", (right("focal_torch:sigmoid_focal_loss"),)
-    ),
-    "examples": Extra(
-        "[`examples/`](examples/README.md) and `make demo`",
-        (
-            every_module("examples"),
-            module("examples.plot_focal_loss"),
-            module("examples", long=True),
-        ),
-        folders=("examples", "benchmarks"),
-    ),
-    "bench": Extra(
-        "`make bench`",
-        (every_module("benchmarks"), module("benchmarks", "--quick", long=True)),
-        folders=("benchmarks",),
-    ),
-    "aot": Extra(
-        "compilers for devices that are not there: `make accelerators`",
-        (every_module("benchmarks", "aot"), module("benchmarks.aot", "--quick", long=True)),
-        folders=("benchmarks",),
-    ),
-    "docs": Extra(
-        "`make docs`",
-        (Program(("-c", BUILD_SITE)),),
-    ),
+    "jax": FOR_JAX,
+    "flax": FOR_FLAX,
+    "torch": FOR_TORCH,
+    "parity": FOR_PARITY,
+    "parity,jax": FOR_PARITY_IN_JAX,
+    "parity,torch": FOR_PARITY_IN_TORCH,
+    "examples": FOR_EXAMPLES,
+    "bench": FOR_BENCH,
+    "aot": FOR_AOT,
+    "docs": FOR_DOCS,
 }

@@ -1,6 +1,5 @@
 """The wheel has what judges ports and no tests; the sdist has everything that the tests ask for."""
 
-import ast
 import subprocess
 import sys
 import tarfile
@@ -12,14 +11,19 @@ import pytest
 
 from parity_tests.tests import ROOT
 
+from .imports import MODULES, imported, module_of
+
 PACKAGES = ("focal_jax", "focal_torch", "parity_tests")
 FOLDERS = (*PACKAGES, ".ci", ".github", "benchmarks", "docs", "examples")
 # What users start: the command and the plugin, the parity table, and the maker of the vectors.
 ENTRIES = (
-    "parity_tests/pages/parity_table.py",
-    "parity_tests/contract/make_vectors.py",
-    *ROOT.glob("parity_tests/checker/**/*.py"),
+    "parity_tests.pages.parity_table",
+    "parity_tests.contract.make_vectors",
+    *map(module_of, ROOT.glob("parity_tests/checker/**/*.py")),
 )
+# What is not in one of the folders, by name or by its ending.
+FILES = ("Makefile", "LICENSE", ".gitignore", ".pre-commit-config.yaml")
+ENDINGS = (".cff", ".md", ".toml", ".txt", ".yml")
 
 
 @pytest.fixture(scope="module")
@@ -41,10 +45,8 @@ def _hatchling(tree: Path, folder: Path, *options: str) -> None:
 
 
 def _unpacked(folder: Path) -> Path:
-    (found,) = (
-        path for path in folder.iterdir() if path.is_dir() and path.name.startswith("focal_parity-")
-    )
-    return found
+    (tree,) = (path for path in folder.glob("focal_parity-*") if path.is_dir())
+    return tree
 
 
 def _wheel(folder: Path) -> dict[str, int]:
@@ -60,93 +62,77 @@ def files(folder: Path) -> Iterator[Path]:
             yield path.relative_to(ROOT)
 
 
-def imported(path: Path) -> Iterator[Path]:
-    """The files of `parity_tests` that a file imports, anywhere in it."""
-    for node in ast.walk(ast.parse((ROOT / path).read_text())):
-        if isinstance(node, ast.ImportFrom):
-            parent = path.parents[node.level - 1] if node.level else Path()
-            module = parent / (node.module or "").replace(".", "/")
-            for found in (module, *(module / name.name for name in node.names)):
-                yield from (
-                    x
-                    for x in (found.with_suffix(".py"), found / "__init__.py")
-                    if (ROOT / x).is_file()
-                )
+def needed(module: str) -> Iterator[str]:
+    """The modules of `parity_tests` that a module imports, and the package that it is in."""
+    yield module.rpartition(".")[0]
+    for name in imported(module, MODULES[module].read_text()):
+        # The last part of a name may be a function or a class of a module.
+        yield name if name in MODULES else name.rpartition(".")[0]
 
 
-def closure() -> set[Path]:
-    queue, seen = [ROOT / entry for entry in ENTRIES], set[Path]()
+def closure() -> set[str]:
+    """The files that the entries need."""
+    queue = list(ENTRIES)
+    seen: set[str] = set()
     while queue:
-        path = queue.pop()
-        path = path.relative_to(ROOT) if path.is_absolute() else path
-        if path.parts[0] == "parity_tests" and path not in seen:
-            seen.add(path)
-            queue += [*imported(path), *(parent / "__init__.py" for parent in path.parents[:-1])]
-    return seen
+        module = queue.pop()
+        if module.startswith("parity_tests") and module not in seen:
+            seen.add(module)
+            queue += needed(module)
+    return {str(MODULES[module].relative_to(ROOT)) for module in seen}
 
 
 def test_the_wheel_has_what_users_start_and_no_more(built: Path) -> None:
     """What is missing has to be taken out of `exclude` in pyproject.toml; what is too much belongs
     there."""
-    python = {
-        Path(name)
-        for name in _wheel(built)
-        if name.startswith("parity_tests/") and name.endswith(".py")
-    }
-    assert python == closure()
+    ours = [name for name in _wheel(built) if name.startswith("parity_tests/")]
+    assert {name for name in ours if name.endswith(".py")} == closure()
 
 
 def test_the_wheel_has_all_of_the_packages_and_their_data(built: Path) -> None:
     names = set(_wheel(built))
     for package in PACKAGES[:2]:
         assert {str(path) for path in files(ROOT / package)} <= names
-    data = {str(path) for path in files(ROOT / "parity_tests") if path.suffix != ".py"}
-    assert {
-        name for name in names if name.startswith("parity_tests/") and not name.endswith(".py")
-    } == data
-    assert {name.partition("/")[0] for name in names} - set(PACKAGES) == {
-        _unpacked(built).name + ".dist-info"
-    }
+    expected = {str(path) for path in files(ROOT / "parity_tests") if path.suffix != ".py"}
+    ours = [name for name in names if name.startswith("parity_tests/")]
+    assert {name for name in ours if not name.endswith(".py")} == expected
 
 
-def test_the_closure_follows_imports_of_every_form() -> None:
-    found = closure()
-    assert {Path("parity_tests/__init__.py"), Path("parity_tests/checker/__init__.py")} <= found
-    names = (
+def test_the_wheel_has_nothing_beside_the_packages(built: Path) -> None:
+    top = {name.partition("/")[0] for name in _wheel(built)}
+    assert top == {*PACKAGES, f"{_unpacked(built).name}.dist-info"}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "__init__",
+        "checker/__init__",
         "truth/oracle",
+        "truth/float64",
         "contract/golden",
         "contract/suite",
         "contract/half_precision",
-        "truth/float64",
-    )
-    assert {Path(f"parity_tests/{name}.py") for name in names} <= found
-    assert not {
-        path
-        for path in found
-        if path.name.startswith(("test_", "conftest", "parametrize", "split"))
-    }
-    assert Path("parity_tests/tests/parametrize.py") in imported(
-        Path("parity_tests/tests/layers/test_2_values.py")
-    )
+    ],
+)
+def test_the_closure_follows_imports_of_every_form(name: str) -> None:
+    assert f"parity_tests/{name}.py" in closure()
+
+
+def test_the_closure_has_nothing_of_the_tests() -> None:
+    assert not [path for path in closure() if path.startswith("parity_tests/tests")]
+    of_a_test = needed("parity_tests.tests.layers.test_2_values")
+    assert "parity_tests.tests.parametrize" in of_a_test
 
 
 def test_the_sdist_has_the_whole_project(built: Path) -> None:
     tree = _unpacked(built)
-    wanted = {path for folder in FOLDERS for path in files(ROOT / folder)}
-    top = {
-        path.relative_to(ROOT)
-        for path in ROOT.iterdir()
-        if path.suffix in (".cff", ".md", ".toml", ".txt", ".yml")
-    }
-    wanted |= top | {
-        Path("Makefile"),
-        Path("LICENSE"),
-        Path(".gitignore"),
-        Path(".pre-commit-config.yaml"),
-    }
-    assert sorted(str(path) for path in wanted if not (tree / path).is_file()) == []
-    found = {str(path.relative_to(tree)) for path in tree.rglob("*") if path.is_file()}
-    assert sorted(found - {str(path) for path in wanted} - {"PKG-INFO"}) == []
+    packed = {str(path.relative_to(tree)) for path in tree.rglob("*") if path.is_file()}
+    expected = {str(path) for folder in FOLDERS for path in files(ROOT / folder)}
+    expected |= {path.name for path in ROOT.iterdir() if path.suffix in ENDINGS}
+    expected |= set(FILES)
+    assert sorted(expected - packed) == []
+    assert sorted(packed - expected - {"PKG-INFO"}) == []
 
 
 def test_the_wheel_of_the_sdist_is_that_of_the_source_tree(built: Path) -> None:

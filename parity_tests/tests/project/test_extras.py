@@ -6,6 +6,7 @@ else, which takes long.
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,12 +17,15 @@ from .extras_closure import NAME, PROJECT, closure, write_allowed
 from .extras_programs import EXTRAS, Program
 
 HIDING = Path(__file__).parent / "hiding"
-SHORT = [
-    pytest.param(name, program, id=f"{name}-{number}")
-    for name, extra in EXTRAS.items()
-    for number, program in enumerate(extra.programs)
-    if not program.long
-]
+
+
+def short_programs() -> list[Any]:
+    params: list[Any] = []
+    for name, extra in EXTRAS.items():
+        for number, program in enumerate(extra.programs):
+            if not program.long:
+                params.append(pytest.param(name, program, id=f"{name}-{number}"))
+    return params
 
 
 def run_alone(extra: str, program: Program, folder: Path) -> None:
@@ -32,7 +36,7 @@ def run_alone(extra: str, program: Program, folder: Path) -> None:
     run(sys.executable, program, folder, settings)
 
 
-@pytest.mark.parametrize(("extra", "program"), SHORT)
+@pytest.mark.parametrize(("extra", "program"), short_programs())
 def test_an_extra_brings_what_it_is_for(extra: str, program: Program, tmp_path: Path) -> None:
     run_alone(extra, program, tmp_path)
 
@@ -54,18 +58,11 @@ def test_a_program_that_needs_more_fails(extra: str, module: str, tmp_path: Path
 
 def test_make_test_imports_no_more_than_its_extra_brings(tmp_path: Path) -> None:
     """All of its tests are found; those of the slow tier need what `dev` adds."""
-    found = (
-        "-m",
-        "pytest",
-        str(ROOT / "parity_tests"),
-        "-q",
-        "--collect-only",
-        "-p",
-        "no:cacheprovider",
-    )
-    run_alone("test", Program((*found, "--tier=test"), prints="tests collected"), tmp_path)
+    pytest_options = ("-q", "--collect-only", "-p", "no:cacheprovider")
+    collect = ("-m", "pytest", str(ROOT / "parity_tests"), *pytest_options)
+    run_alone("test", Program((*collect, "--tier=test"), prints="tests collected"), tmp_path)
     with pytest.raises(ExtraError, match="No module named 'selenium'"):
-        run_alone("test", Program((*found, "--tier=slow")), tmp_path)
+        run_alone("test", Program((*collect, "--tier=slow")), tmp_path)
 
 
 def test_what_is_hidden_is_not_there_for_a_search_either(tmp_path: Path) -> None:
@@ -79,30 +76,21 @@ def test_what_is_hidden_is_not_there_for_a_search_either(tmp_path: Path) -> None
     run_alone("jax", Program(("-c", code)), tmp_path)
 
 
-def test_output_and_exit_code_are_asked_for(tmp_path: Path) -> None:
-    for program in (Program(("-c", "print(1)"), prints="2"), Program(("-c", "print(1)"), code=1)):
-        with pytest.raises(ExtraError, match="got 0"):
-            run_alone("jax", program, tmp_path)
+@pytest.mark.parametrize("requirement", [{"prints": "2"}, {"code": 1}], ids=str)
+def test_output_and_exit_code_are_checked(requirement: dict[str, Any], tmp_path: Path) -> None:
+    program = Program(("-c", "print(1)"), **requirement)
+    with pytest.raises(ExtraError, match="got 0"):
+        run_alone("jax", program, tmp_path)
 
 
 def test_the_demonstration_is_light() -> None:
     """No compilers for accelerators, no peers, no TensorFlow, no browser, no site, no tests."""
     heavy = closure(["dev"]) - closure(["examples"])
     assert closure(["examples"]) <= closure(["test"]) <= closure(["dev"])
-    assert {
-        *(
-            "jax-cuda13-plugin",
-            "keras",
-            "kornia",
-            "libtpu",
-            "mkdocs",
-            "mmdet",
-            "monai",
-            "pyright",
-            "pytest",
-        ),
-        *("selenium", "tensorflow-cpu", "torchvision"),
-    } <= heavy
+    accelerators = {"jax-cuda13-plugin", "libtpu"}
+    peers = {"keras", "kornia", "mmdet", "monai", "tensorflow-cpu", "torchvision"}
+    tools = {"mkdocs", "pyright", "pytest", "selenium"}
+    assert accelerators | peers | tools <= heavy
 
 
 def test_every_extra_is_tried_or_only_gathers_others() -> None:

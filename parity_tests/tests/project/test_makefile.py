@@ -23,12 +23,12 @@ def tree(tmp_path: Path) -> Path:
 def planned(tree: Path, target: str) -> str:
     """What `make` would do for a target."""
     # Options of a `make` that this test is run by are not for the one that it runs.
-    kept = {
-        name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))
-    }
-    done = subprocess.run(
-        ["make", "-n", target], cwd=tree, env=kept, capture_output=True, text=True, timeout=60
-    )
+    env = dict(os.environ)
+    for name in os.environ:
+        if name.startswith(("MAKE", "MFLAGS")):
+            del env[name]
+    command = ["make", "-n", target]
+    done = subprocess.run(command, cwd=tree, env=env, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -45,8 +45,13 @@ def do_as_planned(tree: Path, target: str) -> None:
 @pytest.mark.parametrize(
     ("target", "extra"),
     [
-        *(("demo", "examples"), ("detection", "examples"), ("docs", "docs"), ("lint", "dev")),
-        *(("test-quick", "test"), ("test", "test"), ("test-slow", "dev")),
+        ("demo", "examples"),
+        ("detection", "examples"),
+        ("docs", "docs"),
+        ("lint", "dev"),
+        ("test-quick", "test"),
+        ("test", "test"),
+        ("test-slow", "dev"),
     ],
 )
 def test_a_target_installs_its_extra_in_a_new_environment(

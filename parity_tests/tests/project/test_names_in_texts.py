@@ -8,18 +8,16 @@ import pytest
 
 from parity_tests.tests import ROOT
 
-FOLDERS = ("focal_jax", "focal_torch", "parity_tests", "examples", "benchmarks", "docs")
+from .imports import python_files
+
 # Not the first part of a name that is put together.
-NAME = re.compile(r"\b(?:parity_tests|benchmarks)(?:\.\w*[^\W_]\b)+(?!{)")
-FILE = re.compile(r"\b(?:parity_tests|benchmarks|examples)/[\w/]+\.py\b")
-# A file that is written.
+NAME = re.compile(r"\b(?:focal_jax|focal_torch|parity_tests|benchmarks)(?:\.\w*[^\W_]\b)+(?!{)")
+FILE = re.compile(r"\b(?:focal_jax|focal_torch|parity_tests|benchmarks|examples)/[\w/]+\.py\b")
+# Looks like a module, and is a file that is written.
 OTHERS = {"benchmarks.png"}
-TEXTS = [
-    *(path for folder in FOLDERS for path in sorted((ROOT / folder).rglob("*.py"))),
-    *sorted(ROOT.glob("*.md")),
-    *sorted((ROOT / "docs").glob("*.md")),
-    *(ROOT / name for name in ("Makefile", "pyproject.toml", ".ci/run")),
-]
+TEXTS = [*python_files(), *sorted((ROOT / "docs").rglob("*.py"))]
+TEXTS += [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
+TEXTS += [ROOT / name for name in ("Makefile", "pyproject.toml", ".ci/run")]
 
 
 def is_there(name: str) -> bool:
@@ -36,8 +34,11 @@ def is_there(name: str) -> bool:
 
 
 def gone(text: str) -> list[str]:
-    names = [name for name in NAME.findall(text) if name not in OTHERS and not is_there(name)]
-    return names + [file for file in FILE.findall(text) if not (ROOT / file).is_file()]
+    names = set(NAME.findall(text)) - OTHERS
+    files = set(FILE.findall(text))
+    missing = [name for name in names if not is_there(name)]
+    missing += [file for file in files if not (ROOT / file).is_file()]
+    return missing
 
 
 @pytest.mark.parametrize("path", TEXTS, ids=lambda path: str(path.relative_to(ROOT)))
@@ -55,23 +56,33 @@ def test_a_module_that_is_gone_would_be_found() -> None:
 
 # What is changed, the files, and a name in each.
 ROW = re.compile(r"^\| [^|]+ \| ((?:`[\w/]+\.py`(?:, )?)+) \| `(\w+)` \|$", re.M)
-MAP = [
-    (name, file)
-    for files, name in ROW.findall((ROOT / "CONTRIBUTING.md").read_text())
-    for file in re.findall(r"`([^`]+)`", files)
-]
+
+
+def places() -> list[tuple[str, str]]:
+    """Each name of the map with each of its files."""
+    pairs: list[tuple[str, str]] = []
+    for files, name in ROW.findall((ROOT / "CONTRIBUTING.md").read_text()):
+        pairs += [(name, file) for file in re.findall(r"`([^`]+)`", files)]
+    return pairs
 
 
 def test_the_map_has_many_places() -> None:
-    assert len(MAP) >= 30
+    assert len(places()) >= 30
 
 
-@pytest.mark.parametrize(("name", "file"), MAP)
+@pytest.mark.parametrize(("name", "file"), places())
 def test_what_the_map_names_is_defined_there(name: str, file: str) -> None:
     tree = ast.parse((ROOT / file).read_text())
-    defined = {node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef)}
-    targets = [
-        target for node in tree.body if isinstance(node, ast.Assign) for target in node.targets
-    ]
-    targets += [node.target for node in tree.body if isinstance(node, ast.AnnAssign)]
-    assert name in defined | {target.id for target in targets if isinstance(target, ast.Name)}
+    assert name in {defined for node in tree.body for defined in definitions(node)}
+
+
+def definitions(node: ast.stmt) -> list[str]:
+    match node:
+        case ast.FunctionDef() | ast.ClassDef():
+            return [node.name]
+        case ast.Assign():
+            return [target.id for target in node.targets if isinstance(target, ast.Name)]
+        case ast.AnnAssign(target=ast.Name(id=name)):
+            return [name]
+        case _:
+            return []

@@ -1,9 +1,7 @@
 """What surrounds the code: versions that agree, and files for a host of repositories that say only
 what is there."""
 
-import ast
 import re
-import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +11,8 @@ import yaml
 
 from parity_tests.tests import ROOT
 
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+from .extras_closure import PROJECT
+
 GITHUB = ROOT / ".github"
 WORKFLOWS = sorted((GITHUB / "workflows").glob("*.yml"))
 FORMS = [GITHUB / "ISSUE_TEMPLATE" / f"{name}.yml" for name in ("number", "verdict")]
@@ -44,9 +43,11 @@ def steps() -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
 def commands() -> Iterator[str]:
     """What the steps run, once for each value of a matrix."""
     for step, job in steps():
-        values = job.get("strategy", {}).get("matrix", {}).get("target", [""])
-        if "run" in step:
-            yield from (step["run"].replace("${{ matrix.target }}", value) for value in values)
+        if "run" not in step:
+            continue
+        matrix = job.get("strategy", {}).get("matrix", {})
+        for target in matrix.get("target", [""]):
+            yield step["run"].replace("${{ matrix.target }}", target)
 
 
 def test_there_are_workflows_and_forms() -> None:
@@ -56,34 +57,30 @@ def test_there_are_workflows_and_forms() -> None:
     assert read(config) == {"blank_issues_enabled": True}
 
 
-def test_versions_agree() -> None:
-    versions = {"CITATION.cff": str(read(ROOT / "CITATION.cff")["version"])}
-    for package in ("focal_jax", "focal_torch"):
-        tree = ast.parse((ROOT / package / "__init__.py").read_text())
-        (versions[package],) = (
-            ast.literal_eval(node.value)
-            for node in tree.body
-            if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__version__"
-        )
-    heading = re.search(
-        r"^## (\S+), (unreleased|\d{4}-\d{2}-\d{2})$", (ROOT / "CHANGELOG.md").read_text(), re.M
-    )
+@pytest.mark.parametrize("package", ["focal_jax", "focal_torch"])
+def test_the_version_of_a_package_is_that_of_the_project(package: str) -> None:
+    source = (ROOT / package / "__init__.py").read_text()
+    assert re.findall(r'^__version__ = "(.*)"$', source, re.M) == [PROJECT["version"]]
+
+
+def test_the_changelog_and_the_citation_are_about_this_version() -> None:
+    changelog = (ROOT / "CHANGELOG.md").read_text()
+    heading = re.search(r"^## (\S+), (unreleased|\d{4}-\d{2}-\d{2})$", changelog, re.M)
     assert heading, "the changelog begins with a version and its date"
-    versions["CHANGELOG.md"] = heading[1]
-    assert versions == dict.fromkeys(versions, PROJECT["version"])
+    assert heading[1] == PROJECT["version"]
+    assert str(read(ROOT / "CITATION.cff")["version"]) == PROJECT["version"]
 
 
 def test_ruff_is_one_version_everywhere() -> None:
-    hooks = [
-        hook for repo in read(ROOT / ".pre-commit-config.yaml")["repos"] for hook in repo["hooks"]
-    ]
-    (pinned,) = (
-        line for line in PROJECT["optional-dependencies"]["dev"] if line.startswith("ruff")
-    )
-    assert len(hooks) == 2
-    assert [hook["additional_dependencies"] for hook in hooks] == [[pinned]] * 2
+    dev = PROJECT["optional-dependencies"]["dev"]
+    (pinned,) = (line for line in dev if line.startswith("ruff"))
     assert pinned in (ROOT / "constraints.txt").read_text().splitlines()
-    assert all(hook["entry"].split()[0] == "ruff" for hook in hooks)
+    repos = read(ROOT / ".pre-commit-config.yaml")["repos"]
+    hooks = [hook for repo in repos for hook in repo["hooks"]]
+    assert len(hooks) == 2
+    for hook in hooks:
+        assert hook["additional_dependencies"] == [pinned]
+        assert hook["entry"].split()[0] == "ruff"
 
 
 def exists(command: str) -> bool:
@@ -98,24 +95,14 @@ def test_a_command_of_a_workflow_exists() -> None:
 def test_a_command_that_does_not_exist_is_noticed() -> None:
     assert {"demo", "docs", "test", "lint", "extras", "dist"} <= TARGETS
     assert exists("make demo")
-    assert not any(
-        map(exists, ("make deploy", "make READY", "make vectors:", "tox", "pipx run tox"))
-    )
+    for command in ("make deploy", "make READY", "make vectors:", "tox", "pipx run tox"):
+        assert not exists(command)
 
 
 def test_every_test_of_the_readme_is_run_by_a_workflow() -> None:
     run = {command.split()[1] for command in commands() if command.startswith("make ")}
-    assert {
-        "demo",
-        "docs",
-        "dist",
-        "extras",
-        "lint",
-        "test",
-        "test-quick",
-        "test-slow",
-        "versions",
-    } <= run
+    tests = {"test", "test-quick", "test-slow"}
+    assert tests | {"demo", "docs", "dist", "extras", "lint", "versions"} <= run
 
 
 def test_actions_are_known_and_pinned_to_a_major_version() -> None:
@@ -130,20 +117,18 @@ def test_jobs_end_and_may_only_read() -> None:
         assert read(path)["permissions"] == {"contents": "read"}
     for name, job in jobs():
         assert job["timeout-minutes"] <= 360, name
-        assert job.get("permissions", {}) == (
-            {"id-token": "write"} if name == "release: publish" else {}
-        )
+        # PyPI knows the one that publishes by a token of the host.
+        allowed = {"id-token": "write"} if name == "release: publish" else {}
+        assert job.get("permissions", {}) == allowed
     # A name of a branch or tag in a command would be run as part of it.
     assert not [command for command in commands() if "${{" in command]
 
 
 def test_quick_tests_are_run_with_every_python_that_is_promised() -> None:
-    promised = [
-        re.fullmatch(r"Programming Language :: Python :: (3\.\d+)", line)
-        for line in PROJECT["classifiers"]
-    ]
-    pythons = read(GITHUB / "workflows" / "ci.yml")["jobs"]["quick"]["strategy"]["matrix"]["python"]
-    assert [found[1] for found in promised if found] == pythons
+    classifiers = "\n".join(PROJECT["classifiers"])
+    promised = re.findall(r"^Programming Language :: Python :: (3\.\d+)$", classifiers, re.M)
+    quick = read(GITHUB / "workflows" / "ci.yml")["jobs"]["quick"]
+    assert quick["strategy"]["matrix"]["python"] == promised
 
 
 @pytest.mark.parametrize("path", FORMS, ids=lambda path: path.stem)
@@ -163,11 +148,13 @@ def test_the_citation_has_the_fields_of_its_schema() -> None:
     """Those of version 1.2.0 of the Citation File Format that are required, and no others than it
     has."""
     cited = read(ROOT / "CITATION.cff")
-    needed = {"authors", "cff-version", "message", "title"}
-    known = needed | {"abstract", "keywords", "license", "references", "type", "version"}
-    assert needed <= cited.keys() <= known
-    assert (cited["cff-version"], cited["type"]) == ("1.2.0", "software")
-    assert (cited["license"], cited["authors"]) == (PROJECT["license"], PROJECT["authors"])
+    required = {"authors", "cff-version", "message", "title"}
+    known = required | {"abstract", "keywords", "license", "references", "type", "version"}
+    assert required <= cited.keys() <= known
+    assert cited["cff-version"] == "1.2.0"
+    assert cited["type"] == "software"
+    assert cited["license"] == PROJECT["license"]
+    assert cited["authors"] == PROJECT["authors"]
     assert cited["title"] == PROJECT["name"]
     assert cited["abstract"] == PROJECT["description"]
     for reference in cited["references"]:
@@ -175,11 +162,8 @@ def test_the_citation_has_the_fields_of_its_schema() -> None:
 
 
 def test_no_file_of_the_host_has_an_invented_address() -> None:
-    for path in (
-        *GITHUB.rglob("*.yml"),
-        *GITHUB.rglob("*.md"),
-        ROOT / "SECURITY.md",
-        ROOT / ".pre-commit-config.yaml",
-    ):
+    files = [*GITHUB.rglob("*.yml"), *GITHUB.rglob("*.md")]
+    files += [ROOT / "SECURITY.md", ROOT / ".pre-commit-config.yaml"]
+    for path in files:
         assert not re.search(r"https?://|@[\w-]+\.\w", path.read_text()), path
     assert "urls" not in PROJECT

@@ -24,19 +24,17 @@ from parity_tests.versions.pairs import (
 from parity_tests.versions.table import PAGE, Row, disagreements, markdown, oldest_in
 
 PYPROJECT = (ROOT / "pyproject.toml").read_text()
-VERSIONS = {
-    "python": "3.11.7",
-    **{name: f"{bound}.0" for name, bound in lower_bounds(PYPROJECT).items()},
-}
-ROW = Row("oldest", VERSIONS, "12 passed", {"torch, a": "ok", "torch, b, c, d": "needs >=9: no"})
+BOUNDS = lower_bounds(PYPROJECT)
+VERSIONS = {"python": "3.11.7"} | {name: f"{bound}.0" for name, bound in BOUNDS.items()}
+SMOKE = {"torch, a": "ok", "torch, b, c, d": "needs >=9: no"}
+ROW = Row("oldest", VERSIONS, "12 passed", SMOKE)
 
 
 def test_the_oldest_pair_is_what_pyproject_asks_for() -> None:
-    bounds = lower_bounds(PYPROJECT)
-    assert list(bounds) == list(FRAMEWORKS)
-    assert pairs()["oldest"].requirements == {name: f"=={bound}" for name, bound in bounds.items()}
-    changed = PYPROJECT.replace(f'"torch>={bounds["torch"]}"', '"torch>=9.8"')
-    assert lower_bounds(changed) == {**bounds, "torch": "9.8"}
+    assert list(BOUNDS) == list(FRAMEWORKS)
+    assert pairs()["oldest"].requirements == {name: f"=={bound}" for name, bound in BOUNDS.items()}
+    changed = PYPROJECT.replace(f'"torch>={BOUNDS["torch"]}"', '"torch>=9.8"')
+    assert lower_bounds(changed) == BOUNDS | {"torch": "9.8"}
 
 
 def test_the_newest_pair_asks_for_nothing_and_for_the_newest_python() -> None:
@@ -52,13 +50,10 @@ def test_bounds_are_those_of_the_page() -> None:
 
 @pytest.mark.parametrize("name", FRAMEWORKS)
 def test_a_bound_that_was_not_run_is_noticed(name: str) -> None:
-    bound = lower_bounds(PYPROJECT)[name]
-    (fault,) = disagreements(
-        PYPROJECT.replace(f'"{name}>={bound}"', f'"{name}>=0.0.1"'), markdown([ROW])
-    )
-    assert (
-        f"asks for {name}>=0.0.1, and the oldest in docs/versions.md is {VERSIONS[name]}" in fault
-    )
+    lowered = PYPROJECT.replace(f'"{name}>={BOUNDS[name]}"', f'"{name}>=0.0.1"')
+    (fault,) = disagreements(lowered, markdown([ROW]))
+    assert f"asks for {name}>=0.0.1" in fault
+    assert f"the oldest in docs/versions.md is {VERSIONS[name]}" in fault
     assert len(disagreements(PYPROJECT, "no table")) == len(FRAMEWORKS)
 
 
@@ -68,7 +63,8 @@ def test_versions_are_compared_by_their_numbers() -> None:
 
 
 def test_the_table_of_a_run() -> None:
-    assert oldest_in(markdown([ROW])) | VERSIONS == oldest_in(markdown([ROW]))
+    oldest = oldest_in(markdown([ROW]))
+    assert oldest | VERSIONS == oldest
     assert ROW.cells()[-3:] == ["12 passed", "1 of 2", "c, d: torch >=9"]
     assert ROW.failures() == []
     broken = ROW._replace(tests="1 failed, 11 passed", smoke={"torch, a": "FAILED no"})
@@ -96,11 +92,11 @@ def test_the_command_fails_where_bound_and_page_disagree(
 
 
 def test_what_cannot_be_imported_is_a_failure() -> None:
-    found = command.smoke(sys.executable, "smoke_none")
-    assert list(found) == ["none, the end"]
-    assert found["none, the end"].startswith("FAILED")
-    assert "smoke_none" in found["none, the end"]
-    assert ROW._replace(smoke=found).failures()
+    results = command.smoke(sys.executable, "smoke_none")
+    assert list(results) == ["none, the end"]
+    assert results["none, the end"].startswith("FAILED")
+    assert "smoke_none" in results["none, the end"]
+    assert ROW._replace(smoke=results).failures()
 
 
 def broken() -> None:
@@ -117,9 +113,9 @@ def test_outcomes() -> None:
 
 def test_what_differs_is_an_error() -> None:
     same([1.0], [1.0 + 1e-15])
-    for got in ([1.0 + 1e-11], [float("nan")], [1.0, 1.0]):
+    for others in ([1.0 + 1e-11], [float("nan")], [1.0, 1.0]):
         with pytest.raises(DifferentError):
-            same(got, [1.0])
+            same(others, [1.0])
     refused(broken, words="a reason")
     with pytest.raises(DifferentError):
         refused(lambda: None, words="a reason")
@@ -129,14 +125,14 @@ def test_what_differs_is_an_error() -> None:
 
 @pytest.mark.parametrize("smoke", [smoke_jax, smoke_torch], ids=["jax", "torch"])
 def test_a_part_of_each_smoke(smoke: ModuleType) -> None:
-    found = smoke.checks()
-    assert len(found) > 60
+    checks = smoke.checks()
+    assert len(checks) > 60
     for name in ("recipes", "sigmoid, functions"):
-        assert outcome(found[name], "9") == "ok"
+        assert outcome(checks[name], "9") == "ok"
 
 
 def test_a_smoke_would_notice(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("focal_torch.binary.focal_descent", lambda u, gamma: 1.001 * u)
+    monkeypatch.setattr("focal_torch._core.sigmoid.neg_grad_u", lambda u, gamma: 1.001 * u)
     assert outcome(smoke_torch.checks()["sigmoid, derivatives"], "9").startswith("FAILED")
 
 
@@ -146,9 +142,8 @@ def test_an_interpreter_is_found_on_the_path_or_in_pyenv(
     here = f"{sys.version_info.major}.{sys.version_info.minor}"
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setenv("PYENV_ROOT", str(tmp_path / "pyenv"))
-    with pytest.raises(
-        environments.MissingError, match=f"none of Python 3.99, {here} is on the path"
-    ):
+    missing = f"none of Python 3.99, {here} is on the path"
+    with pytest.raises(environments.MissingError, match=missing):
         environments.interpreter(("3.99", here))
     python = tmp_path / "pyenv" / "versions" / f"{here}.1" / "bin" / "python"
     python.parent.mkdir(parents=True)
@@ -166,27 +161,21 @@ def test_an_environment_is_made_again_when_its_pair_changes(
     monkeypatch.setattr(environments, "interpreter", lambda _: sys.executable)
     monkeypatch.setattr(environments, "_run", lambda *_: "")
     monkeypatch.setattr(environments, "_install", lambda _, pair: made.append(pair))
-    one, two = Pair(("3.11",), {"torch": "==2.4"}), Pair(("3.11",), {"torch": "==2.5"})
-    for pair in (one, one, two):
-        assert environments.python_of("oldest", pair) == str(tmp_path / "oldest" / "bin" / "python")
-    assert made == [one, two]
+    before = Pair(("3.11",), {"torch": "==2.4"})
+    after = Pair(("3.11",), {"torch": "==2.5"})
+    python = str(tmp_path / "oldest" / "bin" / "python")
+    for pair in (before, before, after):
+        assert environments.python_of("oldest", pair) == python
+    assert made == [before, after]
 
 
 def compiled(folder: Path, name: str, code: str, *options: str) -> Path:
     source = folder / f"{name}.c"
     source.write_text(code)
     library = folder / f"lib{name}.so"
-    command = [
-        "cc",
-        "-shared",
-        "-fPIC",
-        "-o",
-        str(library),
-        str(source),
-        f"-Wl,-soname,lib{name}.so",
-        *options,
-    ]
-    subprocess.run(command, check=True, timeout=60)
+    cc = ["cc", "-shared", "-fPIC", f"-Wl,-soname,lib{name}.so"]
+    files = ["-o", str(library), str(source)]
+    subprocess.run([*cc, *files, *options], check=True, timeout=60)
     return library
 
 
@@ -195,18 +184,14 @@ def test_stand_ins_let_a_library_be_loaded(tmp_path: Path) -> None:
     taken away."""
     exported = tmp_path / "versions.map"
     exported.write_text("GPU_12 { global: gpu_sum; };\n")
-    gone = [
-        compiled(
-            tmp_path, "gpu", "long gpu_sum() { return 5; }", f"-Wl,--version-script={exported}"
-        ),
-        compiled(tmp_path, "other", "long other_sum() { return 6; }"),
-    ]
+    versioned = f"-Wl,--version-script={exported}"
+    gpu = compiled(tmp_path, "gpu", "long gpu_sum() { return 5; }", versioned)
+    other = compiled(tmp_path, "other", "long other_sum() { return 6; }")
     code = "long gpu_sum(); long other_sum(); long both() { return gpu_sum() + other_sum(); }"
-    user = compiled(
-        tmp_path, "user", code, f"-L{tmp_path}", "-lgpu", "-lother", "-Wl,-rpath,$ORIGIN"
-    )
-    for library in gone:
-        library.unlink()
+    linked = [f"-L{tmp_path}", "-lgpu", "-lother", "-Wl,-rpath,$ORIGIN"]
+    user = compiled(tmp_path, "user", code, *linked)
+    gpu.unlink()
+    other.unlink()
     with pytest.raises(OSError, match="cannot open shared object file"):
         ctypes.CDLL(str(user))
     assert stand_ins.make(tmp_path) == ["libgpu.so", "libother.so"]
@@ -216,10 +201,10 @@ def test_stand_ins_let_a_library_be_loaded(tmp_path: Path) -> None:
 
 def test_the_readme_names_the_bounds() -> None:
     line = " ".join((ROOT / "README.md").read_text().split())
-    bounds = lower_bounds(PYPROJECT)
-    names = {"NumPy": "numpy", "JAX": "jax", "PyTorch": "torch"}
-    assert f"Python {newest_pythons(PYPROJECT)[-1]} to {newest_pythons(PYPROJECT)[0]}," in line
-    assert [name for name, key in names.items() if f"{name} {bounds[key]}" not in line] == []
+    newest, *_, oldest = newest_pythons(PYPROJECT)
+    assert f"Python {oldest} to {newest}," in line
+    for name, package in {"NumPy": "numpy", "JAX": "jax", "PyTorch": "torch"}.items():
+        assert f"{name} {BOUNDS[package]}" in line
 
 
 def test_a_pair_that_cannot_be_made_is_a_failure_beside_the_others(
@@ -232,6 +217,7 @@ def test_a_pair_that_cannot_be_made_is_a_failure_beside_the_others(
 
     monkeypatch.setattr(environments, "python_of", python_of)
     monkeypatch.setattr(command, "run", lambda name, python: ROW._replace(name=name))
-    rows, faults = command.run_all({name: pairs()[name] for name in ("oldest", "pinned")})
+    chosen = {name: pairs()[name] for name in ("oldest", "pinned")}
+    rows, faults = command.run_all(chosen)
     assert [row.name for row in rows] == ["pinned"]
     assert faults == ["oldest: pip install torch==0.0.1\nno such version"]

@@ -21,22 +21,12 @@ ROWS, SIZE, CLASSES = 32, 6, 24
 IGNORED = -100
 # How the axes of an argument are split.
 R, C, WHOLE = "rows", "classes", None
-SPLIT: dict[str, tuple[str | None, ...]] = {
-    "logits": (R, C),
-    "targets": (R,),
-    "probabilities": (R, C),
-    "binary": (R, C),
-    "features": (R, WHOLE),
-    "kernel": (WHOLE, C),
-    "bias": (C,),
-    "alpha": (C,),
-    "gamma": (C,),
-    "gamma_rows": (R, WHOLE),
-    "gamma_all": (R, C),
-    "gamma_one": (),
-    "weight": (R,),
-    "where": (R,),
-}
+Axes = tuple[str | None, ...]
+SPLIT: dict[str, Axes] = {"kernel": (WHOLE, C), "gamma_one": ()}
+SPLIT |= dict.fromkeys(("logits", "probabilities", "binary", "gamma_all"), (R, C))
+SPLIT |= dict.fromkeys(("features", "gamma_rows"), (R, WHOLE))
+SPLIT |= dict.fromkeys(("targets", "weight", "where"), (R,))
+SPLIT |= dict.fromkeys(("bias", "alpha", "gamma"), (C,))
 # Other names of an argument of the losses.
 ARGUMENT = {"probabilities": "targets", "binary": "targets"}
 ARGUMENT |= dict.fromkeys(("gamma_rows", "gamma_all", "gamma_one"), "gamma")
@@ -53,24 +43,24 @@ def _arrays() -> dict[str, np.ndarray]:
     ids = draws.integers(0, CLASSES, ROWS)
     # Most devices of eight have no row that counts.
     ids[: ROWS // 2 + 3] = IGNORED
+    arrays = {"targets": ids, "logits": quarters(-12, 13, ROWS, CLASSES)}
     ones = np.eye(CLASSES, dtype=np.int64)
-    return {
-        "logits": quarters(-12, 13, ROWS, CLASSES),
-        "targets": ids,
-        "probabilities": total(ones[draws.integers(0, CLASSES, (ROWS, 4))], 1) / 4,
-        "binary": (draws.uniform(shape=(ROWS, CLASSES)) < 0.1)
-        & (np.arange(ROWS) > ROWS // 2)[:, None],
-        "features": quarters(-4, 5, ROWS, SIZE),
-        "kernel": quarters(-4, 5, SIZE, CLASSES),
-        "bias": quarters(-4, 5, CLASSES),
-        "alpha": quarters(1, 9, CLASSES),
-        "gamma": quarters(0, 9, CLASSES),
-        "gamma_rows": quarters(0, 9, ROWS, 1),
-        "gamma_all": quarters(0, 9, ROWS, CLASSES),
-        "gamma_one": np.array(1.75),
-        "weight": quarters(0, 9, ROWS),
-        "where": draws.uniform(shape=ROWS) < 0.7,
-    }
+    four_ids = draws.integers(0, CLASSES, (ROWS, 4))
+    arrays["probabilities"] = total(ones[four_ids], 1) / 4
+    in_second_half = np.arange(ROWS) > ROWS // 2
+    few = draws.uniform(shape=(ROWS, CLASSES)) < 0.1
+    arrays["binary"] = few & in_second_half[:, None]
+    arrays["features"] = quarters(-4, 5, ROWS, SIZE)
+    arrays["kernel"] = quarters(-4, 5, SIZE, CLASSES)
+    arrays["bias"] = quarters(-4, 5, CLASSES)
+    arrays["alpha"] = quarters(1, 9, CLASSES)
+    arrays["gamma"] = quarters(0, 9, CLASSES)
+    arrays["gamma_rows"] = quarters(0, 9, ROWS, 1)
+    arrays["gamma_all"] = quarters(0, 9, ROWS, CLASSES)
+    arrays["gamma_one"] = np.array(1.75)
+    arrays["weight"] = quarters(0, 9, ROWS)
+    arrays["where"] = draws.uniform(shape=ROWS) < 0.7
+    return arrays
 
 
 ARRAYS = _arrays()
@@ -84,18 +74,21 @@ class Case(NamedTuple):
 
     @property
     def name(self) -> str:
-        return f"{self.function} {' '.join(self.arrays)} {self.reduction}" + " smooth" * bool(
-            self.smoothing
-        )
+        words = [self.function, *self.arrays, self.reduction]
+        if self.smoothing:
+            words.append("smooth")
+        return " ".join(words)
 
     @property
     def settings(self) -> dict[str, Any]:
-        found: dict[str, Any] = {"reduction": self.reduction}
+        settings: dict[str, Any] = {"reduction": self.reduction}
         if "targets" in self.arrays:
-            found["ignore_index"] = IGNORED
-        if self.function != "sigmoid_focal_loss":
-            found["label_smoothing"] = self.smoothing
-        return found | ({"chunk_size": 3} if self.function == "linear_softmax_focal_loss" else {})
+            settings["ignore_index"] = IGNORED
+        if self.function != SIGMOID:
+            settings["label_smoothing"] = self.smoothing
+        if self.function == LINEAR:
+            settings["chunk_size"] = 3
+        return settings
 
     @property
     def moved(self) -> tuple[str, ...]:
@@ -105,23 +98,26 @@ class Case(NamedTuple):
 
 
 LINEAR, SOFTMAX, SIGMOID = "linear_softmax_focal_loss", "softmax_focal_loss", "sigmoid_focal_loss"
+IDS = ("logits", "targets")
 LAYER = ("features", "kernel", "targets", "bias")
-CASES = (
-    *(
-        Case(SIGMOID, ("logits", "binary"), reduction)
-        for reduction in ("sum", "mean", "mean_positive")
-    ),
-    *(
-        Case(SOFTMAX, ("logits", "targets", "alpha", "gamma", "weight"), "mean", eps)
-        for eps in (0.0, EPSILON)
-    ),
-    *(Case(SOFTMAX, ("logits", "targets", "gamma_rows"), "sum", eps) for eps in (0.0, EPSILON)),
-    *(Case(SOFTMAX, ("logits", "targets", "gamma_one"), "mean", eps) for eps in (0.0, EPSILON)),
-    Case(SOFTMAX, ("logits", "probabilities", "alpha", "gamma_all", "where"), "mean_positive"),
-    *(Case(LINEAR, (*LAYER, "alpha", "gamma", "weight"), "mean", eps) for eps in (0.0, EPSILON)),
-    Case(LINEAR, (*LAYER, "gamma_all"), "sum"),
-    *(Case(LINEAR, (*LAYER, "gamma_rows"), "mean_positive", eps) for eps in (0.0, EPSILON)),
-)
+
+
+def _smoothed_or_not(function: str, arrays: tuple[str, ...], reduction: str) -> list[Case]:
+    return [Case(function, arrays, reduction, smoothing) for smoothing in (0.0, EPSILON)]
+
+
+# Tests name them by their numbers.
+CASES: list[Case] = []
+for reduction in ("sum", "mean", "mean_positive"):
+    CASES.append(Case(SIGMOID, ("logits", "binary"), reduction))
+CASES += _smoothed_or_not(SOFTMAX, (*IDS, "alpha", "gamma", "weight"), "mean")
+CASES += _smoothed_or_not(SOFTMAX, (*IDS, "gamma_rows"), "sum")
+CASES += _smoothed_or_not(SOFTMAX, (*IDS, "gamma_one"), "mean")
+SOFT = ("logits", "probabilities", "alpha", "gamma_all", "where")
+CASES.append(Case(SOFTMAX, SOFT, "mean_positive"))
+CASES += _smoothed_or_not(LINEAR, (*LAYER, "alpha", "gamma", "weight"), "mean")
+CASES.append(Case(LINEAR, (*LAYER, "gamma_all"), "sum"))
+CASES += _smoothed_or_not(LINEAR, (*LAYER, "gamma_rows"), "mean_positive")
 
 
 class Truth(NamedTuple):
@@ -130,13 +126,13 @@ class Truth(NamedTuple):
     value: np.ndarray
     scale: np.ndarray
 
-    def error(self, got: Any, part: Any = ...) -> float:
+    def error(self, result: Any, part: Any = ...) -> float:
         """The largest error of float32, in eps of the scale."""
-        scale = np.maximum(self.scale[part], np.finfo(np.float32).tiny)
-        return (
-            float(np.max(np.abs(np.asarray(got, float) - self.value[part]) / scale, initial=0.0))
-            / EPS["float32"]
-        )
+        tiny = np.finfo(np.float32).tiny
+        scale = np.maximum(self.scale[part], tiny)
+        error = np.abs(np.asarray(result, float) - self.value[part])
+        largest = np.max(error / scale, initial=0.0)
+        return float(largest) / EPS["float32"]
 
 
 @cache
@@ -144,51 +140,65 @@ def truth(case: Case) -> dict[str, Truth]:
     """The loss, and its gradient in each argument that is differentiated."""
     if case.function == SIGMOID:
         return _of_bits(case)
-    given = {ARGUMENT.get(name, name): ARRAYS[name] for name in case.arrays}
-    logits = (
-        given["logits"]
-        if "logits" in given
-        else given["features"] @ given["kernel"] + given["bias"]
-    )
-    gamma = np.broadcast_to(given.get("gamma", 2.0), logits.shape)
-    f, per_logit, per_gamma = (np.asarray(x) for x in _of_ids(logits, gamma))
-    soft = given["targets"].ndim == 2
-    y = given["targets"] if soft else given["targets"][:, None] == np.arange(CLASSES)
-    kept = given["where"] if soft else given["targets"] != IGNORED
-    divisor = {"sum": 1.0, "mean": kept.sum(), "mean_positive": y[kept].sum()}[case.reduction]
-    y = y * (1 - case.smoothing) + case.smoothing / CLASSES
-    # The factors of f, and those of its parts that are differentiated.
-    factors = {
-        "y": y,
-        "alpha": given.get("alpha", np.ones(CLASSES)),
-        "weight": given.get("weight", np.ones(ROWS))[:, None],
-        "kept": kept[:, None] / divisor,
-    }
-
-    def terms(of: np.ndarray, without: str = "") -> np.ndarray:
-        product = np.ones_like(logits)
-        for name, factor in factors.items():
-            product = product * (1.0 if name == without else factor)
-        return product.reshape(product.shape + (1,) * (of.ndim - 2)) * of
-
-    slope = terms(per_logit)
-    of_gamma = terms(per_gamma)
-    sums: dict[str, tuple[np.ndarray, Any]] = {
-        "loss": (terms(f), None),
-        "logits": (slope, 1),
-        "alpha": (terms(f, "alpha"), 0),
-        "weight": (terms(f, "weight"), 1),
-        "gamma": (of_gamma, 0),
-        "gamma_rows": (of_gamma[..., None], 1),
-        "gamma_all": (of_gamma, ()),
-        "gamma_one": (of_gamma, None),
-        "bias": (slope, (0, 1)),
-    }
+    inputs = {ARGUMENT.get(name, name): ARRAYS[name] for name in case.arrays}
+    logits = inputs["logits"] if case.function == SOFTMAX else _logits(inputs)
+    gamma = np.broadcast_to(inputs.get("gamma", 2.0), logits.shape)
+    losses, per_logit, per_gamma = map(np.asarray, _of_ids(logits, gamma))
+    factors = _factors(case, inputs)
+    slope = _product(factors, per_logit)
+    of_gamma = _product(factors, per_gamma)
+    # Terms, and the axes along which they are added.
+    sums: dict[str, tuple[np.ndarray, Any]] = {}
+    sums["loss"] = _product(factors, losses), None
+    sums["logits"] = slope, 1
+    sums["alpha"] = _product(factors, losses, without="alpha"), 0
+    sums["weight"] = _product(factors, losses, without="weight"), 1
+    sums["gamma"] = of_gamma, 0
+    sums["gamma_rows"] = of_gamma[..., None], 1
+    sums["gamma_all"] = of_gamma, ()
+    sums["gamma_one"] = of_gamma, None
+    sums["bias"] = slope, (0, 1)
     if case.function == LINEAR:
-        sums["features"] = slope[:, :, :, None] * given["kernel"].T[None, None], (1, 2)
-        sums["kernel"] = given["features"][:, None, :, None] * slope[:, :, None, :], (0, 1)
-    wanted = {name: sums[name] for name in ("loss", *case.moved)}
-    return {name: Truth(x.sum(axis), np.abs(x).sum(axis)) for name, (x, axis) in wanted.items()}
+        classes_and_size = inputs["kernel"].T
+        sums["features"] = slope[:, :, :, None] * classes_and_size, (1, 2)
+        features = inputs["features"][:, None, :, None]
+        sums["kernel"] = features * slope[:, :, None, :], (0, 1)
+    truths = {}
+    for name in ("loss", *case.moved):
+        terms, axis = sums[name]
+        scale = np.abs(terms).sum(axis)
+        truths[name] = Truth(terms.sum(axis), scale)
+    return truths
+
+
+def _logits(inputs: dict[str, np.ndarray]) -> np.ndarray:
+    return inputs["features"] @ inputs["kernel"] + inputs["bias"]
+
+
+def _factors(case: Case, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """What the loss of a row and a class id is multiplied by."""
+    targets = inputs["targets"]
+    if targets.ndim == 2:
+        y, kept = targets, inputs["where"]
+    else:
+        y = targets[:, None] == np.arange(CLASSES)
+        kept = targets != IGNORED
+    divisors = {"sum": 1.0, "mean": kept.sum(), "mean_positive": y[kept].sum()}
+    factors = {"y": y * (1 - case.smoothing) + case.smoothing / CLASSES}
+    factors["alpha"] = inputs.get("alpha", np.ones(CLASSES))
+    factors["weight"] = inputs.get("weight", np.ones(ROWS))[:, None]
+    factors["kept"] = kept[:, None] / divisors[case.reduction]
+    return factors
+
+
+def _product(factors: dict[str, np.ndarray], terms: np.ndarray, without: str = "") -> np.ndarray:
+    """Terms of rows and class ids with all their factors, or with all but one."""
+    product = np.ones((ROWS, CLASSES))
+    for name, factor in factors.items():
+        if name != without:
+            product = product * factor
+    further_axes = (1,) * (terms.ndim - 2)
+    return product.reshape(product.shape + further_axes) * terms
 
 
 @jax.jit
@@ -199,27 +209,32 @@ def _of_ids(logits: jax.Array, gamma: jax.Array) -> tuple[jax.Array, ...]:
         return focal_jax.softmax_focal_loss(z[None], t[None], gamma=gamma[None, None])[0]
 
     def of_row(z: jax.Array, gamma: jax.Array) -> Any:
-        value = jax.value_and_grad(loss, (0, 2))
-        return jax.vmap(value, (None, 0, 0))(z, jnp.arange(CLASSES), gamma)
+        value_and_grad = jax.value_and_grad(loss, (0, 2))
+        return jax.vmap(value_and_grad, (None, 0, 0))(z, jnp.arange(CLASSES), gamma)
 
     value, (per_logit, per_gamma) = jax.vmap(of_row)(logits, gamma)
     return value, per_logit, per_gamma
 
 
 def _of_bits(case: Case) -> dict[str, Truth]:
-    logits, bits = ARRAYS["logits"], ARRAYS["binary"]
-    value, slope = jax.vjp(
-        lambda z: focal_jax.sigmoid_focal_loss(z, jnp.asarray(bits)), jnp.asarray(logits)
-    )
-    divisor = {"sum": 1, "mean": bits.size, "mean_positive": bits.sum()}[case.reduction]
-    losses, slopes = (
-        np.asarray(value) / divisor,
-        np.asarray(slope(jnp.ones_like(value))[0]) / divisor,
-    )
-    return {"loss": Truth(losses.sum(), losses.sum()), "logits": Truth(slopes, np.abs(slopes))}
+    bits = ARRAYS["binary"]
+
+    def loss(z: jax.Array) -> jax.Array:
+        return focal_jax.sigmoid_focal_loss(z, jnp.asarray(bits))
+
+    value, pullback = jax.vjp(loss, jnp.asarray(ARRAYS["logits"]))
+    (slope,) = pullback(jnp.ones_like(value))
+    divisors = {"sum": 1, "mean": bits.size, "mean_positive": bits.sum()}
+    divisor = divisors[case.reduction]
+    loss_sum = (np.asarray(value) / divisor).sum()
+    slopes = np.asarray(slope) / divisor
+    return {"loss": Truth(loss_sum, loss_sum), "logits": Truth(slopes, np.abs(slopes))}
 
 
 def arrays(case: Case) -> dict[str, np.ndarray]:
     """The arguments, in float32."""
-    given = {name: ARRAYS[name] for name in case.arrays}
-    return {name: x.astype(np.float32) if x.dtype.kind == "f" else x for name, x in given.items()}
+    return {name: _as_float32(ARRAYS[name]) for name in case.arrays}
+
+
+def _as_float32(x: np.ndarray) -> np.ndarray:
+    return x.astype(np.float32) if x.dtype.kind == "f" else x

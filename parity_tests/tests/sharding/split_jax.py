@@ -12,36 +12,29 @@ The ways are `jit`, on a mesh with explicit axes, `auto`, on one with automatic 
 `shard_map`.
 """
 
-import argparse
-import json
 import os
+from collections.abc import Callable
+from itertools import product
 from typing import Any
 
-from . import split
+from . import ranks, split
 from .split import ARGUMENT, CASES, SPLIT, Case, Truth
 
 WAYS = ("jit", "auto", "shard_map")
 AXES = {"rows": "data", "classes": "model", None: None}
+Arrays = dict[str, Any]
 
 
 def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m parity_tests.tests.sharding.split_jax")
-    parser.add_argument(
-        "mesh", nargs=2, type=int, metavar="N", help="devices for rows, and for classes"
-    )
-    parser.add_argument("--way", nargs="*", choices=WAYS, default=WAYS)
-    parser.add_argument(
-        "--case", type=int, nargs="*", default=range(len(CASES)), help="numbers of cases"
-    )
-    parser.add_argument(
-        "--local", action="store_true", help="divide by what is local, which is wrong"
-    )
+    parser = ranks.parser_of("split_jax", WAYS, "devices", len(CASES))
     parser.add_argument("--process", type=int)
     parser.add_argument("--of", type=int, default=1)
     parser.add_argument("--port", type=int)
     options = parser.parse_args(argv)
-    devices = options.mesh[0] * options.mesh[1]
-    os.environ["XLA_FLAGS"] = f"--xla_force_host_platform_device_count={devices // options.of}"
+    rows, classes = options.mesh
+    # Before JAX looks for its devices.
+    per_process = rows * classes // options.of
+    os.environ["XLA_FLAGS"] = f"--xla_force_host_platform_device_count={per_process}"
     os.environ["JAX_PLATFORMS"] = "cpu"
     import jax
 
@@ -49,12 +42,11 @@ def main(argv: list[str] | None = None) -> None:
     if options.process is not None:
         address = f"127.0.0.1:{options.port}"
         jax.distributed.initialize(address, options.of, options.process, initialization_timeout=180)
-    for number in options.case:
-        for way in options.way:
-            for what, error in judged(
-                CASES[number], tuple(options.mesh), way, options.local
-            ).items():
-                print(json.dumps([CASES[number].name, way, what, round(error, 3)]), flush=True)
+    for number, way in product(options.case, options.way):
+        case = CASES[number]
+        errors = judged(case, (rows, classes), way, options.local)
+        for what, eps in errors.items():
+            ranks.show(ranks.Error(case.name, way, what, eps))
 
 
 def judged(case: Case, shape: tuple[int, int], way: str, local: bool = False) -> dict[str, float]:
@@ -64,49 +56,51 @@ def judged(case: Case, shape: tuple[int, int], way: str, local: bool = False) ->
 
     kind = AxisType.Explicit if way == "jit" else AxisType.Auto
     mesh = jax.make_mesh(shape, ("data", "model"), axis_types=(kind, kind))
-    given = split.arrays(case)
-    specs = {name: PartitionSpec(*(AXES[axis] for axis in SPLIT[name])) for name in given}
-    placed = {
-        name: jax.make_array_from_callback(x.shape, NamedSharding(mesh, specs[name]), x.__getitem__)
-        for name, x in given.items()
-    }
+    specs, placed = {}, {}
+    for name, x in split.arrays(case).items():
+        axes = [AXES[axis] for axis in SPLIT[name]]
+        specs[name] = PartitionSpec(*axes)
+        sharding = NamedSharding(mesh, specs[name])
+        placed[name] = jax.make_array_from_callback(x.shape, sharding, x.__getitem__)
+    mapped = way == "shard_map"
     with jax.set_mesh(mesh):
-        value, slopes = jax.jit(_program(case, specs, way == "shard_map", local))(placed)
+        program = _program(case, mapped, local)
+        if mapped:
+            grad_specs = {name: specs[name] for name in case.moved}
+            results = PartitionSpec(), grad_specs
+            program = jax.shard_map(program, in_specs=(specs,), out_specs=results)
+        loss, grads = jax.jit(program)(placed)
     truths = split.truth(case)
-    return {name: _error(truths[name], x) for name, x in {"loss": value, **slopes}.items()}
+    results = {"loss": loss, **grads}
+    return {name: _error(truths[name], x) for name, x in results.items()}
 
 
-def _program(case: Case, specs: dict[str, Any], mapped: bool, local: bool) -> Any:
+def _program(case: Case, mapped: bool, local: bool) -> Callable[[Arrays], tuple[Any, Arrays]]:
+    """The loss and its gradients, on what each device has where it is mapped over devices."""
     import jax
-    from jax.sharding import PartitionSpec
 
     import focal_jax
 
-    devices: dict[str, Any] = {}
-    if mapped:
-        elementwise = case.function == split.SIGMOID
-        devices = (
-            {"axis_name": ("data", "model")}
-            if elementwise
-            else {"axis_name": "data", "class_axis_name": "model"}
-        )
+    axis_names: dict[str, Any] = {}
+    if mapped and case.function == split.SIGMOID:
+        axis_names = {"axis_name": ("data", "model")}
+    elif mapped:
+        axis_names = {"axis_name": "data", "class_axis_name": "model"}
     if local:
-        del devices["axis_name"]
+        del axis_names["axis_name"]
+    settings = case.settings | axis_names
 
-    def loss(moved: dict[str, Any], fixed: dict[str, Any]) -> Any:
-        named = {ARGUMENT.get(name, name): x for name, x in (moved | fixed).items()}
-        found = getattr(focal_jax, case.function)(**named, **case.settings, **devices)
-        return jax.lax.pmean(found, "data") if local else found
+    def loss(moved: Arrays, fixed: Arrays) -> Any:
+        inputs = {ARGUMENT.get(name, name): x for name, x in (moved | fixed).items()}
+        value = getattr(focal_jax, case.function)(**inputs, **settings)
+        return jax.lax.pmean(value, "data") if local else value
 
-    def program(placed: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    def program(placed: Arrays) -> tuple[Any, Arrays]:
         moved = {name: placed[name] for name in case.moved}
         fixed = {name: x for name, x in placed.items() if name not in moved}
         return jax.value_and_grad(loss)(moved, fixed)
 
-    if not mapped:
-        return program
-    results = PartitionSpec(), {name: specs[name] for name in case.moved}
-    return jax.shard_map(program, in_specs=(specs,), out_specs=results)
+    return program
 
 
 def _error(truth: Truth, x: Any) -> float:

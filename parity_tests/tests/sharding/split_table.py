@@ -1,6 +1,6 @@
 """The errors of losses that are split over devices and processes, in eps.
 
-    python -m parity_tests.tests.sharding.split_table              a table for people, in ten minutes
+    python -m parity_tests.tests.sharding.split_table              a table, in ten minutes
     python -m parity_tests.tests.sharding.split_table --markdown   the same for a page
 
 Every number is the worst of all cases of its row in `split.py`, and of all parts that devices have,
@@ -11,7 +11,7 @@ where one is more than a loss on one device may be.
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rich.console import Console
@@ -21,7 +21,7 @@ from tqdm import tqdm
 from parity_tests.contract.tolerances import SOFTMAX
 
 from . import ranks
-from .ranks import Ended, Error
+from .ranks import Error
 from .split import CASES, LINEAR, SIGMOID
 
 
@@ -37,66 +37,71 @@ class Column:
     @property
     def name(self) -> str:
         rows, classes = self.mesh
-        many = (
-            f" in {self.processes} processes"
-            if self.framework == "jax" and self.processes > 1
-            else ""
-        )
-        return f"{self.framework} {rows} × {classes}{many}"
+        name = f"{self.framework} {rows} × {classes}"
+        if self.framework == "jax" and self.processes > 1:
+            name += f" in {self.processes} processes"
+        return name
 
     def errors(self) -> list[Error]:
-        program = [
-            "-m",
-            f"parity_tests.tests.sharding.split_{self.framework}",
-            *map(str, self.mesh),
-            "--way",
-            *self.ways,
-        ]
-        start: Callable[[Sequence[str], int, float], list[Ended]] = {
-            "jax": ranks.jax_processes,
-            "torch": ranks.torch_ranks,
-        }[self.framework]
+        module = f"parity_tests.tests.sharding.split_{self.framework}"
+        program = ["-m", module, *map(str, self.mesh), "--way", *self.ways]
+        start = ranks.jax_processes if self.framework == "jax" else ranks.torch_ranks
         return ranks.errors(start(program, self.processes, 900))
 
 
-JAX_WAYS, TORCH_WAYS = ("jit", "auto", "shard_map"), ("group", "dtensor")
-COLUMNS = (
-    *(Column("jax", mesh, JAX_WAYS) for mesh in ((1, 1), (2, 1), (1, 2), (2, 4))),
-    Column("jax", (2, 4), JAX_WAYS, 2),
-    *(
-        Column("torch", mesh, TORCH_WAYS, mesh[0] * mesh[1])
-        for mesh in ((1, 1), (2, 1), (1, 2), (2, 2), (4, 2))
-    ),
-)
+def of_jax(rows: int, classes: int, processes: int = 1) -> Column:
+    return Column("jax", (rows, classes), ("jit", "auto", "shard_map"), processes)
+
+
+def of_torch(rows: int, classes: int) -> Column:
+    return Column("torch", (rows, classes), ("group", "dtensor"), rows * classes)
+
+
+COLUMNS = [of_jax(1, 1), of_jax(2, 1), of_jax(1, 2), of_jax(2, 4), of_jax(2, 4, processes=2)]
+COLUMNS += [of_torch(1, 1), of_torch(2, 1), of_torch(1, 2), of_torch(2, 2), of_torch(4, 2)]
 
 
 def row(error: Error) -> str:
     """What an error belongs to."""
     (case,) = (case for case in CASES if case.name == error.case)
-    names = {SIGMOID: "sigmoid", LINEAR: "linear softmax"}
-    kind = names.get(case.function, "softmax, ids" if "targets" in case.arrays else "softmax, soft")
-    return f"{kind}: {error.what if error.what == 'loss' else 'gradients'}"
+    kind = "softmax, ids" if "targets" in case.arrays else "softmax, soft"
+    if case.function == SIGMOID:
+        kind = "sigmoid"
+    if case.function == LINEAR:
+        kind = "linear softmax"
+    result = "loss" if error.what == "loss" else "gradients"
+    return f"{kind}: {result}"
+
+
+def worst(errors: Sequence[Error]) -> dict[str, float]:
+    """The largest error of each row, in one column."""
+    of_rows: dict[str, list[float]] = {}
+    for error in errors:
+        of_rows.setdefault(row(error), []).append(error.eps)
+    return {name: max(eps) for name, eps in of_rows.items()}
 
 
 def rows(columns: Sequence[Column]) -> list[list[str]]:
-    found = [column.errors() for column in tqdm(columns, "split", disable=None)]
-    names = dict.fromkeys(row(error) for error in found[0])
-    worst = [
-        [max(error.eps for error in errors if row(error) == name) for errors in found]
-        for name in names
-    ]
-    return [[name, *(f"{x:.1f}" for x in cells)] for name, cells in zip(names, worst, strict=True)]
+    largest = [worst(column.errors()) for column in tqdm(columns, "split", disable=None)]
+    table = []
+    for name in largest[0]:
+        cells = [f"{of_column[name]:.1f}" for of_column in largest]
+        table.append([name, *cells])
+    return table
 
 
 def markdown(header: Sequence[str], table: Sequence[Sequence[str]]) -> str:
-    lines = [header, ["---", *["---:"] * (len(header) - 1)], *table]
+    to_the_right = ["---:"] * (len(header) - 1)
+    lines = [header, ["---", *to_the_right], *table]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
 def show(header: Sequence[str], table: Sequence[Sequence[str]]) -> None:
     sheet = Table(title="Errors of split losses in eps")
-    for name in header:
-        sheet.add_column(name, justify="left" if name == header[0] else "right")
+    first, *others = header
+    sheet.add_column(first)
+    for name in others:
+        sheet.add_column(name, justify="right")
     for cells in table:
         sheet.add_row(*cells)
     Console().print(sheet)
@@ -113,7 +118,8 @@ def main(argv: list[str] | None = None) -> int:
         print(markdown(header, cells))
     else:
         show(header, cells)
-    return int(any(float(x) > SOFTMAX for line in table for x in line[1:]))
+    too_large = [x for line in table for x in line[1:] if float(x) > SOFTMAX]
+    return int(bool(too_large))
 
 
 if __name__ == "__main__":

@@ -8,9 +8,8 @@ DistributedDataParallel does; `compiled`, the same under `torch.compile`; and `d
 split unevenly, and the first rank has none of them.
 """
 
-import argparse
-import json
 from datetime import timedelta
+from itertools import product
 from typing import Any
 
 import jax
@@ -23,7 +22,7 @@ from torch.distributed.tensor import DTensor, Replicate, Shard, distribute_tenso
 
 import focal_torch
 
-from . import split
+from . import ranks, split
 from .split import ARGUMENT, CASES, SPLIT, Case
 
 WAYS = ("group", "compiled", "dtensor")
@@ -33,67 +32,66 @@ SPLITS = SPLIT | {"kernel": ("classes", None)}
 
 
 def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m parity_tests.tests.sharding.split_torch")
-    parser.add_argument(
-        "mesh", nargs=2, type=int, metavar="N", help="ranks for rows, and for classes"
-    )
-    parser.add_argument("--way", nargs="*", choices=WAYS, default=WAYS)
-    parser.add_argument(
-        "--case", type=int, nargs="*", default=range(len(CASES)), help="numbers of cases"
-    )
-    parser.add_argument(
-        "--local", action="store_true", help="divide by what is local, which is wrong"
-    )
+    parser = ranks.parser_of("split_torch", WAYS, "ranks", len(CASES))
     options = parser.parse_args(argv)
     jax.config.update("jax_enable_x64", True)
     torch.set_num_threads(1)
     # A rank that compiles keeps the others waiting.
     dist.init_process_group("gloo", timeout=timedelta(seconds=180))
     mesh = init_device_mesh("cpu", tuple(options.mesh), mesh_dim_names=AXES)
-    for number in options.case:
-        for way in options.way:
-            errors = judged(CASES[number], mesh, way, options.local)
-            # The worst of all ranks.
-            worst = torch.tensor(list(errors.values()))
-            dist.all_reduce(worst, dist.ReduceOp.MAX)
-            for what, error in zip(errors, worst.tolist(), strict=True):
-                if dist.get_rank() == 0:
-                    print(json.dumps([CASES[number].name, way, what, round(error, 3)]), flush=True)
+    for number, way in product(options.case, options.way):
+        case = CASES[number]
+        errors = judged(case, mesh, way, options.local)
+        worst_of_ranks = torch.tensor(list(errors.values()))
+        dist.all_reduce(worst_of_ranks, dist.ReduceOp.MAX)
+        for what, eps in zip(errors, worst_of_ranks.tolist(), strict=True):
+            if dist.get_rank() == 0:
+                ranks.show(ranks.Error(case.name, way, what, eps))
     dist.destroy_process_group()
 
 
 def judged(case: Case, mesh: DeviceMesh, way: str, local: bool) -> dict[str, float]:
     """The error of the loss and of each gradient, of those parts that this rank has."""
-    given = split.arrays(case)
-    if "kernel" in given:
-        given["kernel"] = np.ascontiguousarray(given["kernel"].T)
-    leaves = {
-        name: _part(name, torch.from_numpy(x), mesh, way == "dtensor") for name, x in given.items()
-    }
+    arrays = split.arrays(case)
+    if "kernel" in arrays:
+        arrays["kernel"] = np.ascontiguousarray(arrays["kernel"].T)
+    distributed = way == "dtensor"
+    leaves = {}
+    for name, x in arrays.items():
+        leaves[name] = _part(name, torch.from_numpy(x), mesh, distributed)
     moved = [leaves[name].requires_grad_() for name in case.moved]
-    elementwise = case.function == split.SIGMOID
-    devices: dict[str, Any] = {}
-    if way != "dtensor":
-        devices = {"group": mesh.get_group("rows"), "class_group": mesh.get_group("classes")}
-    if elementwise and devices:
-        devices = {"group": GroupMember.WORLD}
-    if local:
-        del devices["group"]
+    settings = case.settings
+    if not distributed:
+        settings |= _groups(case, mesh, local)
 
-    def loss(arrays: dict[str, torch.Tensor]) -> torch.Tensor:
-        named = {ARGUMENT.get(name, name): x for name, x in arrays.items()}
-        return getattr(focal_torch, case.function)(**named, **case.settings, **devices)
+    def loss(tensors: dict[str, torch.Tensor]) -> torch.Tensor:
+        inputs = {ARGUMENT.get(name, name): x for name, x in tensors.items()}
+        return getattr(focal_torch, case.function)(**inputs, **settings)
 
-    value = (torch.compile(loss, fullgraph=True) if way == "compiled" else loss)(leaves)
-    slopes = dict(zip(case.moved, torch.autograd.grad(value, moved), strict=True))
-    if way != "dtensor":
-        others = GroupMember.WORLD if elementwise else mesh.get_group("rows")
-        slopes = {name: _averaged(name, x, others) for name, x in slopes.items()}
-        value = _averaged("", value.detach(), others) if local else value
+    call = torch.compile(loss, fullgraph=True) if way == "compiled" else loss
+    value = call(leaves)
+    grads = torch.autograd.grad(value, moved)
+    results = {"loss": value} | dict(zip(case.moved, grads, strict=True))
+    if not distributed:
+        # What ranks have of sums over rows is added up as DistributedDataParallel does.
+        others = GroupMember.WORLD if case.function == split.SIGMOID else mesh.get_group("rows")
+        for name in case.moved:
+            results[name] = _averaged(name, results[name], others)
+        if local:
+            results["loss"] = _averaged("loss", value.detach(), others)
     truths = split.truth(case)
-    return {
-        name: _error(name, x, truths[name], mesh) for name, x in {"loss": value, **slopes}.items()
-    }
+    return {name: _error(name, x, truths[name], mesh) for name, x in results.items()}
+
+
+def _groups(case: Case, mesh: DeviceMesh, local: bool) -> dict[str, Any]:
+    """The settings that name a rank's groups."""
+    if case.function == split.SIGMOID:
+        groups: dict[str, Any] = {"group": GroupMember.WORLD}
+    else:
+        groups = {"group": mesh.get_group("rows"), "class_group": mesh.get_group("classes")}
+    if local:
+        del groups["group"]
+    return groups
 
 
 def _cuts(name: str, mesh: DeviceMesh, shape: tuple[int, ...]) -> tuple[slice, ...]:
@@ -104,11 +102,12 @@ def _cuts(name: str, mesh: DeviceMesh, shape: tuple[int, ...]) -> tuple[slice, .
         if axis is None:
             parts.append(slice(0, size))
             continue
-        ranks, rank = mesh.size(AXES.index(axis)), mesh.get_local_rank(axis)
-        edges = [size * i // ranks for i in range(ranks + 1)]
-        if axis == "rows" and ranks > 1:
+        count = mesh.size(AXES.index(axis))
+        edges = [size * i // count for i in range(count + 1)]
+        if axis == "rows" and count > 1:
             # None on the first rank, and the more the later.
-            edges = [0, *(size * i * i // (ranks - 1) ** 2 for i in range(ranks))]
+            edges = [0, *(size * i * i // (count - 1) ** 2 for i in range(count))]
+        rank = mesh.get_local_rank(axis)
         parts.append(slice(edges[rank], edges[rank + 1]))
     return tuple(parts)
 
@@ -116,10 +115,11 @@ def _cuts(name: str, mesh: DeviceMesh, shape: tuple[int, ...]) -> tuple[slice, .
 def _part(name: str, x: torch.Tensor, mesh: DeviceMesh, distributed: bool) -> torch.Tensor:
     if not distributed:
         return x[_cuts(name, mesh, tuple(x.shape))].clone()
-    split_axes = SPLITS[name]
-    placements = [
-        Shard(split_axes.index(axis)) if axis in split_axes else Replicate() for axis in AXES
-    ]
+    axes = SPLITS[name]
+    placements = []
+    for axis in AXES:
+        placement = Shard(axes.index(axis)) if axis in axes else Replicate()
+        placements.append(placement)
     return distribute_tensor(x, mesh, placements).detach()
 
 
@@ -133,13 +133,18 @@ def _averaged(name: str, x: torch.Tensor, group: Any) -> torch.Tensor:
 
 
 def _error(name: str, x: torch.Tensor, truth: split.Truth, mesh: DeviceMesh) -> float:
-    turned = (lambda parts: parts[::-1]) if name == "kernel" else (lambda parts: parts)
+    """The truth of the kernel has the layout of JAX, (D, C)."""
+    is_turned = name == "kernel"
+    shape = truth.value.shape[::-1] if is_turned else truth.value.shape
     if isinstance(x, DTensor):
-        x, cuts = x.full_tensor(), (...,)
+        x = x.full_tensor()
+        cuts = (...,)
     else:
-        cuts = turned(_cuts(name, mesh, turned(truth.value.shape)))
-    got = x.detach().numpy()
-    return truth.error(got.T if name == "kernel" else got, cuts)
+        cuts = _cuts(name, mesh, shape)
+    values = x.detach().numpy()
+    if is_turned:
+        return truth.error(values.T, cuts[::-1])
+    return truth.error(values, cuts)
 
 
 if __name__ == "__main__":

@@ -5,41 +5,41 @@ Rows are split unevenly, and some devices have none that counts. The truth is th
 float64.
 """
 
-from typing import Any
+from collections.abc import Sequence
+from itertools import product
 
 import pytest
 
 from parity_tests.contract.tolerances import SOFTMAX
 
 from . import ranks
-from .ranks import Error
+from .ranks import Ended, Error
 from .split import CASES, SIGMOID
 
+Cases = Sequence[int]
 # A case of each loss and kind of targets, with γ for classes, for rows, and one that is learned.
 SOME = (1, 3, 7, 9, 10, 12)
 # Compiled by PyTorch alone, which takes ten times as long.
 FEW = (3, 10)
 ALL = range(len(CASES))
-IN_JAX, IN_TORCH = (
-    ("-m", "parity_tests.tests.sharding.split_jax"),
-    ("-m", "parity_tests.tests.sharding.split_torch"),
-)
 
 
-def asked(
-    program: Any, mesh: tuple[int, int], ways: tuple[str, ...], cases: Any, *more: str
+def program(
+    name: str, mesh: tuple[int, int], ways: tuple[str, ...], cases: Cases, *options: str
 ) -> list[str]:
-    return [*program, *map(str, mesh), *more, "--way", *ways, "--case", *map(str, cases)]
+    module = f"parity_tests.tests.sharding.{name}"
+    start = ["-m", module, *map(str, mesh), *options]
+    return [*start, "--way", *ways, "--case", *map(str, cases)]
 
 
-def judge(found: list[Error], ways: tuple[str, ...], cases: Any) -> None:
+def judge(errors: list[Error], ways: tuple[str, ...], cases: Cases) -> None:
     """All results are there, and none is wrong by more than a loss on one device may be."""
-    given = [CASES[i] for i in cases]
-    expected = {
-        (case.name, way, what) for case in given for way in ways for what in ("loss", *case.moved)
-    }
-    assert {error[:3] for error in found} == expected
-    worst = max(found, key=lambda error: error.eps)
+    expected = set()
+    for number, way in product(cases, ways):
+        case = CASES[number]
+        expected |= {(case.name, way, what) for what in ("loss", *case.moved)}
+    assert {error[:3] for error in errors} == expected
+    worst = max(errors, key=lambda error: error.eps)
     assert worst.eps <= SOFTMAX, worst
 
 
@@ -57,17 +57,19 @@ def judge(found: list[Error], ways: tuple[str, ...], cases: Any) -> None:
     ],
     ids=str,
 )
-def test_devices_of_jax(mesh: tuple[int, int], ways: tuple[str, ...], cases: Any) -> None:
-    judge(ranks.errors(ranks.jax_processes(asked(IN_JAX, mesh, ways, cases))), ways, cases)
+def test_devices_of_jax(mesh: tuple[int, int], ways: tuple[str, ...], cases: Cases) -> None:
+    ended = ranks.jax_processes(program("split_jax", mesh, ways, cases))
+    judge(ranks.errors(ended), ways, cases)
 
 
 @pytest.mark.parametrize("mesh", [(2, 4), (4, 2), (1, 8)], ids=str)
 def test_devices_of_two_processes_of_jax(mesh: tuple[int, int]) -> None:
     ways = ("shard_map", "jit")
-    ended = ranks.jax_processes(asked(IN_JAX, mesh, ways, FEW), processes=2)
+    ended = ranks.jax_processes(program("split_jax", mesh, ways, FEW), processes=2)
     judge(ranks.errors(ended), ways, FEW)
     # Each has judged the parts that it has.
-    assert len(ranks.errors(ended[:1])) == len(ranks.errors(ended[1:]))
+    of_first, of_second = (ranks.errors([one]) for one in ended)
+    assert len(of_first) == len(of_second)
 
 
 @pytest.mark.parametrize(
@@ -81,34 +83,41 @@ def test_devices_of_two_processes_of_jax(mesh: tuple[int, int]) -> None:
     ],
     ids=str,
 )
-def test_ranks_of_torch(mesh: tuple[int, int], ways: tuple[str, ...], cases: Any) -> None:
-    judge(
-        ranks.errors(ranks.torch_ranks(asked(IN_TORCH, mesh, ways, cases), mesh[0] * mesh[1])),
-        ways,
-        cases,
-    )
+def test_ranks_of_torch(mesh: tuple[int, int], ways: tuple[str, ...], cases: Cases) -> None:
+    rows, classes = mesh
+    ended = ranks.torch_ranks(program("split_torch", mesh, ways, cases), rows * classes)
+    judge(ranks.errors(ended), ways, cases)
 
 
-def test_divisors_of_their_own_would_be_noticed_in_jax() -> None:
+def test_local_divisors_would_be_noticed_in_jax() -> None:
     """The most frequent mistake: each device divides by the elements that it has."""
-    wrong(ranks.errors(ranks.jax_processes(asked(IN_JAX, (8, 1), ("shard_map",), FEW, "--local"))))
+    wrong = program("split_jax", (8, 1), ("shard_map",), FEW, "--local")
+    losses_are_far_off(ranks.jax_processes(wrong))
 
 
-def test_divisors_of_their_own_would_be_noticed_in_torch() -> None:
-    wrong(ranks.errors(ranks.torch_ranks(asked(IN_TORCH, (4, 1), ("group",), FEW, "--local"), 4)))
+def test_local_divisors_would_be_noticed_in_torch() -> None:
+    wrong = program("split_torch", (4, 1), ("group",), FEW, "--local")
+    losses_are_far_off(ranks.torch_ranks(wrong, 4))
 
 
-def wrong(found: list[Error]) -> None:
-    assert len({error.case for error in found}) == len(FEW)
-    assert all(error.eps > 1000 for error in found if error.what == "loss"), found
+def losses_are_far_off(ended: list[Ended]) -> None:
+    errors = ranks.errors(ended)
+    losses = [error for error in errors if error.what == "loss"]
+    assert len({error.case for error in errors}) == len(FEW)
+    assert all(error.eps > 1000 for error in losses), errors
 
 
-def test_the_cases_are_what_they_are_taken_for() -> None:
-    assert {CASES[i].function for i in SOME} == {case.function for case in CASES}
-    arrays = {name for case in CASES for name in case.arrays}
-    assert {name for i in SOME for name in CASES[i].arrays} >= arrays - {
-        "gamma_one",
-        "gamma_rows",
-        "gamma_all",
-    }
-    assert all(CASES[i].reduction == "mean" and CASES[i].function != SIGMOID for i in FEW)
+def test_some_cases_have_every_function_and_nearly_every_argument() -> None:
+    some = [CASES[i] for i in SOME]
+    functions = {case.function for case in CASES}
+    assert {case.function for case in some} == functions
+    arguments = {name for case in CASES for name in case.arrays}
+    of_some = {name for case in some for name in case.arrays}
+    assert of_some >= arguments - {"gamma_one", "gamma_rows", "gamma_all"}
+
+
+@pytest.mark.parametrize("number", FEW)
+def test_the_few_cases_have_a_divisor_that_can_be_wrong(number: int) -> None:
+    case = CASES[number]
+    assert case.reduction == "mean"
+    assert case.function != SIGMOID

@@ -45,7 +45,7 @@ os._exit(0)
 """
 
 JAX = """
-import argparse, os
+import argparse, functools, os
 
 parser = argparse.ArgumentParser()
 for name in ("--process", "--of", "--port"):
@@ -66,10 +66,13 @@ mesh = jax.make_mesh((8,), ("devices",))
 def step(rows, split):
     logits = NamedSharding(mesh, P("devices") if split == "rows" else P(None, "devices"))
     targets = NamedSharding(mesh, P("devices") if split == "rows" else P())
-    z = jax.make_array_from_callback((rows, 24), logits, lambda part: np.zeros((rows, 24), np.float32)[part])
-    t = jax.make_array_from_callback((rows,), targets, lambda part: np.zeros(rows, np.int32)[part])
+    zeros = np.zeros((rows, 24), np.float32)
+    ids = np.zeros(rows, np.int32)
+    z = jax.make_array_from_callback((rows, 24), logits, lambda part: zeros[part])
+    t = jax.make_array_from_callback((rows,), targets, lambda part: ids[part])
+    loss = functools.partial(focal_jax.softmax_focal_loss, reduction="mean")
     with jax.set_mesh(mesh):
-        print(jax.jit(lambda *given: focal_jax.softmax_focal_loss(*given, reduction="mean"))(z, t), flush=True)
+        print(jax.jit(loss)(z, t), flush=True)
 
 FAULT
 """
@@ -125,18 +128,18 @@ def test_a_rank_that_does_not_come() -> None:
 
 
 @pytest.mark.parametrize(
-    ("rows", "classes", "says"),
+    ("rows", "classes", "shape"),
     [(5, 3, r"\(5, 3\)"), (4, 2, r"\(4, 2\)"), (0, 3, r"\(0, 3\)")],
     ids=str,
 )
-def test_ranks_that_disagree_on_shapes(rows: int, classes: int, says: str) -> None:
+def test_ranks_that_disagree_on_shapes(rows: int, classes: int, shape: str) -> None:
     ended = of_ranks(
         f"logits = torch.zeros(({rows}, {classes}) if rank else (4, 3))\n"
         "focal_torch.softmax_focal_loss(logits, targets[:1].expand(len(logits)), class_group=world)"
     )
-    for one, here in zip(ended, (r"\(4, 3\)", says), strict=True):
-        expected = rf"ValueError softmax_focal_loss\(class_group=\.\.\.\): expected {here} on all 2 ranks, as here, got "
-        assert re.match(expected, one.out), one
+    start = r"ValueError softmax_focal_loss\(class_group=\.\.\.\): expected"
+    for one, here in zip(ended, (r"\(4, 3\)", shape), strict=True):
+        assert re.match(f"{start} {here} on all 2 ranks, as here, got ", one.out), one
 
 
 def test_a_process_of_jax_that_dies() -> None:
@@ -144,9 +147,8 @@ def test_a_process_of_jax_that_dies() -> None:
     there, gone = of_processes(f"{step}\nif options.process: os._exit(3)\n{step}", WAIT)
     assert gone.code == 3
     assert there.code == -signal.SIGABRT, there
-    assert re.search("task.* (died|unhealthy|heartbeat)|[Cc]onnection (closed|reset)", there.err), (
-        there.err
-    )
+    reason = "task.* (died|unhealthy|heartbeat)|[Cc]onnection (closed|reset)"
+    assert re.search(reason, there.err), there.err
 
 
 def test_processes_of_jax_that_disagree_on_shapes() -> None:
@@ -154,9 +156,8 @@ def test_processes_of_jax_that_disagree_on_shapes() -> None:
     see."""
     ended = of_processes('step(64 if options.process else 32, "classes")')
     assert all(one.code == -signal.SIGABRT for one in ended), ended
-    assert any(
-        "Is there a distributed collective mismatch in your code?" in one.err for one in ended
-    ), ended
+    question = "Is there a distributed collective mismatch in your code?"
+    assert any(question in one.err for one in ended), ended
 
 
 def test_what_jax_does_not_see_can_be_compared() -> None:
@@ -171,10 +172,14 @@ def in_shard_map(**settings: Any) -> None:
     loss = functools.partial(focal_jax.softmax_focal_loss, **settings)
     everywhere = PartitionSpec()
     specs = {"in_specs": (everywhere, everywhere), "out_specs": everywhere}
-    jax.shard_map(loss, mesh=mesh, **specs)(jnp.zeros((4, 3)), jnp.zeros(4, jnp.int32))
+    mapped = jax.shard_map(loss, mesh=mesh, **specs)
+    mapped(jnp.zeros((4, 3)), jnp.zeros(4, jnp.int32))
 
 
-OUTSIDE = "Outside of jax.shard_map leave it out: jax.jit reduces over a mesh by itself."
+NO_AXIS = (
+    "expected an axis of the jax.shard_map around the call, got 'rows'. "
+    "Outside of jax.shard_map leave it out: jax.jit reduces over a mesh by itself."
+)
 
 
 @pytest.mark.parametrize(
@@ -182,15 +187,16 @@ OUTSIDE = "Outside of jax.shard_map leave it out: jax.jit reduces over a mesh by
     [
         (
             {"axis_name": "rows", "reduction": "mean"},
-            f"axis_name=...): expected an axis of the jax.shard_map around the call, got 'rows'. {OUTSIDE}",
+            f"axis_name=...): {NO_AXIS}",
         ),
         (
             {"class_axis_name": ("data", "rows")},
-            f"class_axis_name=...): expected an axis of the jax.shard_map around the call, got 'rows'. {OUTSIDE}",
+            f"class_axis_name=...): {NO_AXIS}",
         ),
         (
             {"axis_name": "data", "reduction": "none"},
-            "axis_name=...): expected None for reduction \"none\", got 'data'. Losses of elements stay apart.",
+            "axis_name=...): expected None for reduction \"none\", got 'data'. "
+            "Losses of elements stay apart.",
         ),
         (
             {"axis_name": "data", "reduction": "mean"},
@@ -213,27 +219,30 @@ def test_axes_that_are_none(settings: dict[str, Any], message: str) -> None:
     "loss", ["sigmoid_focal_loss", "softmax_focal_loss", "linear_softmax_focal_loss"]
 )
 def test_axes_without_a_shard_map(loss: str) -> None:
-    given = (jnp.zeros((4, 3)), *[jnp.zeros((3, 3))] * loss.startswith("linear"))
-    targets = jnp.zeros((4, 3) if loss.startswith("sigmoid") else 4, jnp.int32)
-    with pytest.raises(
-        ValueError, match=re.escape(f"{loss}(axis_name=...): expected an axis of the jax.shard_map")
-    ):
-        getattr(focal_jax, loss)(*given, targets, reduction="mean", axis_name="data")
+    inputs = [jnp.zeros((4, 3))]
+    if loss.startswith("linear"):
+        inputs.append(jnp.zeros((3, 3)))
+    shape = (4, 3) if loss.startswith("sigmoid") else (4,)
+    targets = jnp.zeros(shape, jnp.int32)
+    message = f"{loss}(axis_name=...): expected an axis of the jax.shard_map"
+    with pytest.raises(ValueError, match=re.escape(message)):
+        getattr(focal_jax, loss)(*inputs, targets, reduction="mean", axis_name="data")
 
 
-def test_what_is_no_group() -> None:
+LOGITS = torch.zeros(4, 3)
+IDS = torch.zeros(4).long()
+
+
+def test_a_name_is_no_group() -> None:
+    name: Any = "data"
     with pytest.raises(TypeError, match=r"expected a torch\.distributed\.ProcessGroup, got str"):
-        focal_torch.softmax_focal_loss(
-            torch.zeros(4, 3), torch.zeros(4).long(), reduction="mean", group="data"
-        )  # type: ignore[arg-type]
+        focal_torch.softmax_focal_loss(LOGITS, IDS, reduction="mean", group=name)
 
 
 def test_a_group_and_losses_of_elements(tmp_path: Any) -> None:
     dist.init_process_group("gloo", f"file://{tmp_path}/store", rank=0, world_size=1)
     try:
         with pytest.raises(ValueError, match='expected None for reduction "none", got <'):
-            focal_torch.softmax_focal_loss(
-                torch.zeros(4, 3), torch.zeros(4).long(), group=dist.group.WORLD
-            )
+            focal_torch.softmax_focal_loss(LOGITS, IDS, group=dist.group.WORLD)
     finally:
         dist.destroy_process_group()

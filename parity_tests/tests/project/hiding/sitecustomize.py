@@ -17,7 +17,8 @@ from pathlib import Path
 from types import ModuleType
 
 ALLOWED = json.loads(Path(os.environ["FOCAL_PARITY_ALLOWED"]).read_text())
-DISTRIBUTIONS, HIDDEN = set(ALLOWED["distributions"]), set(ALLOWED["hidden"])
+DISTRIBUTIONS = set(ALLOWED["distributions"])
+HIDDEN = set(ALLOWED["hidden"])
 
 
 class AllowedFinder:
@@ -29,15 +30,17 @@ class AllowedFinder:
     def find_spec(
         name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        return (
-            None if name.partition(".")[0] in HIDDEN else PathFinder.find_spec(name, path, target)
-        )
+        if name.partition(".")[0] in HIDDEN:
+            return None
+        return PathFinder.find_spec(name, path, target)
 
     @staticmethod
     def find_distributions(context: DistributionFinder.Context) -> Iterator[Distribution]:
-        for found in PathFinder.find_distributions(context):
-            if re.sub(r"[-_.]+", "-", found.name).lower() in DISTRIBUTIONS:
-                yield found
+        for distribution in PathFinder.find_distributions(context):
+            canonical = re.sub(r"[-_.]+", "-", distribution.name).lower()
+            if canonical in DISTRIBUTIONS:
+                yield distribution
 
 
-sys.meta_path[sys.meta_path.index(PathFinder)] = AllowedFinder
+place = sys.meta_path.index(PathFinder)
+sys.meta_path[place] = AllowedFinder

@@ -1,0 +1,1 @@
+"""What the losses are written in: arrays, derivatives, sharding, arguments and reductions."""

@@ -1,0 +1,102 @@
+"""Arrays: their dtypes, masks, products in which 0·inf is 0, and infinities."""
+
+from typing import TypeAlias, TypeGuard, TypeVar
+
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jax.typing import DTypeLike
+
+# α or γ: one number, or one for each class or element.
+Number: TypeAlias = float | Array
+# An array, or what a formula takes as it is: a number, a group, None.
+Operand = TypeVar("Operand")
+
+
+def is_array(x: object) -> TypeGuard[Array]:
+    return isinstance(x, Array | np.ndarray)
+
+
+def is_floating(x: Array) -> bool:
+    return jnp.issubdtype(x.dtype, jnp.floating)
+
+
+def is_bool(x: Array) -> bool:
+    return x.dtype == jnp.bool_
+
+
+def is_integer(x: Array) -> bool:
+    """Whether x holds integers, or booleans as 0 and 1."""
+    return jnp.issubdtype(x.dtype, jnp.integer) or is_bool(x)
+
+
+def dtype_name(x: Array) -> str:
+    return str(x.dtype)
+
+
+def compute_dtype(x: Array) -> DTypeLike:
+    """float32 for half precision, else the dtype of x."""
+    # Losses and probabilities are too small for half precision, and sums of them too long.
+    return jnp.float32 if x.dtype.itemsize < 4 else x.dtype
+
+
+def upcast(x: Operand) -> Operand | Array:
+    """A floating array in its compute dtype; all else as it is."""
+    if isinstance(x, Array) and is_floating(x):
+        return x.astype(compute_dtype(x))
+    return x
+
+
+def promote(x: Array, y: Array) -> tuple[Array, Array]:
+    """Both in the dtype that holds either."""
+    dtype = jnp.promote_types(x.dtype, y.dtype)
+    return x.astype(dtype), y.astype(dtype)
+
+
+def as_class_ids(x: Array) -> Array:
+    """Class ids in a signed type that can count all classes."""
+    return x.astype(jnp.int64 if x.dtype.itemsize == 8 else jnp.int32)
+
+
+def not_equal_any_int(ids: Array, x: int) -> Array:
+    """Which ids are not x, which may be a number that their type does not have."""
+    limits = jnp.iinfo(ids.dtype)
+    if limits.min <= x <= limits.max:
+        return ids != x
+    return jnp.ones_like(ids, bool)
+
+
+def align(row: Array, x: Array) -> Array:
+    """row (…) as (…, 1) beside x (…, C), and as it is beside x (…)."""
+    return row[..., None] if row.ndim < x.ndim else row
+
+
+def zero_outside(where: Array | None, x: Operand) -> Operand | Array:
+    """x (…) or (…, C) with 0 outside the mask (…); what is no array stays as it is."""
+    if where is None or not isinstance(x, Array):
+        return x
+    # A product with the mask would keep NaN, and so would the gradient of one.
+    return jnp.where(align(where, x), x, jnp.zeros_like(x))
+
+
+def multiply_no_nan(factor: Number, x: Array) -> Array:
+    """factor·x, where 0·inf is 0."""
+    if not isinstance(factor, Array) and factor:
+        return factor * x
+    undefined = jnp.isinf(x) & (factor == 0)
+    # Both selections are needed: the gradient of the product would be NaN in the branch that is not
+    # taken.
+    return jnp.where(undefined, 0, factor * jnp.where(undefined, 1, x))
+
+
+def large() -> float:
+    """What stands for inf in derivatives: σ(u)·softplus(−u) then reaches its limit 0, instead of
+    0·inf."""
+    return 1e30
+
+
+def clamp_infinities(x: Operand) -> Operand | Array:
+    """A floating array with ±inf as ±`large()`; all else as it is."""
+    if isinstance(x, Array) and is_floating(x):
+        return jnp.clip(x, -large(), large())
+    return x

@@ -1,0 +1,32 @@
+"""The values that an argument may have."""
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple, TypeAlias
+
+import numpy as np
+
+# A float, or an array of numpy.
+Value: TypeAlias = float | np.ndarray
+Truth: TypeAlias = bool | np.ndarray
+
+
+class Range(NamedTuple):
+    """Values that an argument may have. Of an interval it is enough to test the least and the
+    greatest."""
+
+    text: str
+    contains: Callable[[Value], Truth]
+    interval: bool = True
+
+
+UNIT = Range("in [0, 1]", lambda x: (x >= 0) & (x <= 1))
+OPEN_UNIT = Range("in (0, 1)", lambda x: (x > 0) & (x < 1))
+NONNEGATIVE = Range("finite and at least 0", lambda x: (x >= 0) & (x < math.inf))
+POSITIVE = Range("finite and greater than 0", lambda x: (x > 0) & (x < math.inf))
+ZERO_OR_ONE = Range("0 or 1", lambda x: (x == 0) | (x == 1), interval=False)
+
+
+def ids_of(classes: int) -> Range:
+    """The ids of so many classes."""
+    return Range(f"in [0, {classes})", lambda x: (x >= 0) & (x < classes))

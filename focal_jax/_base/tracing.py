@@ -1,0 +1,62 @@
+"""What is known of an array while JAX traces, and what its compiler should do: JAX here, PyTorch in
+the file of the same name."""
+
+import jax
+import numpy as np
+from jax import Array, lax
+from jax.core import Tracer
+
+from .arrays import Number, is_bool
+
+
+def is_concrete(x: Array) -> bool:
+    """Whether the values of x are there, neither traced nor on a device that would have to be
+    waited for."""
+    if isinstance(x, Tracer):
+        return False
+    return x.is_fully_addressable and all(device.platform == "cpu" for device in x.devices())
+
+
+def concrete_values(x: Array) -> np.ndarray | None:
+    """The values of x, if they are concrete."""
+    return np.asarray(x) if is_concrete(x) else None
+
+
+def concrete_bool_targets(x: Array) -> Array | None:
+    """Targets as booleans, if they are known to be 0 or 1 and nothing is differentiated in them."""
+    if is_bool(x):
+        return x
+    # A floating target is traced where something is differentiated in it.
+    values = concrete_values(x)
+    if values is None or not (values == values.astype(bool)).all():
+        return None
+    return x.astype(bool)
+
+
+def as_hard_targets(x: Array) -> Array:
+    """Integer targets whose values are not known yet."""
+    # XLA is faster with integers than with a mask that is made of them.
+    return x
+
+
+@jax.custom_jvp
+def after(divisor: Array | None, logits: Array) -> Array:
+    """The logits, which a gradient reads after the divisor."""
+    return logits
+
+
+@after.defjvp
+def after_jvp(
+    primals: tuple[Array | None, Array], tangents: tuple[object, Array]
+) -> tuple[Array, Array]:
+    divisor, logits = primals
+    if divisor is not None:
+        # XLA then makes value and gradient in one pass, instead of the value first.
+        logits, _ = lax.optimization_barrier((logits, divisor))
+    return logits, tangents[1]
+
+
+def with_batch_axes_of(gamma: Number, x: Array) -> Array:
+    """x, with the axes along which vmap maps γ."""
+    # An accelerator would store what all γ share, and reading that takes longer than making it.
+    return x + 0 * gamma if isinstance(gamma, Array) else x

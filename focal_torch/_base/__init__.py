@@ -1,0 +1,1 @@
+"""What the losses are written in: tensors, derivatives, sharding, arguments and reductions."""

@@ -1,0 +1,107 @@
+"""Tensors: their dtypes, masks, products in which 0·inf is 0, and infinities."""
+
+from typing import TypeAlias, TypeGuard, TypeVar
+
+import torch
+from torch import Tensor
+
+from .versions import autocast_dtype, is_infinite
+
+# α or γ: one number, or one for each class or element.
+Number: TypeAlias = float | Tensor
+# A tensor, or what a formula takes as it is: a number, a group, None.
+Operand = TypeVar("Operand")
+
+
+def is_array(x: object) -> TypeGuard[Tensor]:
+    return isinstance(x, Tensor)
+
+
+def is_floating(x: Tensor) -> bool:
+    return x.dtype.is_floating_point
+
+
+def is_bool(x: Tensor) -> bool:
+    return x.dtype == torch.bool
+
+
+def is_integer(x: Tensor) -> bool:
+    """Whether x holds integers, or booleans as 0 and 1."""
+    return not x.dtype.is_floating_point and not x.dtype.is_complex
+
+
+def dtype_name(x: Tensor) -> str:
+    return str(x.dtype).removeprefix("torch.")
+
+
+def compute_dtype(x: Tensor) -> torch.dtype:
+    """float32 for half precision, else the dtype of x."""
+    # Losses and probabilities are too small for half precision, and sums of them too long.
+    return torch.float32 if x.dtype.itemsize < 4 else x.dtype
+
+
+def upcast(x: Operand) -> Operand | Tensor:
+    """A floating tensor in its compute dtype; all else as it is."""
+    if isinstance(x, Tensor) and is_floating(x):
+        return x.to(compute_dtype(x))
+    return x
+
+
+def promote(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """Both in the dtype that holds either; under autocast in its dtype, as for every product of
+    matrices."""
+    dtype, device = torch.promote_types(x.dtype, y.dtype), x.device.type
+    if dtype == torch.float32:
+        dtype = autocast_dtype(device) or dtype
+    return x.to(dtype), y.to(dtype)
+
+
+def as_class_ids(x: Tensor) -> Tensor:
+    """Class ids in a signed type that can count all classes."""
+    return x.long()
+
+
+def not_equal_any_int(ids: Tensor, x: int) -> Tensor:
+    """Which ids are not x, which may be a number that their type does not have."""
+    limits = torch.iinfo(ids.dtype)
+    if limits.min <= x <= limits.max:
+        return ids != x
+    return torch.ones_like(ids, dtype=torch.bool)
+
+
+def align(row: Tensor, x: Tensor) -> Tensor:
+    """row (…) as (…, 1) beside x (…, C), and as it is beside x (…)."""
+    return row.unsqueeze(-1) if row.ndim < x.ndim else row
+
+
+def zero_outside(where: Tensor | None, x: Operand) -> Operand | Tensor:
+    """x (…) or (…, C) with 0 outside the mask (…); what is no tensor stays as it is."""
+    if where is None or not isinstance(x, Tensor):
+        return x
+    # A product with the mask would keep NaN, and so would the gradient of one.
+    return torch.where(align(where, x), x, torch.zeros_like(x))
+
+
+def multiply_no_nan(factor: Number, x: Tensor) -> Tensor:
+    """factor·x, where 0·inf is 0."""
+    if not isinstance(factor, Tensor) and factor:
+        return factor * x
+    undefined = is_infinite(x) & (factor == 0)
+    # Both selections are needed: the gradient of the product would be NaN in the branch that is not
+    # taken.
+    return torch.where(undefined, 0, factor * torch.where(undefined, 1, x))
+
+
+def large() -> float:
+    """What stands for inf in derivatives: σ(u)·softplus(−u) then reaches its limit 0, instead of
+    0·inf."""
+    # A global number would be an input to torch.compile's graphs, and stop it in a second
+    # autograd.Function.
+    return 1e30
+
+
+def clamp_infinities(x: Operand) -> Operand | Tensor:
+    """A floating tensor with ±inf as ±`large()`; all else as it is."""
+    if isinstance(x, Tensor) and is_floating(x):
+        return x.clamp(-large(), large())
+    return x

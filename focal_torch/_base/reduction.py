@@ -1,0 +1,47 @@
+"""From one loss for each element to the reduction that was asked for."""
+
+import torch
+from torch import Tensor
+
+from .arrays import upcast, zero_outside
+from .collectives import Group, sum_over
+from .meshes import full_tensor
+
+REDUCTIONS = ("none", "sum", "mean", "mean_positive")
+
+
+def divisor_of(
+    reduction: str, targets: Tensor, where: Tensor | None, elements: int, group: Group
+) -> Tensor | None:
+    """What a reduction of so many losses on each rank divides by, if it divides.
+
+    "mean" divides by the number of elements that `where` leaves in, "mean_positive" by the sum of
+    their targets, each at least 1. Weights enter neither.
+    """
+    if reduction == "mean":
+        if where is None:
+            return sum_over(torch.tensor(elements, device=targets.device), group)
+        return sum_over(full_tensor(where.sum()), group)
+    if reduction == "mean_positive":
+        # In float32 at least: bfloat16 counts to 256.
+        total = zero_outside(where, upcast(targets)).sum()
+        return sum_over(full_tensor(total), group)
+    return None
+
+
+def at_least_one(divisor: Tensor, dtype: torch.dtype) -> Tensor:
+    return divisor.clamp(min=1).to(dtype)
+
+
+def reduce(
+    loss: Tensor, divisor: Tensor | None, reduction: str, dtype: torch.dtype, group: Group
+) -> Tensor:
+    """Reduce a loss whose masked elements are 0 already. "none" returns `dtype`, all else what it
+    accumulates in."""
+    if reduction == "none":
+        return loss.to(dtype)
+    # The losses of half precision come in float32, and are added in it.
+    total = sum_over(full_tensor(loss.sum()), group)
+    if divisor is None:
+        return total
+    return total / at_least_one(divisor, loss.dtype)

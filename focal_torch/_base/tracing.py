@@ -1,0 +1,123 @@
+"""What is known of a tensor while PyTorch traces, how it is differentiated, and what is refused:
+PyTorch here, JAX in the file of the same name."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.autograd import forward_ad
+
+from .arrays import is_bool
+from .collectives import Group
+from .versions import forward_levels, is_distributed, is_forward, is_traced, is_transformed
+
+
+def is_concrete(x: Tensor) -> bool:
+    """Whether the values of x are there, neither traced nor on a device that would have to be
+    waited for."""
+    if torch.compiler.is_compiling() or is_traced():
+        return False
+    return not is_distributed(x) and x.is_cpu
+
+
+def concrete_values(x: Tensor) -> np.ndarray | None:
+    """The values of x, if they are concrete."""
+    if not is_concrete(x):
+        return None
+    # numpy takes no tensor that requires a gradient.
+    x = x.detach()
+    if x.dtype.itemsize < 4 and x.is_floating_point():
+        # numpy has no bfloat16.
+        x = x.double()
+    try:
+        return x.numpy()
+    except RuntimeError:
+        # Inside torch.func.vmap, and under fake tensors.
+        return None
+
+
+def concrete_bool_targets(x: Tensor) -> Tensor | None:
+    """Targets as booleans, if they are known to be 0 or 1 and nothing is differentiated in them."""
+    if is_bool(x):
+        return x
+    # Booleans would have no gradient.
+    if _is_differentiated(x) or not is_concrete(x):
+        return None
+    targets = x.bool()
+    try:
+        return targets if torch.equal(targets.to(x.dtype), x) else None
+    except RuntimeError:
+        # Under fake tensors.
+        return None
+
+
+def as_hard_targets(x: Tensor) -> Tensor:
+    """Integer targets whose values are not known yet."""
+    # torch.compile is faster with signed integers than with booleans.
+    if torch.compiler.is_compiling() and x.dtype.is_signed:
+        return x
+    return x.bool()
+
+
+def needs_grad(args: Sequence[object]) -> bool:
+    """Whether anything may be differentiated in one of the arguments."""
+    # torch.func and forward mode differentiate tensors that do not say so.
+    if torch.is_grad_enabled() and any(isinstance(x, Tensor) and x.requires_grad for x in args):
+        return True
+    return in_functorch_or_forward_mode()
+
+
+def in_functorch_or_forward_mode() -> bool:
+    """Whether something else than reverse mode may be at work: a function of torch.func, or forward
+    mode."""
+    return not torch.compiler.is_compiling() and (is_transformed() or is_forward())
+
+
+def _is_differentiated(x: Tensor) -> bool:
+    return x.requires_grad or is_transformed() or forward_ad.unpack_dual(x).tangent is not None
+
+
+def has_kernels(x: Tensor) -> bool:
+    """Whether to call PyTorch's own functions: each is a pass through memory, and in float64 as
+    good as a loop."""
+    return x.dtype == torch.float64 or not torch.compiler.is_compiling()
+
+
+@contextmanager
+def without_autocast(x: Tensor) -> Iterator[None]:
+    """Let every operation have the dtypes that are written, also under autocast."""
+    device = x.device.type
+    if torch.amp.is_autocast_available(device):
+        context = torch.autocast(device, enabled=False)
+    else:
+        context = nullcontext()
+    with context:
+        yield
+
+
+def refuse_nested_forward_mode() -> None:
+    # PyTorch's forward mode over forward mode would return zeros without a word
+    # (pytorch/pytorch#197867).
+    if forward_levels() > 1:
+        raise NotImplementedError(
+            "focal_torch: PyTorch cannot nest forward mode (jvp, jacfwd) over a "
+            "torch.autograd.Function. Use torch.func.hessian, or reverse mode inside or outside."
+        )
+
+
+def refuse_other_rules(group: Group) -> None:
+    if group and in_functorch_or_forward_mode():
+        raise NotImplementedError(
+            "focal_torch: with classes on several ranks there is reverse mode only. "
+            "For torch.func and forward mode leave class_group out, or call focal_jax."
+        )
+
+
+def refuse_second_derivative(group: Group) -> None:
+    if group and torch.is_grad_enabled() and not torch.compiler.is_compiling():
+        raise NotImplementedError(
+            "focal_torch: with classes on several ranks there is no second derivative. "
+            "Differentiate without create_graph, leave class_group out, or call focal_jax."
+        )

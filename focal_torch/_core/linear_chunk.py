@@ -1,0 +1,158 @@
+"""One chunk of the rows of a linear layer: its logits, losses and gradients.
+
+    features  (N, D)      targets, weight, where  (N,)      gamma   (C,), or (N, 1) or (N, C)
+    kernel    (C, D)      bias, alpha             (C,)      logits  (N, C)
+
+N counts the rows of the chunk, C the classes of this rank.
+"""
+
+from typing import NamedTuple, TypeAlias
+
+import torch
+from torch import Tensor
+
+from .._base.arrays import Number, upcast
+from .._base.collectives import Group
+from .._base.versions import with_autograd
+from .focal import softcapped
+from .softmax import id_focal
+
+
+class RowInputs(NamedTuple):
+    """What each row has of its own. None is an argument that was not given."""
+
+    features: Tensor
+    gamma: Tensor | None
+    targets: Tensor
+    weight: Tensor | None
+    where: Tensor | None
+
+
+class SharedInputs(NamedTuple):
+    """What all rows share. None is an argument that was not given."""
+
+    alpha: Tensor | None
+    bias: Tensor | None
+    divisor: Tensor | None
+    gamma: Tensor | None
+    kernel: Tensor
+
+
+# Gradients in some fields of one of the two, by the names of the fields.
+Grads: TypeAlias = dict[str, Tensor]
+
+
+class LayerSettings(NamedTuple):
+    """What is no tensor: γ, unless it is one, the cap, label smoothing, and the ranks that classes
+    are sharded over."""
+
+    gamma: float | None
+    softcap: float | None
+    smoothing: float
+    group: Group
+
+
+def logits_of(features: Tensor, kernel: Tensor) -> Tensor:
+    """features·kernelᵀ (N, C), in float32 at least."""
+    if has_wide_products(features):
+        return torch.mm(features, kernel.mT, out_dtype=torch.float32)
+    return upcast(features) @ kernel.mT
+
+
+def row_losses(
+    settings: LayerSettings, logits: Tensor, rows: RowInputs, shared: SharedInputs
+) -> Tensor:
+    """The loss (N,) of each row, from its logits (N, C) without bias and cap."""
+    z = logits
+    if shared.bias is not None:
+        z = z + upcast(shared.bias)
+    # The cap is on what a layer returns, so it comes after the bias.
+    if settings.softcap is not None:
+        z = softcapped(z, settings.softcap)
+    t = rows.targets[..., None]
+    alpha = 1.0 if shared.alpha is None else shared.alpha
+    gamma = _gamma(settings, rows, shared)
+    smoothing, group = settings.smoothing, settings.group
+    losses = id_focal(
+        z, t, alpha, gamma, smoothing, weight=rows.weight, where=rows.where, group=group
+    )
+    # Divided here, the gradients of a sum are those of the mean, and take no factor that would need
+    # another kernel.
+    return losses if shared.divisor is None else losses / shared.divisor
+
+
+def _gamma(settings: LayerSettings, rows: RowInputs, shared: SharedInputs) -> Number:
+    """The one γ there is: (N, 1) or (N, C) of rows, (C,) of classes, or a number."""
+    # The caller sets one of the three.
+    for gamma in (rows.gamma, shared.gamma, settings.gamma):
+        if gamma is not None:
+            return gamma
+    raise AssertionError("a loss has a gamma")
+
+
+def add_chunk(
+    settings: LayerSettings,
+    rows: RowInputs,
+    shared: SharedInputs,
+    row_grads: Grads,
+    shared_grads: Grads,
+) -> Tensor:
+    """The sum of the losses. Its gradients are added to `row_grads`, which has those in fields of
+    `rows`, and to `shared_grads`, which has those in fields of `shared`."""
+    logits = logits_of(rows.features, shared.kernel)
+    row_leaves = _leaves(rows, row_grads, "features")
+    shared_leaves = _leaves(shared, shared_grads, "kernel")
+    total, grads = with_autograd(
+        _value_and_grads, settings, logits, row_leaves, shared_leaves, rows, shared
+    )
+    dlogits, *others = grads
+    # In place: a second tensor of the size of the kernel would double what a loss keeps.
+    sums = [row_grads[name] for name in row_leaves]
+    sums += [shared_grads[name] for name in shared_leaves]
+    for sum_, grad in zip(sums, others, strict=True):
+        sum_ += grad
+    if "features" in row_grads:
+        _add_product(row_grads["features"], dlogits, shared.kernel)
+    if "kernel" in shared_grads:
+        _add_product(shared_grads["kernel"], dlogits.mT, rows.features)
+    return total
+
+
+def _leaves(inputs: RowInputs | SharedInputs, grads: Grads, of_product: str) -> Grads:
+    """The inputs that autograd differentiates in; the gradient in the field of the product is a
+    product again."""
+    return {name: getattr(inputs, name).detach() for name in grads if name != of_product}
+
+
+def _value_and_grads(
+    settings: LayerSettings,
+    logits: Tensor,
+    row_leaves: Grads,
+    shared_leaves: Grads,
+    rows: RowInputs,
+    shared: SharedInputs,
+) -> tuple[Tensor, tuple[Tensor, ...]]:
+    """The sum of the losses, and its gradients in the logits and the leaves."""
+    with torch.enable_grad():
+        leaves = [
+            x.requires_grad_() for x in (logits, *row_leaves.values(), *shared_leaves.values())
+        ]
+        losses = row_losses(
+            settings, logits, rows._replace(**row_leaves), shared._replace(**shared_leaves)
+        )
+        total = losses.sum()
+        return total.detach(), torch.autograd.grad(total, leaves)
+
+
+def _add_product(sums: Tensor, dlogits: Tensor, x: Tensor) -> None:
+    """Add dlogits·x to sums, in place."""
+    # Gradients are as small as probabilities, which float16 does not hold.
+    if has_wide_products(x) and x.dtype == torch.bfloat16:
+        sums += torch.mm(dlogits.to(x.dtype), x, out_dtype=torch.float32)
+    else:
+        sums.addmm_(dlogits, upcast(x))
+
+
+def has_wide_products(x: Tensor) -> bool:
+    """Whether half precision can be multiplied into float32."""
+    return x.is_cuda and x.dtype.itemsize < 4 and not torch.is_grad_enabled()

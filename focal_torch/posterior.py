@@ -1,0 +1,90 @@
+"""Class probabilities from the logits of a model that was trained with focal loss."""
+
+import torch
+from torch import Tensor
+
+from ._base.arrays import Number, clamp_infinities, compute_dtype
+from ._base.collectives import Group
+from ._base.loss_arguments import LossArguments
+from ._base.ranges import NONNEGATIVE
+from ._core.focal import softplus
+from ._core.softmax import margins
+
+
+def posterior_from_focal(
+    logits: Tensor, gamma: float | Tensor = 2.0, *, axis: int | None = None
+) -> Tensor:
+    """Class probabilities from the logits of a model that was trained with focal loss.
+
+    The loss is least where its scores q are not the probabilities η, but where η_c·φ(q_c) / q_c is
+    the same for all classes. Of two classes they are flatter than η, of many they may be either. So
+
+        η_c = h(q_c) / Σ_k h(q_k)    with    h(q) = q / φ(q)
+        φ(q) = (1 − q)^γ − γ·(1 − q)^(γ−1)·q·log q
+
+    The order of the classes stays. γ = 0 is the softmax or the sigmoid itself.
+
+    Args:
+        logits: What the model returns, of any shape and any floating dtype.
+        gamma: The γ ≥ 0 that it was trained with: a number, or an array that broadcasts to the
+            shape of `logits`.
+        axis: The axis of the classes of a softmax. None: each logit is that of a sigmoid.
+
+    Returns:
+        Probabilities in the shape and dtype of `logits`. α is not undone.
+
+    Raises:
+        TypeError: An argument is of the wrong type.
+        ValueError: `axis` is no axis of `logits`, or γ is negative, where it is known.
+
+    Examples:
+        >>> import torch
+        >>> [f"{x:.4f}" for x in posterior_from_focal(torch.tensor([0.0, 1.0, 2.0]), 2.0)]
+        ['0.5000', '0.9359', '0.9955']
+
+    References:
+        Charoenphakdee, Vongkulbhisal, Chairatanakul, Sugiyama: On Focal Loss for Class-Posterior
+        Probability Estimation: A Theoretical Perspective, 2021, arXiv:2011.09172, Theorem 11.
+    """
+    arguments = LossArguments("posterior_from_focal")
+    logits = arguments.floating("logits", logits)
+    shape, dtype = tuple(logits.shape), compute_dtype(logits)
+    gamma = arguments.per_element("gamma", gamma, shape, NONNEGATIVE, dtype)
+    z = logits.to(dtype)
+    if axis is None:
+        return _of_sigmoid(clamp_infinities(z), gamma).to(logits.dtype)
+    axis = arguments.axis(axis, logits)
+    u = margins(torch.movedim(z, axis, -1), Group())
+    u = torch.movedim(u, -1, axis)
+    return _of_softmax(clamp_infinities(u), gamma, axis).to(logits.dtype)
+
+
+def _of_sigmoid(z: Tensor, gamma: Number) -> Tensor:
+    """η (…) of logits (…): its odds are h(p) / h(q)."""
+    # log h(p) − log h(q), of which z is the difference of log p and log q.
+    of_p = torch.log1p(gamma * _ratio(z))
+    of_q = torch.log1p(gamma * _ratio(-z))
+    log_odds = (1 + gamma) * z - of_p + of_q
+    return torch.sigmoid(log_odds)
+
+
+def _of_softmax(u: Tensor, gamma: Number, axis: int) -> Tensor:
+    """η of margins u, which have their classes on an axis."""
+    of_phi = torch.log1p(gamma * _ratio(u))
+    log_h = gamma * softplus(u) - softplus(-u) - of_phi
+    # As for every softmax: a common factor cancels, and would overflow.
+    largest = log_h.amax(axis, keepdim=True)
+    h = torch.exp(log_h - largest)
+    return h / h.sum(axis, keepdim=True)
+
+
+def _ratio(u: Tensor) -> Tensor:
+    """−log(q)·q / (1 − q) = exp(u)·softplus(−u), which is between 0 and 1, in terms that do not
+    overflow."""
+    small = torch.exp(-torch.abs(u))
+    log = torch.log1p(small)
+    # Its limit is 1 where exp(−u) underflows.
+    safe_small = torch.where(small > 0, small, 1)
+    positive = torch.where(small > 0, log / safe_small, 1)
+    negative = small * (log - u.clamp(max=0))
+    return torch.where(u > 0, positive, negative)
