@@ -75,9 +75,9 @@ def alpha_from_counts(counts: Array, *, beta: float = 1.0) -> Array:
         beta: β in [0, 1]. (N − 1) / N says that a class has N prototypes, which samples repeat.
 
     Returns:
-        What `alpha=` of `softmax_focal_loss` takes, shape (C,), in the dtype of `counts`, or the
-        default one if they are integers. For two classes α_1 / (α_0 + α_1) is what
-        `sigmoid_focal_loss` takes.
+        What `alpha=` of `softmax_focal_loss` takes, shape (C,), in the dtype of `counts`: float32
+        for half precision, and the default one for integers. For two classes α_1 / (α_0 + α_1) is
+        what `sigmoid_focal_loss` takes.
 
     Raises:
         TypeError: An argument is of the wrong type.

@@ -31,8 +31,8 @@ def sigmoid_focal_loss(
 ) -> Tensor:
     """Focal loss for binary and multi-label classification.
 
-    With p = σ(logits), p_t = p and α_t = α for targets 1, p_t = 1 − p and α_t = 1 − α for targets
-    0:
+    With p = σ(logits), p_t = p and α_t = α for targets 1, and p_t = 1 − p and α_t = 1 − α for
+    targets 0:
 
         FL(p_t) = −α_t · (1 − p_t)^γ · log(p_t)
 
@@ -49,9 +49,9 @@ def sigmoid_focal_loss(
             nothing.
         gamma: The focusing exponent γ ≥ 0: a number, or a tensor that broadcasts to the shape of
             `logits`.
-        soft_targets: The rule for targets y between 0 and 1. "interpolate": p_t = y·p + (1 − y)·(1
-            − p), α_t likewise, and the cross entropy with y in place of −log p_t. "mixture": y
-            times the loss of class 1 plus 1 − y times that of class 0.
+        soft_targets: The rule for targets y between 0 and 1. "interpolate":
+            p_t = y·p + (1 − y)·(1 − p), α_t likewise, and the cross entropy with y in place of
+            −log p_t. "mixture": y times the loss of class 1 plus 1 − y times that of class 0.
         where: Bool mask of the shape of `logits`, repeating dimensions of length 1. An element that
             it leaves out has loss 0 and gradient 0, whatever its logit is.
         weight: A factor for each element, shaped like `where`.
@@ -137,16 +137,16 @@ def softmax_focal_loss(
 
         FL(p_t) = −α_t · (1 − p_t)^γ · log(p_t)
 
-    It is computed as a function of the margin u = logits_t − logsumexp of all other logits, where 1
-    − p_t = σ(−u), so that confident predictions keep a loss and a gradient. γ = 0 is the cross
+    It is computed as a function of the margin u = logits_t − logsumexp of all other logits, where
+    1 − p_t = σ(−u), so that confident predictions keep a loss and a gradient. γ = 0 is the cross
     entropy.
 
     Args:
         logits: Unnormalised scores of any floating dtype, with the classes on `axis`. Arithmetic is
             in float32 at least.
         targets: Integer class ids in [0, C), in the shape of `logits` without `axis`; or floating
-            class probabilities y in the shape of `logits`, whose loss is Σ_c y_c·α_c·(1 −
-            p_c)^γ·(−log p_c).
+            class probabilities y in the shape of `logits`, whose loss is
+            Σ_c y_c·α_c·(1 − p_c)^γ·(−log p_c).
         alpha: One weight per class, shape (C,), finite and at least 0. None weights nothing.
         gamma: The focusing exponent γ ≥ 0: a number; a tensor of shape (C,), one γ per class; or a
             tensor with all dimensions of `logits` that broadcasts to it, e.g. of length 1 on `axis`

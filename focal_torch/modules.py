@@ -172,8 +172,8 @@ class SoftmaxFocalLoss(Settings):
 
 
 class WeightedFocalLoss(Settings):
-    """The focal loss of a widely copied PyTorch tutorial: mean of at·(1 − pt)^γ·BCE, with at = 1 −
-    α for class 1.
+    """The focal loss of a widely copied PyTorch tutorial: mean of at·(1 − pt)^γ·BCE, with
+    at = 1 − α for class 1.
 
     It gives that class's numbers for 1-D inputs and hard targets, so that models and tables made
     with it can be carried over. It differs from the paper, and from `sigmoid_focal_loss`, in one

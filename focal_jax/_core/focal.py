@@ -125,10 +125,10 @@ def grad2_u(u: Array, gamma: Number) -> Array:
     p = sigmoid(u)
     q = sigmoid(-u)
     s = softplus(-u)
+    first = gamma * gamma * p * s
+    last = (2 * gamma + 1) * q
     # The term in the middle makes the loss concave where the margin is far below 0.
-    from_q_power = gamma * gamma * p * s
-    from_s = (2 * gamma + 1) * q
-    bracket = from_q_power - gamma * q * s + from_s
+    bracket = first - gamma * q * s + last
     return modulating_factor(u, gamma) * p * bracket
 
 

@@ -34,11 +34,10 @@ def interpolated_focal(z: Array, y: Array, alpha: Number | None, gamma: Number) 
     z = with_batch_axes_of(gamma, z)
     large_p, small_p, s = p_q_softplus(jnp.abs(z))
     _, wrong = _sides(z, y)
-    m_right = (1 - wrong) * small_p
-    m = wrong * large_p + m_right
+    factor = power(wrong * large_p + (1 - wrong) * small_p, gamma)
     # A target on the right side of an infinite logit costs nothing.
     b = multiply_no_nan(wrong, jnp.abs(z)) + s
-    loss = power(m, gamma) * b
+    loss = factor * b
     return multiply_no_nan(_alpha_t(y, alpha), loss)
 
 
@@ -82,12 +81,10 @@ def interpolated_grad_z(z: Array, y: Array, gamma: Number) -> Array:
     m_right = (1 - wrong) * small_p
     m_wrong = wrong * large_p
     m = m_right + m_wrong
-    b = wrong * jnp.abs(z) + s
-    slope = gamma * (2 * wrong - 1) * large_p
-    from_power = slope * quotient(small_p, m) * b
+    from_power = gamma * (2 * wrong - 1) * large_p * quotient(small_p, m)
+    from_power = from_power * (wrong * jnp.abs(z) + s)
     # p − y is the difference of the two parts of m, and does not cancel.
-    from_b = m_wrong - m_right
-    return sign * power(m, gamma) * (from_power + from_b)
+    return sign * power(m, gamma) * (from_power + (m_wrong - m_right))
 
 
 # The second derivatives below are sums of two terms: the derivative of m^γ times the bracket of the

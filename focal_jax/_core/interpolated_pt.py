@@ -187,6 +187,6 @@ def _underflows(m: Array) -> Array:
 def quotient(x: Array, m: Array) -> Array:
     """x / m, and its limit 1 where m underflows."""
     underflows = _underflows(m)
-    # Also where it is not taken, a quotient by 0 would make the gradient NaN.
+    # Both branches are computed, so the quotient has to be finite where it is not taken.
     safe_m = jnp.where(underflows, 1, m)
     return jnp.where(underflows, 1, x / safe_m)

@@ -1,9 +1,10 @@
 """The margin u_t = z_t − log Σ_{k≠t} exp(z_k) of class t: JAX here, PyTorch in the file of the same
 name.
 
-Leaving t out of the sum, instead of forming 1 − exp(log p_t), keeps every margin accurate.
-Accelerators read a row of logits once, the CPU twice. Nothing but three numbers a row is kept, and
-derivatives are made from the logits again.
+Leaving t out of the sum, instead of forming 1 − exp(log p_t), keeps every margin accurate. For the
+margin accelerators read a row of logits once, and the CPU twice. Nothing but three numbers a row is
+kept, and derivatives are made from the logits again: a gradient reads the row once more, unless the
+chip still has it.
 
     z    logits (…, C)        t    class ids (…, 1)        u    margins (…)        where    mask (…)
 
@@ -144,7 +145,8 @@ def row_statistics_jvp(
 
 def _in_one_pass(z: Array, t: Array, _: Array) -> tuple[Array, Array]:
     """The maximum (…) of all logits but z_t, and their Σ exp(z − maximum) (…)."""
-    # XLA for GPUs would store a mask that is used twice, in both elements or in value and gradient.
+    # XLA for GPUs would store a mask that is used twice: in both operands of the reduction, or in
+    # value and gradient.
     others = jnp.where(_distance(z, t) < 1, -jnp.inf, z)
     ones = jnp.clip(z, 1, 1)
     # −inf and 0 are what an empty row has.

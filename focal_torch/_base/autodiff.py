@@ -83,8 +83,8 @@ class ClosedForm:
 
 
 def rule_for(inputs: Sequence[Any], rules: Rules) -> Formula:
-    """What to call with the inputs: the rule that is differentiated as it has to be here, or
-    none."""
+    """The function to call with the inputs: the rule with the modes of differentiation that may be
+    needed here, or the bare formula where nothing is differentiated."""
     if not needs_grad(inputs):
         return rules.reverse.forward
     refuse_other_rules(group_of(inputs))

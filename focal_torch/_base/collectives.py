@@ -9,7 +9,7 @@ from torch import Tensor
 
 from .versions import all_reduce
 
-# The sizes of two tensors that are compared over a group fit in so many numbers.
+# Room for all sizes of the tensors that are compared over a group.
 MOST_SIZES = 32
 
 

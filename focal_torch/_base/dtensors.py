@@ -135,9 +135,9 @@ def _layout(axes: Axes, arguments: Mapping[str, Any]) -> tuple[Layout, tuple[int
         )
     rows: list[int | None] = []
     for placement in first.placements:
+        # An axis of the mesh that shards the last axis, or none, repeats the rows.
         axis = placement.dim if isinstance(placement, Shard) else row_axes
         rows.append(axis if axis < row_axes else None)
-    # A mesh axis beyond those of the rows repeats them.
     layout = Layout(axes, mesh, tuple(rows), classes[0] if classes else None)
     return layout, tuple(first.shape[:-1])
 

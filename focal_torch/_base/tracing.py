@@ -80,8 +80,8 @@ def _is_differentiated(x: Tensor) -> bool:
 
 
 def has_kernels(x: Tensor) -> bool:
-    """Whether to call PyTorch's own functions: each is a pass through memory, and in float64 as
-    good as a loop."""
+    """Whether to call PyTorch's own functions: in eager mode, where each is a pass through memory
+    anyway, and for float64, where a compiled loop of more operations is no better."""
     return x.dtype == torch.float64 or not torch.compiler.is_compiling()
 
 

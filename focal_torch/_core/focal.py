@@ -85,6 +85,8 @@ def focal(u: Tensor, gamma: Number) -> Tensor:
     if has_kernels(u):
         v = -u
         q, s = torch.sigmoid(v), _softplus(v)
+        # What has a name stays in memory, and a power is as large.
+        del v
     else:
         _, q, s = p_q_softplus(u)
     return power(q, gamma) * s
@@ -131,10 +133,10 @@ def grad2_u(u: Tensor, gamma: Number) -> Tensor:
     p = sigmoid(u)
     q = sigmoid(-u)
     s = softplus(-u)
+    first = gamma * gamma * p * s
+    last = (2 * gamma + 1) * q
     # The term in the middle makes the loss concave where the margin is far below 0.
-    from_q_power = gamma * gamma * p * s
-    from_s = (2 * gamma + 1) * q
-    bracket = from_q_power - gamma * q * s + from_s
+    bracket = first - gamma * q * s + last
     return modulating_factor(u, gamma) * p * bracket
 
 

@@ -32,11 +32,10 @@ def interpolated_focal(z: Tensor, y: Tensor, alpha: Number | None, gamma: Number
     """α_t·m^γ·b: p_t and α_t are interpolated between their values at y = 0 and y = 1."""
     large_p, small_p, s = p_q_softplus(torch.abs(z))
     _, wrong = _sides(z, y)
-    m_right = (1 - wrong) * small_p
-    m = wrong * large_p + m_right
+    factor = power(wrong * large_p + (1 - wrong) * small_p, gamma)
     # A target on the right side of an infinite logit costs nothing.
     b = multiply_no_nan(wrong, torch.abs(z)) + s
-    loss = power(m, gamma) * b
+    loss = factor * b
     return multiply_no_nan(_alpha_t(y, alpha), loss)
 
 
@@ -79,12 +78,10 @@ def interpolated_grad_z(z: Tensor, y: Tensor, gamma: Number) -> Tensor:
     m_right = (1 - wrong) * small_p
     m_wrong = wrong * large_p
     m = m_right + m_wrong
-    b = wrong * torch.abs(z) + s
-    slope = gamma * (2 * wrong - 1) * large_p
-    from_power = slope * quotient(small_p, m) * b
+    from_power = gamma * (2 * wrong - 1) * large_p * quotient(small_p, m)
+    from_power = from_power * (wrong * torch.abs(z) + s)
     # p − y is the difference of the two parts of m, and does not cancel.
-    from_b = m_wrong - m_right
-    return sign * power(m, gamma) * (from_power + from_b)
+    return sign * power(m, gamma) * (from_power + (m_wrong - m_right))
 
 
 # The second derivatives below are sums of two terms: the derivative of m^γ times the bracket of the

@@ -2,6 +2,7 @@
 
     features  (N, D)      targets, weight, where  (N,)      gamma   (C,), or (N, 1) or (N, C)
     kernel    (C, D)      bias, alpha             (C,)      logits  (N, C)
+    divisor   ()
 
 N counts the rows of the chunk, C the classes of this rank.
 """

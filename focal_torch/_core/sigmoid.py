@@ -94,10 +94,8 @@ def _alpha_0(alpha: Number | None) -> Number:
 @weighted_in_pieces
 def mixture_focal(z: Tensor, y: Tensor, alpha: Number | None, gamma: Number) -> Tensor:
     """y·α·f(z) + (1 − y)·(1 − α)·f(−z): the expected loss when y is a probability."""
-    weight_1 = y * _alpha_1(alpha)
-    positive = multiply_no_nan(weight_1, focal.formula(z, gamma))
-    weight_0 = (1 - y) * _alpha_0(alpha)
-    negative = multiply_no_nan(weight_0, focal.formula(-z, gamma))
+    positive = multiply_no_nan(y * _alpha_1(alpha), focal.formula(z, gamma))
+    negative = multiply_no_nan((1 - y) * _alpha_0(alpha), focal.formula(-z, gamma))
     return positive + negative
 
 

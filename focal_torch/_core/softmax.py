@@ -106,9 +106,8 @@ def _for_each_class(x: Number, z: Tensor) -> Number:
 @weighted
 def weighted_sum_focal(z: Tensor, y: Tensor, alpha: Number, gamma: Number, group: Group) -> Tensor:
     """Σ_c y_c·α_c·f(u_c; γ_c): (…)."""
-    u = margins(z, group)
     # A class with y = 0 costs nothing, even with a logit of −inf.
-    terms = multiply_no_nan(y * alpha, focal.formula(u, gamma))
+    terms = multiply_no_nan(y * alpha, focal.formula(margins(z, group), gamma))
     return sum_over(terms.sum(-1), group)
 
 

@@ -154,6 +154,6 @@ def test_everything_public_is_documented(package: Any, name: str) -> None:
 def test_files_are_short(package: Path) -> None:
     lengths = {path.name: len(path.read_text().splitlines()) for path in package.rglob("*.py")}
     long = {name for name, length in lengths.items() if length > 250}
-    # One class of checks, most of whose lines are messages, and the loop over chunks of PyTorch.
-    assert long <= {"arguments.py", "linear_scan.py"}
+    # The loop over chunks of PyTorch, with its rules and operators.
+    assert long <= {"linear_scan.py"}
     assert max(lengths.values()) <= 350
