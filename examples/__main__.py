@@ -7,9 +7,9 @@ from pathlib import Path
 
 STEPS = {
     "The loss and its gradient": ("examples.plot_focal_loss",),
-    "Training in JAX": ("examples.train_jax", "--dtype", "float64"),
-    "The same training in PyTorch": ("examples.train_torch", "--dtype", "float64"),
-    "Both loss curves": ("examples.plot_training",),
+    "Training in JAX": ("examples.training.train_jax", "--dtype", "float64"),
+    "The same training in PyTorch": ("examples.training.train_torch", "--dtype", "float64"),
+    "Both loss curves": ("examples.training.plot_training",),
     "The parity table": ("parity_tests.pages.parity_table",),
 }
 

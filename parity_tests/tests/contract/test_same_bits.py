@@ -16,9 +16,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from examples import caravan, large_vocabulary
+from examples import large_vocabulary
 from examples.calibration.data import PROBLEMS
 from examples.detection import recipe
+from examples.training import caravan
 from examples.vocabulary import words
 from parity_tests.checker.diagnosis import tails
 from parity_tests.checker.diagnosis.evidence import Evidence

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from examples import caravan, plot_focal_loss, plot_training, train_jax, train_linen, train_torch
+from examples import plot_focal_loss
+from examples.training import caravan, plot_training, train_jax, train_linen, train_torch
 from parity_tests.tests.parametrize import slow
 
 from .curves import difference

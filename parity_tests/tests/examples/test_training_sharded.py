@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from examples.caravan import RECIPE, Arrays, batches, dataset, initial_weights
+from examples.training.caravan import RECIPE, Arrays, batches, dataset, initial_weights
 from parity_tests.tests import ROOT
 
 from .curves import difference
@@ -35,7 +35,7 @@ def compiled_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 def command(framework: str, out: Path) -> list[str]:
     """Arguments of Python."""
-    return ["-m", f"examples.train_{framework}", f"--out={out}", f"--epochs={EPOCHS}"]
+    return ["-m", f"examples.training.train_{framework}", f"--out={out}", f"--epochs={EPOCHS}"]
 
 
 def started(arguments: Sequence[str]) -> subprocess.CompletedProcess[str]:

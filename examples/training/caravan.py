@@ -17,7 +17,7 @@ from sklearn.model_selection import StratifiedShuffleSplit
 
 from parity_tests.contract.exact import Draws, total
 
-from .weights import Arrays, network
+from ..weights import Arrays, network
 
 FEATURES = 85
 

@@ -95,7 +95,7 @@ def train_on_ranks(ranks: int, *args: Any) -> Arrays:
     """The curves of all ranks, which are processes on this machine."""
     # They are forked from a process that has imported what takes long; the optimisers use
     # torch._dynamo.
-    set_forkserver_preload(["examples.train_torch", "torch._dynamo"])
+    set_forkserver_preload(["examples.training.train_torch", "torch._dynamo"])
     with TemporaryDirectory() as folder:
         start_processes(work, (ranks, *args, Path(folder)), ranks, start_method="forkserver")
         with np.load(Path(folder, "curves.npz")) as curves:

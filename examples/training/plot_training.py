@@ -29,7 +29,7 @@ LIMITS = {"float64": (1e-9, None), "float32": (1e-4, 100)}
 
 def read_curves(out: Path, framework: str, dtype: str) -> Arrays:
     path = curves_path(out, framework, dtype)
-    file = load(path, f"examples.train_{framework} --dtype {dtype}")
+    file = load(path, f"examples.training.train_{framework} --dtype {dtype}")
     return dict(zip(file["losses"].tolist(), file["curves"], strict=True))
 
 
