@@ -158,8 +158,7 @@ def small(tmp_path: Path) -> Path:
     start, end = settings.index("nav:\n"), settings.index("validation:\n")
     (tmp_path / "mkdocs.yml").write_text(f"{settings[:start]}nav: [index.md]\n\n{settings[end:]}")
     shutil.copytree(ROOT / "docs" / "assets", tmp_path / "docs" / "assets")
-    for name in ("docs/hooks.py", "docs/docstrings.py"):
-        shutil.copy(ROOT / name, tmp_path / name)
+    shutil.copy(ROOT / "docs" / "hooks.py", tmp_path / "docs" / "hooks.py")
     for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE"):
         (tmp_path / name).write_text("# A file\n")
     (tmp_path / "docs" / "index.md").write_text("# Title\n\n$x^2$ and [a file](../CHANGELOG.md).\n")

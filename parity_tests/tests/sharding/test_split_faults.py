@@ -196,7 +196,7 @@ NO_AXIS = (
         (
             {"axis_name": "data", "reduction": "none"},
             "axis_name=...): expected None for reduction \"none\", got 'data'. "
-            "Losses of elements stay apart.",
+            '"none" sums nothing: leave it out.',
         ),
         (
             {"axis_name": "data", "reduction": "mean"},
