@@ -142,11 +142,11 @@ def linear_softmax_focal_loss(
     number, class_gamma, row_gamma = _split_gamma(gamma)
     settings = LayerSettings(number, softcap, smoothing, class_ranks)
     rows = RowInputs(features, row_gamma, ids, weight, where)
-    shared = SharedInputs(alpha, bias, None, class_gamma, kernel)
+    if divisor is not None:
+        divisor = at_least_one(divisor, dtype)
+    shared = SharedInputs(alpha, bias, divisor, class_gamma, kernel)
     if reduction == "none":
         return losses_in_chunks(rows, shared, chunks, settings).astype(features.dtype)
-    if divisor is not None:
-        shared = shared._replace(divisor=at_least_one(divisor, dtype))
     return sum_over(sum_over_chunks(rows, shared, chunks, settings), element_ranks)
 
 

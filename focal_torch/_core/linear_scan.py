@@ -215,9 +215,12 @@ def _grads_weighted_by(cotangent: Tensor, inputs: _Inputs) -> list[Tensor]:
     """The gradients of Σ cotangent·loss: those of a sum with cotangent·weight as its weights."""
     weight = inputs.rows.weight
     product = cotangent if weight is None else cotangent * weight
-    weighted = inputs._replace(rows=inputs.rows._replace(weight=product))
-    _, *grads = _Sum.forward(*weighted.flatten())
-    names = [name for name, wanted in zip(RowInputs._fields, inputs.wanted, strict=False) if wanted]
+    features, gamma, targets, _, where = inputs.rows
+    rows = RowInputs(features, gamma, targets, product, where)
+    weighted = _Inputs(rows, inputs.shared, inputs.spec, inputs.wanted)
+    grads = list(_Sum.forward(*weighted.flatten())[1:])
+    of_rows = zip(ROWS, inputs.wanted[: len(ROWS)], strict=True)
+    names = [name for name, wanted in of_rows if wanted]
     if "weight" in names:
         # The sum's is in cotangent·weight.
         i = names.index("weight")
@@ -311,8 +314,9 @@ def _part_of(rows: RowInputs, part: slice) -> RowInputs:
 
 def _for_each(function: Callable[[Tensor], Tensor], rows: RowInputs) -> RowInputs:
     """The function of each field that is given."""
-    given = {name: function(x) for name, x in rows._asdict().items() if x is not None}
-    return rows._replace(**given)
+    # torch.compile of PyTorch 2.4 looks into no method of a NamedTuple.
+    fields = [x if x is None else function(x) for x in rows]
+    return RowInputs(*fields)
 
 
 # Opaque to torch.compile, which would lay out the steps of all chunks, one after the other. The
