@@ -91,11 +91,8 @@ class _Inputs(NamedTuple):
         return (*self.rows, *self.shared)
 
     def differentiated(self) -> list[Tensor]:
-        return [
-            x
-            for x, wanted in zip(self.tensors(), self.wanted, strict=True)
-            if wanted and x is not None
-        ]
+        pairs = zip(self.tensors(), self.wanted, strict=True)
+        return [x for x, wanted in pairs if wanted and x is not None]
 
 
 @on_any_mesh(each_row=False, rows=ROWS, classes=CLASSES)
@@ -315,7 +312,7 @@ def _part_of(rows: RowInputs, part: slice) -> RowInputs:
 def _for_each(function: Callable[[Tensor], Tensor], rows: RowInputs) -> RowInputs:
     """The function of each field that is given."""
     # torch.compile of PyTorch 2.4 looks into no method of a NamedTuple.
-    fields = [x if x is None else function(x) for x in rows]
+    fields: list[Any] = [x if x is None else function(x) for x in rows]
     return RowInputs(*fields)
 
 
