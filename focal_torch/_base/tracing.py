@@ -11,7 +11,14 @@ from torch.autograd import forward_ad
 
 from .arrays import is_bool
 from .collectives import Group
-from .versions import forward_levels, is_distributed, is_forward, is_traced, is_transformed
+from .versions import (
+    forward_levels,
+    is_distributed,
+    is_forward,
+    is_traced,
+    is_transformed,
+    requires_grad,
+)
 
 
 def is_concrete(x: Tensor) -> bool:
@@ -64,7 +71,7 @@ def as_hard_targets(x: Tensor) -> Tensor:
 def needs_grad(args: Sequence[object]) -> bool:
     """Whether anything may be differentiated in one of the arguments."""
     # torch.func and forward mode differentiate tensors that do not say so.
-    if torch.is_grad_enabled() and any(isinstance(x, Tensor) and x.requires_grad for x in args):
+    if torch.is_grad_enabled() and any(isinstance(x, Tensor) and requires_grad(x) for x in args):
         return True
     return in_functorch_or_forward_mode()
 
