@@ -13,7 +13,7 @@ import numpy as np
 from sklearn.datasets import load_digits
 from sklearn.model_selection import StratifiedShuffleSplit
 
-from .. import caravan
+from ..training import caravan
 from ..weights import Arrays, network
 
 

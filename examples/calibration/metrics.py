@@ -8,7 +8,7 @@ from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
 from sklearn.metrics import accuracy_score, average_precision_score, log_loss
 
-from ..caravan import calibration_error
+from ..training.caravan import calibration_error
 
 BINS = 15
 

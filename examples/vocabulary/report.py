@@ -8,7 +8,7 @@ from rich.table import Table
 
 from benchmarks.process import MIB
 
-from ..caravan import save
+from ..training.caravan import save
 from .recipe import Attempt, Recipe
 
 NUMBERS = ("temporaries", "measured", "first loss", "last loss", "right", "then")
