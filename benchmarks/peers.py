@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import kornia.losses
 import optax
 import torch
-import torch.nn.functional as F  # noqa: N812
+import torch.nn.functional as F  # noqa: N812 (the name that PyTorch's own pages give it)
 
 import focal_jax
 import focal_torch

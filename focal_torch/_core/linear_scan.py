@@ -4,25 +4,21 @@ PyTorch here, JAX in the file of the same name.
 The logits of a chunk are made, give its loss and its gradients, and are freed. Loss and gradients
 together need three products of matrices, as many as a layer that keeps its logits. Shapes are those
 of `linear_chunk.py`; before `_flat` rows have any number of axes.
-
-A rule and an operator of torch.library take tensors, numbers and strings, and no records:
-`_Inputs.flatten` makes one list of all inputs, and `_Inputs.of` takes it apart again.
 """
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple, TypeAlias
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from .._base.arrays import compute_dtype, is_floating, upcast
-from .._base.collectives import Group, sum_over
+from .._base.arrays import compute_dtype, upcast
+from .._base.collectives import sum_over
 from .._base.meshes import on_any_mesh
 from .._base.tracing import (
     in_functorch_or_forward_mode,
     is_concrete,
-    needs_grad,
     refuse_other_rules,
     refuse_second_derivative,
     without_autocast,
@@ -38,61 +34,11 @@ from .linear_chunk import (
     logits_of,
     row_losses,
 )
+from .linear_inputs import TENSORS, Flat, Inputs, for_each, inputs_of
 
 # For DTensors: the fields with rows, and the axis of the classes in those that have it.
 ROWS = RowInputs._fields
 CLASSES = {"alpha": -1, "bias": -1, "gamma": -1, "kernel": 0}
-
-
-# Tensors, numbers and strings in the order of `_Inputs.flatten`.
-Flat: TypeAlias = Sequence[Any]
-
-
-class ChunkSpec(NamedTuple):
-    """What is no tensor: the fields of `LayerSettings` and of its group, and the number of
-    chunks."""
-
-    gamma: float | None
-    softcap: float | None
-    smoothing: float
-    group: str
-    rank: int
-    size: int
-    chunks: int
-
-    @property
-    def settings(self) -> LayerSettings:
-        group = Group(self.group, self.rank, self.size)
-        return LayerSettings(self.gamma, self.softcap, self.smoothing, group)
-
-
-TENSORS = len(RowInputs._fields) + len(SharedInputs._fields)
-
-
-class _Inputs(NamedTuple):
-    """All inputs, and which fields of rows and shared are differentiated, in their order."""
-
-    rows: RowInputs
-    shared: SharedInputs
-    spec: ChunkSpec
-    wanted: Sequence[bool]
-
-    @classmethod
-    def of(cls, flat: Flat) -> "_Inputs":
-        *tensors, wanted = flat
-        first = len(RowInputs._fields)
-        rows, shared = RowInputs(*tensors[:first]), SharedInputs(*tensors[first:TENSORS])
-        return cls(rows, shared, ChunkSpec(*tensors[TENSORS:]), wanted)
-
-    def flatten(self) -> Flat:
-        return (*self.rows, *self.shared, *self.spec, self.wanted)
-
-    def tensors(self) -> tuple[Tensor | None, ...]:
-        return (*self.rows, *self.shared)
-
-    def differentiated(self) -> list[Tensor]:
-        pairs = zip(self.tensors(), self.wanted, strict=True)
-        return [x for x, wanted in pairs if wanted and x is not None]
 
 
 @on_any_mesh(each_row=False, rows=ROWS, classes=CLASSES)
@@ -100,7 +46,7 @@ def sum_over_chunks(
     rows: RowInputs, shared: SharedInputs, chunks: int, settings: LayerSettings
 ) -> Tensor:
     """The sum of the losses of all rows, over a divisor if there is one."""
-    inputs = _inputs(_flat(rows), shared, chunks, settings)
+    inputs = inputs_of(_flat(rows), shared, chunks, settings)
     if _keeps_all_logits(inputs):
         return _losses(*inputs.flatten()).sum()
     rule = _Sum.apply if any(inputs.wanted) else _Sum.forward
@@ -113,7 +59,7 @@ def losses_in_chunks(
     rows: RowInputs, shared: SharedInputs, chunks: int, settings: LayerSettings
 ) -> Tensor:
     """The loss (…) of each row. A gradient makes the logits again."""
-    inputs = _inputs(_flat(rows), shared, chunks, settings)
+    inputs = inputs_of(_flat(rows), shared, chunks, settings)
     if _keeps_all_logits(inputs):
         losses = _losses(*inputs.flatten())
     else:
@@ -130,18 +76,10 @@ def _flat(rows: RowInputs) -> RowInputs:
         rest = x.shape[len(shape) :]
         return torch.broadcast_to(x, (*shape, *rest)).reshape(math.prod(shape), *rest)
 
-    return _for_each(flat, rows)
+    return for_each(flat, rows)
 
 
-def _inputs(rows: RowInputs, shared: SharedInputs, chunks: int, settings: LayerSettings) -> _Inputs:
-    gamma, softcap, smoothing, group = settings
-    spec = ChunkSpec(gamma, softcap, smoothing, group.name, group.rank, group.size, chunks)
-    # Ids and masks are never differentiated.
-    wanted = [x is not None and is_floating(x) and needs_grad([x]) for x in (*rows, *shared)]
-    return _Inputs(rows, shared, spec, wanted)
-
-
-def _keeps_all_logits(inputs: _Inputs) -> bool:
+def _keeps_all_logits(inputs: Inputs) -> bool:
     """Whether torch.func or forward mode differentiates: both keep what they need, the logits of
     all chunks."""
     if not any(inputs.wanted) or not in_functorch_or_forward_mode():
@@ -161,7 +99,7 @@ class _Sum(torch.autograd.Function):
     @staticmethod
     def setup_context(ctx: Any, inputs: Flat, output: tuple[Tensor, ...]) -> None:
         _, *grads = output
-        _, _, ctx.spec, ctx.wanted = _Inputs.of(inputs)
+        _, _, ctx.spec, ctx.wanted = Inputs.of(inputs)
         ctx.mark_non_differentiable(*grads)
         # Else PyTorch makes zeros of the size of the kernel, as cotangents of the gradients.
         ctx.set_materialize_grads(False)
@@ -172,7 +110,7 @@ class _Sum(torch.autograd.Function):
         cotangent = cotangents[0]
         # Read once: a checkpoint that is not reentrant gives them once.
         saved = ctx.saved_tensors
-        inputs = _Inputs.of((*saved[:TENSORS], *ctx.spec, ctx.wanted))
+        inputs = Inputs.of((*saved[:TENSORS], *ctx.spec, ctx.wanted))
         if cotangent is None:
             return (None,) * len(inputs.flatten())
         if torch.is_grad_enabled():
@@ -195,26 +133,26 @@ class _Rows(torch.autograd.Function):
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Flat, output: Tensor) -> None:
-        _, _, ctx.spec, ctx.wanted = _Inputs.of(inputs)
+        _, _, ctx.spec, ctx.wanted = Inputs.of(inputs)
         ctx.save_for_backward(*inputs[:TENSORS])
 
     @staticmethod
     def backward(ctx: Any, *cotangents: Tensor) -> tuple[Tensor | None, ...]:
         (cotangent,) = cotangents
-        inputs = _Inputs.of((*ctx.saved_tensors, *ctx.spec, ctx.wanted))
+        inputs = Inputs.of((*ctx.saved_tensors, *ctx.spec, ctx.wanted))
         if torch.is_grad_enabled() or is_batched(cotangent):
             refuse_second_derivative(inputs.spec.settings.group)
             return _in_their_places(inputs, _differentiable_grads(inputs, cotangent, sum_=False))
         return _in_their_places(inputs, _grads_weighted_by(cotangent, inputs))
 
 
-def _grads_weighted_by(cotangent: Tensor, inputs: _Inputs) -> list[Tensor]:
+def _grads_weighted_by(cotangent: Tensor, inputs: Inputs) -> list[Tensor]:
     """The gradients of Σ cotangent·loss: those of a sum with cotangent·weight as its weights."""
     weight = inputs.rows.weight
     product = cotangent if weight is None else cotangent * weight
     features, gamma, targets, _, where = inputs.rows
     rows = RowInputs(features, gamma, targets, product, where)
-    weighted = _Inputs(rows, inputs.shared, inputs.spec, inputs.wanted)
+    weighted = Inputs(rows, inputs.shared, inputs.spec, inputs.wanted)
     grads = list(_Sum.forward(*weighted.flatten())[1:])
     of_rows = zip(ROWS, inputs.wanted[: len(ROWS)], strict=True)
     names = [name for name, wanted in of_rows if wanted]
@@ -229,7 +167,7 @@ def _is_one(x: Tensor) -> bool:
     return is_concrete(x) and not is_batched(x) and x.item() == 1
 
 
-def _differentiable_grads(inputs: _Inputs, cotangent: Tensor, *, sum_: bool) -> Sequence[Tensor]:
+def _differentiable_grads(inputs: Inputs, cotangent: Tensor, *, sum_: bool) -> Sequence[Tensor]:
     """Gradients that can be differentiated again. Their graph keeps the logits of all chunks."""
     # A backward pass runs with create_graph where its gradients are differentiated.
     with torch.enable_grad():
@@ -238,7 +176,7 @@ def _differentiable_grads(inputs: _Inputs, cotangent: Tensor, *, sum_: bool) -> 
         return torch.autograd.grad(result, inputs.differentiated(), cotangent, create_graph=True)
 
 
-def _in_their_places(inputs: _Inputs, grads: Sequence[Tensor]) -> tuple[Tensor | None, ...]:
+def _in_their_places(inputs: Inputs, grads: Sequence[Tensor]) -> tuple[Tensor | None, ...]:
     """A gradient for each input of the rule, None for those that are not differentiated."""
     places: list[Tensor | None] = [None] * len(inputs.flatten())
     remaining = iter(grads)
@@ -249,7 +187,7 @@ def _in_their_places(inputs: _Inputs, grads: Sequence[Tensor]) -> tuple[Tensor |
 
 
 def _sum_and_grads(*flat: Any) -> list[Tensor]:
-    inputs = _Inputs.of(flat)
+    inputs = Inputs.of(flat)
     dtype = compute_dtype(inputs.rows.features)
     row_grads = _zeros(inputs.rows, inputs.wanted[: len(ROWS)], dtype)
     shared_grads = _zeros(inputs.shared, inputs.wanted[len(ROWS) :], dtype)
@@ -276,7 +214,7 @@ def _zeros(inputs: RowInputs | SharedInputs, wanted: Sequence[bool], dtype: torc
 
 
 def _losses(*flat: Any) -> Tensor:
-    inputs = _Inputs.of(flat)
+    inputs = Inputs.of(flat)
     features, shared = inputs.rows.features, _upcast_kernel(inputs)
     losses: list[Tensor] = []
     with without_autocast(features):
@@ -290,14 +228,14 @@ def _losses(*flat: Any) -> Tensor:
     return torch.cat(losses)
 
 
-def _upcast_kernel(inputs: _Inputs) -> SharedInputs:
+def _upcast_kernel(inputs: Inputs) -> SharedInputs:
     """What is shared, with the kernel in float32 once for all chunks, where products need that."""
     if has_wide_products(inputs.rows.features):
         return inputs.shared
     return inputs.shared._replace(kernel=upcast(inputs.shared.kernel))
 
 
-def _chunks(inputs: _Inputs) -> Iterator[slice]:
+def _chunks(inputs: Inputs) -> Iterator[slice]:
     """The rows of one chunk after the other."""
     size = len(inputs.rows.features)
     step = -(-size // inputs.spec.chunks)
@@ -306,14 +244,7 @@ def _chunks(inputs: _Inputs) -> Iterator[slice]:
 
 
 def _part_of(rows: RowInputs, part: slice) -> RowInputs:
-    return _for_each(lambda x: x[part], rows)
-
-
-def _for_each(function: Callable[[Tensor], Tensor], rows: RowInputs) -> RowInputs:
-    """The function of each field that is given."""
-    # torch.compile of PyTorch 2.4 looks into no method of a NamedTuple.
-    fields: list[Any] = [x if x is None else function(x) for x in rows]
-    return RowInputs(*fields)
+    return for_each(lambda x: x[part], rows)
 
 
 # Opaque to torch.compile, which would lay out the steps of all chunks, one after the other. The
@@ -337,7 +268,7 @@ _opaque_losses = torch.library.custom_op(
 
 @_opaque_sum_and_grads.register_fake
 def _sum_and_grads_fake(*flat: Any) -> list[Tensor]:
-    inputs = _Inputs.of(flat)
+    inputs = Inputs.of(flat)
     features = inputs.rows.features
     dtype = compute_dtype(features)
     grads = [torch.empty_like(x, dtype=dtype) for x in inputs.differentiated()]
@@ -346,5 +277,5 @@ def _sum_and_grads_fake(*flat: Any) -> list[Tensor]:
 
 @_opaque_losses.register_fake
 def _losses_fake(*flat: Any) -> Tensor:
-    features = _Inputs.of(flat).rows.features
+    features = Inputs.of(flat).rows.features
     return features.new_empty((len(features),), dtype=compute_dtype(features))

@@ -60,4 +60,4 @@ def test_errors(
 
 
 def test_numpy_arrays_are_arrays_in_jax() -> None:
-    assert JAX.numpy(focal_jax.prior_bias(np.array([0.5]))) == 0  # type: ignore[arg-type]
+    assert JAX.numpy(focal_jax.prior_bias(np.array([0.5]))) == 0  # type: ignore[arg-type] (numpy is no jax.Array)
