@@ -33,6 +33,7 @@ from .tracing import (
     refuse_nested_forward_mode,
     refuse_other_rules,
     refuse_second_derivative,
+    visible_to_compile,
 )
 from .versions import has_forward_levels, is_transformed
 
@@ -78,7 +79,7 @@ class ClosedForm:
         """weight·formula(*args) where the mask is True. Elsewhere the result and all its
         derivatives are exactly 0, whatever the arguments hold. A backward pass keeps no weighted or
         masked copy of them."""
-        inputs = (*args, weight, where)
+        inputs = visible_to_compile((*args, weight, where))
         return rule_for(inputs, self.rules)(*inputs)
 
 

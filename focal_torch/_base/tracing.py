@@ -3,6 +3,7 @@ PyTorch here, JAX in the file of the same name."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,7 +18,6 @@ from .versions import (
     is_forward,
     is_traced,
     is_transformed,
-    requires_grad,
 )
 
 
@@ -71,9 +71,26 @@ def as_hard_targets(x: Tensor) -> Tensor:
 def needs_grad(args: Sequence[object]) -> bool:
     """Whether anything may be differentiated in one of the arguments."""
     # torch.func and forward mode differentiate tensors that do not say so.
-    if torch.is_grad_enabled() and any(isinstance(x, Tensor) and requires_grad(x) for x in args):
+    if torch.is_grad_enabled() and any(isinstance(x, Tensor) and x.requires_grad for x in args):
         return True
     return in_functorch_or_forward_mode()
+
+
+def visible_to_compile(inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The inputs of a rule, so that torch.compile sees which of them are differentiated."""
+    if not torch.compiler.is_compiling() or not torch.is_grad_enabled():
+        return inputs
+    return tuple(_visible(x) if isinstance(x, Tensor) else x for x in inputs)
+
+
+def _visible(x: Tensor) -> Tensor:
+    # Inside of torch.func.grad an argument does not require a gradient there, but a product with 1
+    # does. Without it torch.compile would leave out the rule of the loss, and differentiate what is
+    # written in the formula, which is NaN for large logits.
+    if x.requires_grad or not x.is_floating_point():
+        return x
+    product = x * 1
+    return product if product.requires_grad else x
 
 
 def in_functorch_or_forward_mode() -> bool:

@@ -34,8 +34,6 @@ if VERSION < OLDEST:
 
 # Before PyTorch 2.11 softplus takes no DTensor, nor does isinf in 2.4.
 FEW_TAKE_DTENSORS = VERSION < (2, 11)
-# Before PyTorch 2.11 torch.compile of torch.func.grad refuses every torch.autograd.Function.
-COMPILED_FUNC_GRAD_IS_REFUSED = VERSION < (2, 11)
 # Before PyTorch 2.12 torch.compile does not look into is_autocast_available.
 AUTOCAST_IS_OPAQUE = VERSION < (2, 12)
 
@@ -68,15 +66,6 @@ def is_transformed() -> bool:
     if torch.compiler.is_compiling():
         return False
     return _transforms_are_active is None or _transforms_are_active()
-
-
-def requires_grad(x: Tensor) -> bool:
-    """Whether autograd records what is made of x."""
-    compiled = COMPILED_FUNC_GRAD_IS_REFUSED and torch.compiler.is_compiling()
-    if compiled and x.is_floating_point():
-        # Inside of torch.func.grad a tensor does not say so there, but what is made of it does.
-        return (x + 0).requires_grad
-    return x.requires_grad
 
 
 def is_forward() -> bool:

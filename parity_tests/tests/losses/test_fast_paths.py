@@ -220,3 +220,21 @@ def test_pieces_take_no_temporary_memory() -> None:
         torch.autograd.grad(loss, z)
     sizes = [event.self_cpu_memory_usage for event in profile.events() or ()]
     assert sum(size >= z.numel() for size in sizes) == 1
+
+
+@pytest.mark.parametrize("kind", ["hard", "interpolate", "mixture"])
+def test_compiled_torch_func_differentiates_by_the_rule(kind: str) -> None:
+    """Else torch.compile differentiates what is written, which is NaN where 1 − p_t is 0."""
+    z = torch.tensor([200.0, 100.0, -300.0, 0.5])
+    y = torch.tensor([1.0, 1.0, 0.0, 1.0])
+    targets = y.int() if kind == "hard" else y * 0.75
+    settings: dict[str, Any] = {} if kind == "hard" else {"soft_targets": kind}
+
+    def total(z: torch.Tensor) -> torch.Tensor:
+        return focal_torch.sigmoid_focal_loss(z, targets, gamma=0.5, **settings).sum()
+
+    torch._dynamo.reset()
+    gradient = torch.compile(torch.func.grad(total), fullgraph=True, backend="aot_eager")
+    truth = torch.func.grad(total)(z.double())
+    _, slope_units = units(0.5)
+    assert worst_error(gradient(z), truth) <= slope_units
