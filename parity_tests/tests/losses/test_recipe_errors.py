@@ -3,6 +3,7 @@
 import re
 from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 import pytest
 
@@ -62,4 +63,6 @@ def test_errors(
 def test_numpy_arrays_are_arrays_in_jax() -> None:
     # A type checker would have it an Array, which is what it becomes.
     half: Any = np.array([0.5])
-    assert JAX.numpy(focal_jax.prior_bias(half)) == 0
+    bias = focal_jax.prior_bias(half)
+    assert isinstance(bias, jax.Array)
+    assert JAX.numpy(bias) == 0
