@@ -73,15 +73,16 @@ def linear_softmax_focal_loss(
             the classes of their device.
 
     Returns:
-        The loss of each row in the dtype of `features` and the shape of `targets` for "none";
-        otherwise a scalar, in float32 for half precision. Half precision has logits and sums of
+        The loss of each row in the shape of `targets` for "none"; otherwise a scalar. For half
+        precision both are float32. Half precision has logits and sums of
         gradients in float32. A second derivative makes the logits again.
 
     Raises:
         TypeError: An argument is no array, or of the wrong dtype.
         ValueError: A shape does not fit, an option is unknown, or a value lies outside its range.
-            Values are checked where they are known: for arrays on the CPU outside of `jax.jit` and
-            `jax.vmap`. Elsewhere a class id outside [0, C) gives NaN at its row.
+            Values are checked where they are known: for arrays on the CPU outside of
+            `jax.jit` and `jax.vmap`. Elsewhere one that is outside gives NaN at its
+            row, in loss and gradient, unless a mask leaves it out.
 
     Examples:
         >>> import jax.numpy as jnp
@@ -118,10 +119,10 @@ def linear_softmax_focal_loss(
         softcap = arguments.number("softcap", softcap, POSITIVE, "None caps nothing.")
     smoothing = arguments.number("label_smoothing", label_smoothing, UNIT, "0 smooths nothing.")
     where = arguments.where(where, shape)
-    weight = arguments.weight(weight, shape, dtype)
     element_ranks = arguments.element_group(axis_name, reduction, features, targets)
     like, all_classes = "features without their last axis", classes * size(class_ranks)
     ids, where = arguments.class_ids(targets, shape, like, all_classes, ignore_index, where)
+    weight = arguments.weight(weight, shape, dtype, where)
     if chunk_size is not None:
         chunk_size = arguments.chunk_size(chunk_size)
         if not isinstance(ids.size, int):
@@ -146,7 +147,7 @@ def linear_softmax_focal_loss(
         divisor = at_least_one(divisor, dtype)
     shared = SharedInputs(alpha, bias, divisor, class_gamma, kernel)
     if reduction == "none":
-        return losses_in_chunks(rows, shared, chunks, settings).astype(features.dtype)
+        return losses_in_chunks(rows, shared, chunks, settings)
     return sum_over(sum_over_chunks(rows, shared, chunks, settings), element_ranks)
 
 

@@ -3,12 +3,12 @@
 import jax.numpy as jnp
 from jax import Array
 
-from ._base.arrays import compute_dtype, is_floating
+from ._base.arrays import compute_dtype, is_floating, zero_outside
 from ._base.collectives import size, sum_over
-from ._base.loss_arguments import LossArguments
+from ._base.loss_arguments import LossArguments, advice_for_alpha, advice_for_target
 from ._base.ranges import NONNEGATIVE, UNIT
 from ._base.reduction import REDUCTIONS, divisor_of, reduce
-from ._base.tracing import after, as_hard_targets, concrete_bool_targets
+from ._base.tracing import after, concrete_bool_targets
 from ._core.interpolated import interpolated_focal
 from ._core.sigmoid import hard_focal, mixture_focal
 from ._core.softmax import class_focal, id_focal
@@ -23,6 +23,7 @@ def sigmoid_focal_loss(
     alpha: float | Array | None = 0.25,
     gamma: float | Array = 2.0,
     soft_targets: str = "interpolate",
+    ignore_index: int | None = None,
     where: Array | None = None,
     weight: Array | None = None,
     reduction: str = "none",
@@ -51,6 +52,8 @@ def sigmoid_focal_loss(
         soft_targets: The rule for targets y between 0 and 1. "interpolate":
             p_t = y·p + (1 − y)·(1 − p), α_t likewise, and the cross entropy with y in place of
             −log p_t. "mixture": y times the loss of class 1 plus 1 − y times that of class 0.
+        ignore_index: A value of `targets`, e.g. 255 of void pixels or −1 of missing labels, whose
+            elements `where` shall leave out.
         where: Bool mask of the shape of `logits`, repeating dimensions of length 1. An element that
             it leaves out has loss 0 and gradient 0, whatever its logit is.
         weight: A factor for each element, shaped like `where`.
@@ -70,8 +73,8 @@ def sigmoid_focal_loss(
         TypeError: An argument is no array, or of the wrong dtype.
         ValueError: Shapes differ (nothing is broadcast between logits and targets), an option is
             unknown, or a value lies outside its range. Values are checked where they are known: for
-            arrays on the CPU outside of `jax.jit` and `jax.vmap`. Elsewhere floating targets
-            outside [0, 1] have no meaning, and integers other than 0 count as 1.
+            arrays on the CPU outside of `jax.jit` and `jax.vmap`. Elsewhere one that is outside
+            gives NaN at its element, in loss, gradient and divisor, unless a mask leaves it out.
 
     Examples:
         >>> import jax.numpy as jnp
@@ -93,26 +96,31 @@ def sigmoid_focal_loss(
     arguments.check_shape("targets", targets, shape, "like logits", advice)
     arguments.check_choice("soft_targets", soft_targets, tuple(SOFT_TARGETS))
     arguments.check_choice("reduction", reduction, REDUCTIONS)
-    if alpha is not None:
-        alpha = arguments.per_element("alpha", alpha, shape, UNIT, dtype)
-    gamma = arguments.per_element("gamma", gamma, shape, NONNEGATIVE, dtype)
     where = arguments.where(where, shape)
-    weight = arguments.weight(weight, shape, dtype)
+    where = arguments.without_ignored(targets, ignore_index, where)
+    if alpha is not None:
+        alpha = arguments.per_element("alpha", alpha, shape, UNIT, dtype, where, advice_for_alpha)
+    gamma = arguments.per_element("gamma", gamma, shape, NONNEGATIVE, dtype, where)
+    weight = arguments.weight(weight, shape, dtype, where)
     element_ranks = arguments.element_group(axis_name, reduction, logits, targets)
 
-    divisor = divisor_of(reduction, targets, where, logits.size, element_ranks)
-    z = after(divisor, logits)
+    if ignore_index is not None:
+        targets = zero_outside(where, targets)
     # Floating targets of 0 and 1 are hard: soft ones need three times the operations.
     y = concrete_bool_targets(targets)
+    if y is None and is_floating(targets):
+        # Values that are not known yet may be anything.
+        y = targets.astype(dtype)
+        y = arguments.in_range("targets", y, UNIT, advice_for_target, where)
+        focal_of = SOFT_TARGETS[soft_targets]
+    else:
+        focal_of = hard_focal
     if y is None:
-        arguments.check_values("targets", targets, UNIT, "Leave others out with where.", where)
-        if is_floating(targets):
-            # Values that are not known yet may be anything in [0, 1].
-            soft_focal = SOFT_TARGETS[soft_targets]
-            loss = soft_focal(z, targets.astype(dtype), alpha, gamma, weight=weight, where=where)
-            return reduce(loss, divisor, reduction, logits.dtype, element_ranks)
-        y = as_hard_targets(targets)
-    loss = hard_focal(z, y, alpha, gamma, weight=weight, where=where)
+        arguments.check_values("targets", targets, UNIT, advice_for_target, where)
+        y = targets
+    divisor = divisor_of(reduction, y, where, logits.size, element_ranks)
+    z = after(divisor, logits)
+    loss = focal_of(z, y, alpha, gamma, weight=weight, where=where)
     return reduce(loss, divisor, reduction, logits.dtype, element_ranks)
 
 
@@ -177,8 +185,9 @@ def softmax_focal_loss(
     Raises:
         TypeError: An argument is no array, or of the wrong dtype.
         ValueError: A shape does not fit, an option is unknown, or a value lies outside its range.
-            Values are checked where they are known: for arrays on the CPU outside of `jax.jit` and
-            `jax.vmap`. Elsewhere a class id outside [0, C) gives NaN at its element.
+            Values are checked where they are known: for arrays on the CPU outside of
+            `jax.jit` and `jax.vmap`. Elsewhere one that is outside gives NaN at its
+            element, in loss, gradient and divisor, unless a mask leaves it out.
 
     Examples:
         >>> import jax.numpy as jnp
@@ -207,7 +216,6 @@ def softmax_focal_loss(
     )
     smoothing = arguments.number("label_smoothing", label_smoothing, UNIT, "0 smooths nothing.")
     where = arguments.where(where, shape)
-    weight = arguments.weight(weight, shape, dtype)
     element_ranks = arguments.element_group(axis_name, reduction, logits, targets)
     elements = z.size // classes
 
@@ -218,8 +226,10 @@ def softmax_focal_loss(
             expected = "None for class probabilities"
             arguments.fail(ValueError, "ignore_index", expected, ignore_index, "Use where.")
         mask = None if where is None else jnp.expand_dims(where, axis)
-        arguments.check_values("targets", targets, UNIT, "Leave others out with where.", mask)
-        y = jnp.moveaxis(targets, axis, -1).astype(dtype)
+        advice = "They are probabilities, no logits. Leave others out with where."
+        y = arguments.in_range("targets", targets.astype(dtype), UNIT, advice, mask)
+        y = jnp.moveaxis(y, axis, -1)
+        weight = arguments.weight(weight, shape, dtype, where)
         loss = class_focal(
             z, y, weights, gamma, smoothing, weight=weight, where=where, group=class_ranks
         )
@@ -230,6 +240,7 @@ def softmax_focal_loss(
 
     like, all_classes = "logits without its class axis", classes * size(class_ranks)
     ids, where = arguments.class_ids(targets, shape, like, all_classes, ignore_index, where)
+    weight = arguments.weight(weight, shape, dtype, where)
     t = ids[..., None]
     loss = id_focal(z, t, weights, gamma, smoothing, weight=weight, where=where, group=class_ranks)
     # An element has one class, so for ids every element is a positive.

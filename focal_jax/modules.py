@@ -75,7 +75,7 @@ class LinearSoftmaxFocalLoss(Settings):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class SigmoidFocalLoss(Settings):
-    """`sigmoid_focal_loss` with its settings as fields.
+    """`sigmoid_focal_loss` with its settings as fields, and the mean by default.
 
     Use it wherever a function is used: in a closure, as an attribute of a Flax NNX module, or as a
     field of a Linen module. It has no parameters of its own. For an α or γ that is traced or mapped
@@ -83,7 +83,7 @@ class SigmoidFocalLoss(Settings):
 
     Examples:
         >>> import jax.numpy as jnp
-        >>> loss = SigmoidFocalLoss(alpha=None, reduction="mean")
+        >>> loss = SigmoidFocalLoss(alpha=None)
         >>> print(f"{loss(jnp.array([0.0, 3.0]), jnp.array([0, 1])):.4f}")
         0.0867
     """
@@ -91,7 +91,8 @@ class SigmoidFocalLoss(Settings):
     alpha: float | Array | None = 0.25
     gamma: float | Array = 2.0
     soft_targets: str = "interpolate"
-    reduction: str = "none"
+    ignore_index: int | None = None
+    reduction: str = "mean"
     axis_name: str | tuple[str, ...] | None = None
 
     def __call__(
@@ -107,7 +108,7 @@ class SigmoidFocalLoss(Settings):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class SoftmaxFocalLoss(Settings):
-    """`softmax_focal_loss` with its settings as fields.
+    """`softmax_focal_loss` with its settings as fields, and the mean by default.
 
     Use it wherever a function is used: in a closure, as an attribute of a Flax NNX module, or as a
     field of a Linen module. It has no parameters of its own. For an α or γ that is traced or mapped
@@ -115,7 +116,7 @@ class SoftmaxFocalLoss(Settings):
 
     Examples:
         >>> import jax.numpy as jnp
-        >>> loss = SoftmaxFocalLoss(gamma=0.0, reduction="mean")
+        >>> loss = SoftmaxFocalLoss(gamma=0.0)
         >>> print(f"{loss(jnp.zeros((2, 4)), jnp.array([0, 3])):.4f}")
         1.3863
     """
@@ -125,7 +126,7 @@ class SoftmaxFocalLoss(Settings):
     axis: int = -1
     label_smoothing: float = 0.0
     ignore_index: int | None = None
-    reduction: str = "none"
+    reduction: str = "mean"
     axis_name: str | tuple[str, ...] | None = None
     class_axis_name: str | tuple[str, ...] | None = None
 

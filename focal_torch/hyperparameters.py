@@ -5,9 +5,9 @@ import math
 import torch
 from torch import Tensor
 
-from ._base.arguments import Arguments
+from ._base.arguments import CORRECT, Arguments
 from ._base.arrays import compute_dtype, is_array, is_floating
-from ._base.ranges import NONNEGATIVE, OPEN_UNIT, POSITIVE, UNIT
+from ._base.ranges import NONNEGATIVE, OPEN_UNIT, UNIT
 
 
 def prior_bias(pi: float | Tensor) -> float | Tensor:
@@ -41,8 +41,7 @@ def prior_bias(pi: float | Tensor) -> float | Tensor:
     if not is_array(pi):
         return _log_odds(arguments.number("pi", pi, OPEN_UNIT, advice))
     pi = arguments.floating("pi", pi)
-    arguments.check_values("pi", pi, OPEN_UNIT, advice)
-    x = pi.to(compute_dtype(pi))
+    x = arguments.in_range("pi", pi.to(compute_dtype(pi)), OPEN_UNIT, advice)
     # The odds against the rarer side: near ½ its logarithms nearly cancel.
     rare = torch.minimum(x, 1 - x)
     near_half = torch.log1p((1 - 2 * rare) / rare)
@@ -61,16 +60,19 @@ def _log_odds(x: float) -> float:
 
 
 def alpha_from_counts(counts: Tensor, *, beta: float = 1.0) -> Tensor:
-    """One weight per class from the number of its samples, the rarer the larger; their mean is 1.
+    """One weight per class from the number of its samples, the rarer the larger; the mean of the
+    classes that have samples is 1.
 
         α_c = C · (1 / E_c) / Σ_k (1 / E_k)
 
-    with the effective number E_c = (1 − β^n_c) / (1 − β) of its samples.
+    with the effective number E_c = (1 − β^n_c) / (1 − β) of its samples, over the C classes that
+    have any.
 
     β = 1 is its limit E_c = n_c, which is the inverse frequency; β = 0 weights nothing.
 
     Args:
-        counts: The numbers n_c > 0 of samples, shape (C,).
+        counts: The numbers n_c ≥ 0 of samples, shape (C,). A class without samples has weight 0,
+            and the others weigh as they do without it; where none has any, all are NaN.
         beta: β in [0, 1]. (N − 1) / N says that a class has N prototypes, which samples repeat.
 
     Returns:
@@ -80,8 +82,8 @@ def alpha_from_counts(counts: Tensor, *, beta: float = 1.0) -> Tensor:
 
     Raises:
         TypeError: An argument is of the wrong type.
-        ValueError: `counts` has another shape, a count is not positive (where values are known), or
-            β is not in [0, 1].
+        ValueError: `counts` has another shape, a count is negative or not finite (where values are
+            known), or β is not in [0, 1].
 
     Examples:
         >>> import torch
@@ -97,17 +99,19 @@ def alpha_from_counts(counts: Tensor, *, beta: float = 1.0) -> Tensor:
     if counts.ndim != 1 or not counts.numel():
         expected = "shape (C,) with a number per class"
         arguments.fail(ValueError, "counts", expected, tuple(counts.shape), "Flatten it.")
-    advice = "A class without samples has no weight: leave it out."
-    arguments.check_values("counts", counts, POSITIVE, advice)
     beta = arguments.number("beta", beta, UNIT, "1 is the inverse frequency.")
     dtype = compute_dtype(counts) if is_floating(counts) else torch.get_default_dtype()
-    effective = counts.to(dtype)
+    counts = arguments.in_range("counts", counts.to(dtype), NONNEGATIVE, CORRECT)
+    effective = counts
     if 0 < beta < 1:
         # The factor 1 / (1 − β) of all classes cancels.
         effective = -torch.expm1(effective * math.log1p(beta - 1))
     # β = 0 counts every class once.
     weights = 1 / effective if beta else torch.ones_like(effective)
-    return weights * (weights.numel() / weights.sum())
+    # A class without samples is in no batch, and would take all weight from the others.
+    weights = torch.where(counts == 0, 0, weights)
+    present = (counts != 0).sum()
+    return weights * (present / weights.sum())
 
 
 def gamma_flsd(
@@ -142,11 +146,12 @@ def gamma_flsd(
     """
     arguments = Arguments("gamma_flsd")
     p_t = arguments.floating("p_t", p_t)
-    arguments.check_values("p_t", p_t, UNIT, "It is a probability.")
+    p_t = arguments.in_range("p_t", p_t, UNIT, "It is a probability.")
     threshold = arguments.number("threshold", threshold, UNIT, "It is a probability.")
     below = arguments.number("below", below, NONNEGATIVE, "It is a γ.")
     above = arguments.number("above", above, NONNEGATIVE, "It is a γ.")
     # Arrays, since a selection between two numbers would have another dtype.
     gamma_below = torch.full_like(p_t, below)
     gamma_above = torch.full_like(p_t, above)
-    return torch.where(p_t < threshold, gamma_below, gamma_above)
+    gamma = torch.where(p_t < threshold, gamma_below, gamma_above)
+    return torch.where(torch.isnan(p_t), p_t, gamma)

@@ -74,8 +74,8 @@ def linear_softmax_focal_loss(
             classes.
 
     Returns:
-        The loss of each row in the dtype of `features` and the shape of `targets` for "none";
-        otherwise a scalar, in float32 for half precision. Half precision has logits and sums of
+        The loss of each row in the shape of `targets` for "none"; otherwise a scalar. For half
+        precision both are float32. Half precision has logits and sums of
         gradients in float32. Functions of torch.func, forward mode and second derivatives keep the
         logits of all chunks.
 
@@ -83,8 +83,8 @@ def linear_softmax_focal_loss(
         TypeError: An argument is no tensor, or of the wrong dtype.
         ValueError: A shape does not fit, an option is unknown, or a value lies outside its range.
             Values are checked where they are known: for tensors on the CPU outside of
-            `torch.compile` and `torch.vmap`. Elsewhere a class id outside [0, C) gives NaN at its
-            row.
+            `torch.compile` and `torch.vmap`. Elsewhere one that is outside gives NaN at its
+            row, in loss and gradient, unless a mask leaves it out.
 
     Examples:
         >>> import torch
@@ -121,10 +121,10 @@ def linear_softmax_focal_loss(
         softcap = arguments.number("softcap", softcap, POSITIVE, "None caps nothing.")
     smoothing = arguments.number("label_smoothing", label_smoothing, UNIT, "0 smooths nothing.")
     where = arguments.where(where, shape)
-    weight = arguments.weight(weight, shape, dtype)
     element_ranks = arguments.element_group(group, reduction)
     like, all_classes = "features without their last axis", classes * size(class_ranks)
     ids, where = arguments.class_ids(targets, shape, like, all_classes, ignore_index, where)
+    weight = arguments.weight(weight, shape, dtype, where)
     if chunk_size is not None:
         chunk_size = arguments.chunk_size(chunk_size)
     chunks = _chunks(features, chunk_size)
@@ -141,7 +141,7 @@ def linear_softmax_focal_loss(
         divisor = at_least_one(divisor, dtype)
     shared = SharedInputs(alpha, bias, divisor, class_gamma, kernel)
     if reduction == "none":
-        return losses_in_chunks(rows, shared, chunks, settings).to(features.dtype)
+        return losses_in_chunks(rows, shared, chunks, settings)
     return sum_over(sum_over_chunks(rows, shared, chunks, settings), element_ranks)
 
 

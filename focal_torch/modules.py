@@ -7,18 +7,22 @@ from torch import Tensor, nn
 from torch.distributed import ProcessGroup
 
 from ._base.arguments import Arguments
+from ._base.arrays import is_sequence
 from ._base.ranges import NONNEGATIVE, UNIT, ZERO_OR_ONE
 from .linear import linear_softmax_focal_loss
 from .losses import sigmoid_focal_loss, softmax_focal_loss
 
 
 class Settings(nn.Module):
-    """Tensors among the settings are buffers, which follow `.to()`; parameters stay parameters."""
+    """Tensors among the settings are buffers, which follow `.to()`, and so are lists and arrays of
+    numpy. Parameters stay parameters."""
 
     def __init__(self, **settings: object) -> None:
         super().__init__()
         self._names = tuple(settings)
         for name, x in settings.items():
+            if is_sequence(x):
+                x = torch.tensor(x, dtype=torch.get_default_dtype())
             # nn.Module registers parameters by itself.
             if isinstance(x, Tensor) and not isinstance(x, nn.Parameter):
                 self.register_buffer(name, x)
@@ -88,14 +92,14 @@ class LinearSoftmaxFocalLoss(Settings):
 
 
 class SigmoidFocalLoss(Settings):
-    """`sigmoid_focal_loss` with its settings as fields.
+    """`sigmoid_focal_loss` with its settings as fields, and the mean by default.
 
     Use it like any loss of torch.nn. Without tensors among its settings it has no state. An α or γ
     that is an nn.Parameter is learned.
 
     Examples:
         >>> import torch
-        >>> loss = SigmoidFocalLoss(alpha=None, reduction="mean")
+        >>> loss = SigmoidFocalLoss(alpha=None)
         >>> print(f"{loss(torch.tensor([0.0, 3.0]), torch.tensor([0, 1])):.4f}")
         0.0867
     """
@@ -106,11 +110,17 @@ class SigmoidFocalLoss(Settings):
         alpha: float | Tensor | None = 0.25,
         gamma: float | Tensor = 2.0,
         soft_targets: str = "interpolate",
-        reduction: str = "none",
+        ignore_index: int | None = None,
+        reduction: str = "mean",
         group: ProcessGroup | None = None,
     ) -> None:
         super().__init__(
-            alpha=alpha, gamma=gamma, soft_targets=soft_targets, reduction=reduction, group=group
+            alpha=alpha,
+            gamma=gamma,
+            soft_targets=soft_targets,
+            ignore_index=ignore_index,
+            reduction=reduction,
+            group=group,
         )
 
     def forward(
@@ -125,14 +135,14 @@ class SigmoidFocalLoss(Settings):
 
 
 class SoftmaxFocalLoss(Settings):
-    """`softmax_focal_loss` with its settings as fields.
+    """`softmax_focal_loss` with its settings as fields, and the mean by default.
 
     Use it like any loss of torch.nn. Without tensors among its settings it has no state. An α or γ
     that is an nn.Parameter is learned.
 
     Examples:
         >>> import torch
-        >>> loss = SoftmaxFocalLoss(gamma=0.0, reduction="mean")
+        >>> loss = SoftmaxFocalLoss(gamma=0.0)
         >>> print(f"{loss(torch.zeros(2, 4), torch.tensor([0, 3])):.4f}")
         1.3863
     """
@@ -145,7 +155,7 @@ class SoftmaxFocalLoss(Settings):
         axis: int = 1,
         label_smoothing: float = 0.0,
         ignore_index: int | None = None,
-        reduction: str = "none",
+        reduction: str = "mean",
         group: ProcessGroup | None = None,
         class_group: ProcessGroup | None = None,
     ) -> None:

@@ -6,12 +6,15 @@ A message names the function, the argument, what was expected, what it got, and 
 # JAX leaves parts of jnp.asarray without types.
 # pyright: reportUnknownMemberType=false
 
+import math
+from collections.abc import Callable
 from numbers import Integral, Real
 from typing import NoReturn, TypeAlias
 
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jax.core import Tracer
 from jax.typing import DTypeLike
 
 from .arrays import (
@@ -20,11 +23,18 @@ from .arrays import (
     is_array,
     is_floating,
     is_integer,
+    is_sequence,
+    nan_outside,
 )
 from .ranges import Range
-from .tracing import concrete_values
+from .tracing import concrete_values, devices_differ, narrowed, unwrap
 
 Shape: TypeAlias = tuple[int, ...]
+# What to do, or what to do about a value.
+Advice: TypeAlias = str | Callable[[float], str]
+
+CORRECT = "Correct it before the call."
+SEVERAL = "For several, give an array (in PyTorch a tensor)."
 
 
 class Arguments:
@@ -32,6 +42,8 @@ class Arguments:
 
     def __init__(self, function: str) -> None:
         self.function = function
+        # The first array, which all others have to be beside.
+        self.first: Array | None = None
 
     def fail(
         self, error: type[Exception], argument: str, expected: str, got: object, advice: str
@@ -40,6 +52,7 @@ class Arguments:
 
     def array(self, argument: str, x: object) -> Array:
         """An array of real numbers or booleans."""
+        x = unwrap(x)
         if not is_array(x):
             advice = "Make it an array (in PyTorch a tensor) first."
             self.fail(TypeError, argument, "an array", type(x).__name__, advice)
@@ -47,7 +60,33 @@ class Arguments:
         if not (is_floating(x) or is_integer(x)):
             advice = "Convert it, e.g. to float32."
             self.fail(TypeError, argument, "real numbers", dtype_name(x), advice)
-        return jnp.asarray(x)
+        x = jnp.asarray(narrowed(x))
+        self._check_device(argument, x)
+        return x
+
+    def _check_device(self, argument: str, x: Array) -> None:
+        if self.first is None:
+            self.first = x
+        elif devices_differ(x, self.first):
+            got, expected = x.devices(), self.first.devices()
+            advice = "Move it with jax.device_put."
+            self.fail(ValueError, argument, f"an array on {expected}", got, advice)
+
+    def one_or_several(self, argument: str, x: object) -> object:
+        """α or γ, of which lists, tuples and arrays of numpy become arrays."""
+        x = unwrap(x)
+        return self._numpy(argument, x) if is_sequence(x) else x
+
+    def _numpy(self, argument: str, x: object) -> np.ndarray:
+        try:
+            values = np.asarray(x)
+        except ValueError:
+            # Its rows have different lengths.
+            values = np.asarray(None)
+        if values.dtype.kind not in "biuf":
+            advice = "Its entries have to be numbers, and its rows of one length."
+            self.fail(TypeError, argument, "an array of numbers", type(x).__name__, advice)
+        return values
 
     def floating(self, argument: str, x: object) -> Array:
         """An array of floating-point numbers."""
@@ -61,38 +100,64 @@ class Arguments:
         if tuple(x.shape) != shape:
             self.fail(ValueError, argument, f"shape {shape} {like}", tuple(x.shape), advice)
 
+    def in_range(
+        self, argument: str, x: Array, allowed: Range, advice: Advice, where: Array | None = None
+    ) -> Array:
+        """Floating x (…), whose values inside the mask are in range: they are checked where they
+        are known before the computation runs, and NaN where they are not in it elsewhere."""
+        if self.check_values(argument, x, allowed, advice, where):
+            return x
+        return nan_outside(allowed, x)
+
     def check_values(
-        self, argument: str, x: Array, allowed: Range, advice: str, where: Array | None = None
-    ) -> None:
-        """Check the values inside the mask, if they are known before the computation runs."""
+        self, argument: str, x: Array, allowed: Range, advice: Advice, where: Array | None = None
+    ) -> bool:
+        """Check the values inside the mask, if they are known before the computation runs. Returns
+        whether they are."""
         values = concrete_values(x)
-        if values is None or not values.size:
-            return
+        if values is None:
+            return False
+        if not values.size:
+            return True
         # Two numbers instead of one for each element. A NaN among them is in no range.
         if allowed.interval and allowed.contains(values.min()) and allowed.contains(values.max()):
-            return
+            return True
         bad = ~np.asarray(allowed.contains(values))
         if where is not None:
             mask = concrete_values(where)
             # Under a mask that is not known nothing is known to be wrong.
-            bad &= False if mask is None else mask
+            if mask is None:
+                return False
+            bad = bad & mask
         if bad.any():
             # One is enough to look for the reason.
             index = tuple(np.argwhere(bad)[0].tolist())
-            got = f"{values[index]} at {index}"
-            self.fail(ValueError, argument, f"values {allowed.text}", got, advice)
+            value = np.broadcast_to(values, bad.shape)[index]
+            got, text = f"{value} at {index}", _text(advice, float(value))
+            self.fail(ValueError, argument, f"values {allowed.text}", got, text)
+        return True
 
-    def number(self, argument: str, x: object, allowed: Range, advice: str) -> float:
+    def number(self, argument: str, x: object, allowed: Range, advice: Advice) -> float:
         # Python counts True as 1, which is hardly what was meant.
         if isinstance(x, bool) or not isinstance(x, Real):
-            self.fail(TypeError, argument, f"a number {allowed.text}", type(x).__name__, advice)
-        if not allowed.contains(float(x)):
-            self.fail(ValueError, argument, f"a number {allowed.text}", x, advice)
-        return float(x)
+            text = _text(advice, math.nan)
+            self._fail_type(argument, f"a number {allowed.text}", x, text)
+        number = float(x)
+        if not allowed.contains(number):
+            text = _text(advice, number)
+            self.fail(ValueError, argument, f"a number {allowed.text}", x, text)
+        return number
+
+    def _fail_type(self, argument: str, expected: str, x: object, advice: str) -> NoReturn:
+        if isinstance(x, Tracer):
+            got = "a traced value"
+            advice = "It is static: close over it, or name it in static_argnames of jax.jit."
+            self.fail(TypeError, argument, expected, got, advice)
+        self.fail(TypeError, argument, expected, type(x).__name__, advice)
 
     def integer(self, argument: str, x: object, advice: str) -> int:
         if isinstance(x, bool) or not isinstance(x, Integral):
-            self.fail(TypeError, argument, "an integer", type(x).__name__, advice)
+            self._fail_type(argument, "an integer", x, advice)
         return int(x)
 
     def check_choice(self, argument: str, x: str, choices: tuple[str, ...]) -> None:
@@ -101,19 +166,30 @@ class Arguments:
             self.fail(ValueError, argument, expected, repr(x), "No other is defined.")
 
     def per_element(
-        self, argument: str, x: object, shape: Shape, allowed: Range, dtype: DTypeLike
+        self,
+        argument: str,
+        x: object,
+        shape: Shape,
+        allowed: Range,
+        dtype: DTypeLike,
+        where: Array | None = None,
+        number_advice: Advice = SEVERAL,
     ) -> Number:
         """α or γ of a loss of `shape`: a number as a float, an array broadcast to `shape`."""
+        x = self.one_or_several(argument, x)
         if not is_array(x):
-            advice = "For several, give an array (in PyTorch a tensor)."
-            return self.number(argument, x, allowed, advice)
+            return self.number(argument, x, allowed, number_advice)
         x = self.array(argument, x)
         if not broadcasts(x, shape):
             expected = f"a shape that broadcasts to {shape}"
             advice = "Write a dimension that repeats as 1."
             self.fail(ValueError, argument, expected, tuple(x.shape), advice)
-        self.check_values(argument, x, allowed, "Correct it before the call.")
-        return jnp.broadcast_to(x.astype(dtype), shape)
+        x = self.in_range(argument, x.astype(dtype), allowed, CORRECT, where)
+        return jnp.broadcast_to(x, shape)
+
+
+def _text(advice: Advice, x: float) -> str:
+    return advice if isinstance(advice, str) else advice(x)
 
 
 def broadcasts(x: Array, shape: Shape) -> bool:

@@ -7,6 +7,8 @@ import numpy as np
 from jax import Array
 from jax.typing import DTypeLike
 
+from .ranges import Range
+
 # α or γ: one number, or one for each class or element.
 Number: TypeAlias = float | Array
 # An array, or what a formula takes as it is: a number, a group, None.
@@ -15,6 +17,11 @@ Operand = TypeVar("Operand")
 
 def is_array(x: object) -> TypeGuard[Array]:
     return isinstance(x, Array | np.ndarray)
+
+
+def is_sequence(x: object) -> bool:
+    """Whether x holds several numbers that a framework does not take."""
+    return isinstance(x, list | tuple)
 
 
 def is_floating(x: Array) -> bool:
@@ -58,12 +65,20 @@ def as_class_ids(x: Array) -> Array:
     return x.astype(jnp.int64 if x.dtype.itemsize == 8 else jnp.int32)
 
 
-def not_equal_any_int(ids: Array, x: int) -> Array:
-    """Which ids are not x, which may be a number that their type does not have."""
-    limits = jnp.iinfo(ids.dtype)
-    if limits.min <= x <= limits.max:
-        return ids != x
-    return jnp.ones_like(ids, bool)
+def not_equal(targets: Array, x: int) -> Array:
+    """Which targets (…) are not x, which may be a number that their type does not have."""
+    if is_floating(targets):
+        return targets != x
+    limits = (0, 1) if is_bool(targets) else _limits(targets)
+    if limits[0] <= x <= limits[1]:
+        return targets != x
+    return jnp.ones_like(targets, bool)
+
+
+def _limits(x: Array) -> tuple[int, int]:
+    """The least and the greatest integer of the type of x."""
+    limits = jnp.iinfo(x.dtype)
+    return int(limits.min), int(limits.max)
 
 
 def align(row: Array, x: Array) -> Array:
@@ -77,6 +92,13 @@ def zero_outside(where: Array | None, x: Operand) -> Operand | Array:
         return x
     # A product with the mask would keep NaN, and so would the gradient of one.
     return jnp.where(align(where, x), x, jnp.zeros_like(x))
+
+
+def nan_outside(allowed: Range, x: Array) -> Array:
+    """x (…), and NaN where it is out of range: a value that nobody has checked may be any."""
+    # A product, for NaN in the gradient as well.
+    factor = jnp.where(allowed.contains(x), 1, jnp.nan)
+    return x * factor
 
 
 def multiply_no_nan(factor: Number, x: Array) -> Array:

@@ -1,13 +1,14 @@
 """The arguments of a loss: those with elements, rows and classes, and the ranks that they are
 sharded over."""
 
+from functools import partial
 from typing import TypeAlias
 
 import jax.numpy as jnp
 from jax import Array
 from jax.typing import DTypeLike
 
-from .arguments import Arguments, Shape, broadcasts
+from .arguments import CORRECT, SEVERAL, Arguments, Shape, broadcasts
 from .arrays import (
     Number,
     as_class_ids,
@@ -15,11 +16,11 @@ from .arrays import (
     is_array,
     is_bool,
     is_floating,
-    not_equal_any_int,
+    not_equal,
 )
 from .collectives import Group
 from .meshes import is_mapped, is_replicated, is_varying
-from .ranges import NONNEGATIVE, Range, ids_of
+from .ranges import FINITE, NONNEGATIVE, Range, ids_of
 
 # Names of axes of a mesh.
 Axes: TypeAlias = str | tuple[str, ...] | None
@@ -40,9 +41,9 @@ class LossArguments(Arguments):
     ) -> Number:
         """γ of logits of `shape`: a number as a float; one value per class as (C,); any other shape
         that keeps the class axis, which is moved last."""
+        x = self.one_or_several(argument, x)
         if not is_array(x):
-            advice = "For several, give an array (in PyTorch a tensor)."
-            return self.number(argument, x, allowed, advice)
+            return self.number(argument, x, allowed, SEVERAL)
         classes = shape[axis]
         x = self.array(argument, x)
         one_per_class = tuple(x.shape) in ((), (classes,))
@@ -53,8 +54,7 @@ class LossArguments(Arguments):
             expected = f"shape () or {(classes,)}, or {dimensions}"
             advice = "Per sample, keep the class axis with length 1."
             self.fail(ValueError, argument, expected, tuple(x.shape), advice)
-        self.check_values(argument, x, allowed, "Correct it before the call.")
-        x = x.astype(dtype)
+        x = self.in_range(argument, x.astype(dtype), allowed, CORRECT)
         if x.ndim <= 1:
             return jnp.broadcast_to(x, (classes,))
         return jnp.moveaxis(x, axis, -1)
@@ -74,27 +74,34 @@ class LossArguments(Arguments):
             advice = "For class probabilities call softmax_focal_loss."
             self.fail(TypeError, "targets", "integer class ids", dtype_name(x), advice)
         self.check_shape("targets", x, shape, f"like {like}", "Class probabilities are floats.")
-        ids = as_class_ids(x)
         # Before the values are checked: an id that is ignored may be any number.
-        if ignore_index is not None:
-            ignored = self.integer("ignore_index", ignore_index, "It is a class id.")
-            mask = not_equal_any_int(ids, ignored)
-            where = mask if where is None else where & mask
-        advice = "Leave others out with where or ignore_index."
+        where = self.without_ignored(x, ignore_index, where)
+        advice = partial(advice_for_id, classes)
         self.check_values("targets", x, ids_of(classes), advice, where)
-        return ids, where
+        return as_class_ids(x), where
+
+    def without_ignored(
+        self, targets: Array, ignore_index: int | None, where: Array | None
+    ) -> Array | None:
+        """The mask without the targets that are ignored: each (…)."""
+        if ignore_index is None:
+            return where
+        ignored = self.integer("ignore_index", ignore_index, "It is a value of targets.")
+        # In the type that they come in: a narrower one may have the value for another.
+        mask = not_equal(targets, ignored)
+        return mask if where is None else where & mask
 
     def class_weights(self, x: object, classes: int, dtype: DTypeLike) -> Array:
         """α with one weight per class: (C,)."""
         # One number would be a common factor, and is more likely the α of a sigmoid.
         advice = "A common factor belongs outside the loss."
+        x = self.one_or_several("alpha", x)
         if not is_array(x):
-            expected = f"an array (in PyTorch a tensor) of shape {(classes,)}"
+            expected = f"an array or a list of shape {(classes,)}"
             self.fail(TypeError, "alpha", expected, type(x).__name__, advice)
         x = self.array("alpha", x)
         self.check_shape("alpha", x, (classes,), "with one weight per class", advice)
-        self.check_values("alpha", x, NONNEGATIVE, "Correct it before the call.")
-        return x.astype(dtype)
+        return self.in_range("alpha", x.astype(dtype), NONNEGATIVE, CORRECT)
 
     def axis(self, x: object, logits: Array) -> int:
         axis = self.integer("axis", x, "Name the class axis by its number.")
@@ -145,10 +152,15 @@ class LossArguments(Arguments):
             self.fail(ValueError, "chunk_size", "at least 1 row", rows, "None chooses.")
         return rows
 
-    def weight(self, x: object, shape: Shape, dtype: DTypeLike) -> Array | None:
+    def weight(
+        self, x: object, shape: Shape, dtype: DTypeLike, where: Array | None
+    ) -> Array | None:
         if x is None:
             return None
-        return self._like_loss("weight", self.array("weight", x), shape).astype(dtype)
+        weight = self.array("weight", x).astype(dtype)
+        self._check_broadcasts("weight", weight, shape)
+        weight = self.in_range("weight", weight, FINITE, CORRECT, where)
+        return jnp.broadcast_to(weight, shape)
 
     def where(self, x: object, shape: Shape) -> Array | None:
         if x is None:
@@ -159,14 +171,14 @@ class LossArguments(Arguments):
             self.fail(
                 TypeError, "where", "bool values", dtype_name(x), "Compare first, e.g. mask > 0."
             )
-        return self._like_loss("where", x, shape)
+        self._check_broadcasts("where", x, shape)
+        return jnp.broadcast_to(x, shape)
 
-    def _like_loss(self, argument: str, x: Array, shape: Shape) -> Array:
+    def _check_broadcasts(self, argument: str, x: Array, shape: Shape) -> None:
         if x.ndim != len(shape) or not broadcasts(x, shape):
             expected = f"shape {shape} like the unreduced loss"
             advice = "Give it every dimension; one that repeats may be 1."
             self.fail(ValueError, argument, expected, tuple(x.shape), advice)
-        return jnp.broadcast_to(x, shape)
 
     def element_group(self, x: Axes, reduction: str, *inputs: Array) -> Group:
         """The axes of a mesh that the elements of all inputs are sharded over."""
@@ -212,3 +224,24 @@ class LossArguments(Arguments):
                 )
                 self.fail(ValueError, argument, expected, repr(name), advice)
         return group
+
+
+def advice_for_id(classes: int, x: float) -> str:
+    leave_out = f"ignore_index={x:.0f} or where leaves it out."
+    if x == classes:
+        return f"The first class is 0. If it means no class, {leave_out}"
+    return f"If it means no class, {leave_out}"
+
+
+def advice_for_target(x: float) -> str:
+    """What to do about a target of a sigmoid that is not in [0, 1]."""
+    if not x.is_integer():
+        return "It is a probability, no logit. Leave others out with where."
+    leave_out = f"ignore_index={x:.0f} or where leaves it out."
+    if x > 1:
+        return f"Of a mask from 0 to {x:.0f} take mask > 0. If it means no label, {leave_out}"
+    return f"If it means no label, {leave_out}"
+
+
+def advice_for_alpha(x: float) -> str:
+    return "None weights nothing." if x < 0 else SEVERAL

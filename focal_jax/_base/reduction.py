@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import DTypeLike
 
-from .arrays import upcast, zero_outside
+from .arrays import is_bool, is_floating, upcast, zero_outside
 from .collectives import Group, size, sum_over
 
 REDUCTIONS = ("none", "sum", "mean", "mean_positive")
@@ -19,7 +19,8 @@ def divisor_of(
     """What a reduction of so many losses on each rank divides by, if it divides.
 
     "mean" divides by the number of elements that `where` leaves in, "mean_positive" by the sum of
-    their targets, each at least 1. Weights enter neither.
+    their targets, each at least 1. Weights enter neither. One integer that is neither 0 nor 1 makes
+    it NaN.
     """
     if reduction == "mean":
         if where is None:
@@ -27,9 +28,17 @@ def divisor_of(
             return jnp.asarray(elements * size(group), float)
         return sum_over(where.sum(), group)
     if reduction == "mean_positive":
-        # In float32 at least: bfloat16 counts to 256.
-        return sum_over(zero_outside(where, upcast(targets)).sum(), group)
+        return sum_over(_sum_of_targets(zero_outside(where, targets)), group)
     return None
+
+
+def _sum_of_targets(targets: Array) -> Array:
+    # In float32 at least: bfloat16 counts to 256.
+    total = upcast(targets).sum()
+    if is_floating(targets) or is_bool(targets):
+        return total
+    valid = (targets == 0) | (targets == 1)
+    return jnp.where(valid.all(), total.astype(float), jnp.nan)
 
 
 def at_least_one(divisor: Array, dtype: DTypeLike) -> Array:

@@ -17,6 +17,31 @@ def is_concrete(x: Array) -> bool:
     return x.is_fully_addressable and all(device.platform == "cpu" for device in x.devices())
 
 
+def unwrap(x: object) -> object:
+    """The array of a variable of Flax, or of what else has one for JAX; all else as it is."""
+    to_array = getattr(x, "__jax_array__", None)
+    return x if to_array is None else to_array()
+
+
+def narrowed(x: Array) -> Array:
+    """Integers that JAX is about to narrow, in the range of the narrower type."""
+    # Else 2³² + 2 would be class 2.
+    if not isinstance(x, np.ndarray) or x.dtype.kind not in "iu":
+        return x
+    narrow = jax.dtypes.canonicalize_dtype(x.dtype)
+    if narrow == x.dtype:
+        return x
+    limits = np.iinfo(narrow)
+    return x.clip(limits.min, limits.max)
+
+
+def devices_differ(x: Array, y: Array) -> bool:
+    """Whether two arrays have been put on devices that no computation has both of."""
+    if isinstance(x, Tracer) or isinstance(y, Tracer) or not (x.committed and y.committed):
+        return False
+    return x.devices() != y.devices()
+
+
 def concrete_values(x: Array) -> np.ndarray | None:
     """The values of x, if they are concrete."""
     return np.asarray(x) if is_concrete(x) else None
@@ -31,12 +56,6 @@ def concrete_bool_targets(x: Array) -> Array | None:
     if values is None or not (values == values.astype(bool)).all():
         return None
     return x.astype(bool)
-
-
-def as_hard_targets(x: Array) -> Array:
-    """Integer targets whose values are not known yet."""
-    # XLA is faster with integers than with a mask that is made of them.
-    return x
 
 
 @jax.custom_jvp

@@ -150,7 +150,8 @@ def power(base: Array, gamma: Number) -> Array:
     """base^γ. A small number γ is split into products and a fractional power, which are faster and
     more exact."""
     if isinstance(gamma, Array):
-        return base**gamma
+        # 1 to the power of NaN would be 1.
+        return base**gamma + 0 * gamma
     # A few products take less time than a power, and round less.
     whole = int(gamma) if gamma < LARGE_GAMMA else 0
     factors = [base] * whole

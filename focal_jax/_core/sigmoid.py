@@ -69,9 +69,8 @@ def _by_class(z: Array, y: Array, positive: Number, negative: Number) -> Array:
 
 
 def _as_0_or_1(z: Array, y: Array) -> Array:
-    """0 or 1, which all integers but 0 count as, in the dtype of z."""
-    magnitude = jnp.minimum(jnp.abs(y), 1)
-    return magnitude.astype(z.dtype)
+    """0 or 1 as in y, NaN where it has another integer, in the dtype of z."""
+    return jnp.where((y == 0) | (y == 1), y.astype(z.dtype), jnp.nan)
 
 
 def _as_array(z: Array, x: Number) -> Array:

@@ -48,7 +48,8 @@ def id_focal(
         if weight is not None:
             loss = multiply_no_nan(zero_outside(where, weight), loss)
         loss = zero_outside(where, loss)
-    return jnp.where(no_class, jnp.nan, loss)
+    # A product, for NaN in the gradient as well.
+    return loss * jnp.where(no_class, jnp.nan, 1.0)
 
 
 def _entry_of_class(x: Number, t: Array, classes: int, group: Group) -> Number:

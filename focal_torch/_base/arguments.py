@@ -3,6 +3,8 @@
 A message names the function, the argument, what was expected, what it got, and what to do.
 """
 
+import math
+from collections.abc import Callable
 from numbers import Integral, Real
 from typing import NoReturn, TypeAlias
 
@@ -16,11 +18,18 @@ from .arrays import (
     is_array,
     is_floating,
     is_integer,
+    is_sequence,
+    nan_outside,
 )
 from .ranges import Range
 from .tracing import concrete_values
 
 Shape: TypeAlias = tuple[int, ...]
+# What to do, or what to do about a value.
+Advice: TypeAlias = str | Callable[[float], str]
+
+CORRECT = "Correct it before the call."
+SEVERAL = "For several, give an array (in PyTorch a tensor)."
 
 
 class Arguments:
@@ -28,6 +37,8 @@ class Arguments:
 
     def __init__(self, function: str) -> None:
         self.function = function
+        # The first array, which all others have to be beside.
+        self.first: Tensor | None = None
 
     def fail(
         self, error: type[Exception], argument: str, expected: str, got: object, advice: str
@@ -43,7 +54,35 @@ class Arguments:
         if not (is_floating(x) or is_integer(x)):
             advice = "Convert it, e.g. to float32."
             self.fail(TypeError, argument, "real numbers", dtype_name(x), advice)
+        self._check_device(argument, x)
         return x
+
+    def _check_device(self, argument: str, x: Tensor) -> None:
+        if self.first is None:
+            self.first = x
+        elif x.device != self.first.device:
+            got, expected = x.device, self.first.device
+            advice = "Move it with .to(logits.device)."
+            self.fail(ValueError, argument, f"an array on {expected}", got, advice)
+
+    def one_or_several(self, argument: str, x: object) -> object:
+        """α or γ, of which lists, tuples and arrays of numpy become arrays."""
+        if is_sequence(x):
+            device = None if self.first is None else self.first.device
+            # A copy, for PyTorch warns of an array that cannot be written.
+            x = torch.tensor(self._numpy(argument, x), device=device)
+        return x
+
+    def _numpy(self, argument: str, x: object) -> np.ndarray:
+        try:
+            values = np.asarray(x)
+        except ValueError:
+            # Its rows have different lengths.
+            values = np.asarray(None)
+        if values.dtype.kind not in "biuf":
+            advice = "Its entries have to be numbers, and its rows of one length."
+            self.fail(TypeError, argument, "an array of numbers", type(x).__name__, advice)
+        return values
 
     def floating(self, argument: str, x: object) -> Tensor:
         """An array of floating-point numbers."""
@@ -57,38 +96,60 @@ class Arguments:
         if tuple(x.shape) != shape:
             self.fail(ValueError, argument, f"shape {shape} {like}", tuple(x.shape), advice)
 
+    def in_range(
+        self, argument: str, x: Tensor, allowed: Range, advice: Advice, where: Tensor | None = None
+    ) -> Tensor:
+        """Floating x (…), whose values inside the mask are in range: they are checked where they
+        are known before the computation runs, and NaN where they are not in it elsewhere."""
+        if self.check_values(argument, x, allowed, advice, where):
+            return x
+        return nan_outside(allowed, x)
+
     def check_values(
-        self, argument: str, x: Tensor, allowed: Range, advice: str, where: Tensor | None = None
-    ) -> None:
-        """Check the values inside the mask, if they are known before the computation runs."""
+        self, argument: str, x: Tensor, allowed: Range, advice: Advice, where: Tensor | None = None
+    ) -> bool:
+        """Check the values inside the mask, if they are known before the computation runs. Returns
+        whether they are."""
         values = concrete_values(x)
-        if values is None or not values.size:
-            return
+        if values is None:
+            return False
+        if not values.size:
+            return True
         # Two numbers instead of one for each element. A NaN among them is in no range.
         if allowed.interval and allowed.contains(values.min()) and allowed.contains(values.max()):
-            return
+            return True
         bad = ~np.asarray(allowed.contains(values))
         if where is not None:
             mask = concrete_values(where)
             # Under a mask that is not known nothing is known to be wrong.
-            bad &= False if mask is None else mask
+            if mask is None:
+                return False
+            bad = bad & mask
         if bad.any():
             # One is enough to look for the reason.
             index = tuple(np.argwhere(bad)[0].tolist())
-            got = f"{values[index]} at {index}"
-            self.fail(ValueError, argument, f"values {allowed.text}", got, advice)
+            value = np.broadcast_to(values, bad.shape)[index]
+            got, text = f"{value} at {index}", _text(advice, float(value))
+            self.fail(ValueError, argument, f"values {allowed.text}", got, text)
+        return True
 
-    def number(self, argument: str, x: object, allowed: Range, advice: str) -> float:
+    def number(self, argument: str, x: object, allowed: Range, advice: Advice) -> float:
         # Python counts True as 1, which is hardly what was meant.
         if isinstance(x, bool) or not isinstance(x, Real):
-            self.fail(TypeError, argument, f"a number {allowed.text}", type(x).__name__, advice)
-        if not allowed.contains(float(x)):
-            self.fail(ValueError, argument, f"a number {allowed.text}", x, advice)
-        return float(x)
+            text = _text(advice, math.nan)
+            self._fail_type(argument, f"a number {allowed.text}", x, text)
+        number = float(x)
+        if not allowed.contains(number):
+            text = _text(advice, number)
+            self.fail(ValueError, argument, f"a number {allowed.text}", x, text)
+        return number
+
+    def _fail_type(self, argument: str, expected: str, x: object, advice: str) -> NoReturn:
+        self.fail(TypeError, argument, expected, type(x).__name__, advice)
 
     def integer(self, argument: str, x: object, advice: str) -> int:
         if isinstance(x, bool) or not isinstance(x, Integral):
-            self.fail(TypeError, argument, "an integer", type(x).__name__, advice)
+            self._fail_type(argument, "an integer", x, advice)
         return int(x)
 
     def check_choice(self, argument: str, x: str, choices: tuple[str, ...]) -> None:
@@ -97,19 +158,30 @@ class Arguments:
             self.fail(ValueError, argument, expected, repr(x), "No other is defined.")
 
     def per_element(
-        self, argument: str, x: object, shape: Shape, allowed: Range, dtype: torch.dtype
+        self,
+        argument: str,
+        x: object,
+        shape: Shape,
+        allowed: Range,
+        dtype: torch.dtype,
+        where: Tensor | None = None,
+        number_advice: Advice = SEVERAL,
     ) -> Number:
         """α or γ of a loss of `shape`: a number as a float, an array broadcast to `shape`."""
+        x = self.one_or_several(argument, x)
         if not is_array(x):
-            advice = "For several, give an array (in PyTorch a tensor)."
-            return self.number(argument, x, allowed, advice)
+            return self.number(argument, x, allowed, number_advice)
         x = self.array(argument, x)
         if not broadcasts(x, shape):
             expected = f"a shape that broadcasts to {shape}"
             advice = "Write a dimension that repeats as 1."
             self.fail(ValueError, argument, expected, tuple(x.shape), advice)
-        self.check_values(argument, x, allowed, "Correct it before the call.")
-        return torch.broadcast_to(x.to(dtype), shape)
+        x = self.in_range(argument, x.to(dtype), allowed, CORRECT, where)
+        return torch.broadcast_to(x, shape)
+
+
+def _text(advice: Advice, x: float) -> str:
+    return advice if isinstance(advice, str) else advice(x)
 
 
 def broadcasts(x: Tensor, shape: Shape) -> bool:

@@ -1,10 +1,12 @@
 """Tensors: their dtypes, masks, products in which 0·inf is 0, and infinities."""
 
-from typing import TypeAlias, TypeGuard, TypeVar
+from typing import TypeAlias, TypeGuard, TypeVar, cast
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from .ranges import Range
 from .versions import autocast_dtype, is_infinite
 
 # α or γ: one number, or one for each class or element.
@@ -15,6 +17,11 @@ Operand = TypeVar("Operand")
 
 def is_array(x: object) -> TypeGuard[Tensor]:
     return isinstance(x, Tensor)
+
+
+def is_sequence(x: object) -> bool:
+    """Whether x holds several numbers that a framework does not take."""
+    return isinstance(x, list | tuple | np.ndarray)
 
 
 def is_floating(x: Tensor) -> bool:
@@ -61,12 +68,20 @@ def as_class_ids(x: Tensor) -> Tensor:
     return x.long()
 
 
-def not_equal_any_int(ids: Tensor, x: int) -> Tensor:
-    """Which ids are not x, which may be a number that their type does not have."""
-    limits = torch.iinfo(ids.dtype)
-    if limits.min <= x <= limits.max:
-        return ids != x
-    return torch.ones_like(ids, dtype=torch.bool)
+def not_equal(targets: Tensor, x: int) -> Tensor:
+    """Which targets (…) are not x, which may be a number that their type does not have."""
+    if is_floating(targets):
+        return targets != x
+    limits = (0, 1) if is_bool(targets) else _limits(targets)
+    if limits[0] <= x <= limits[1]:
+        return targets != x
+    return torch.ones_like(targets, dtype=torch.bool)
+
+
+def _limits(x: Tensor) -> tuple[int, int]:
+    """The least and the greatest integer of the type of x."""
+    limits = torch.iinfo(x.dtype)
+    return int(limits.min), int(limits.max)
 
 
 def align(row: Tensor, x: Tensor) -> Tensor:
@@ -80,6 +95,13 @@ def zero_outside(where: Tensor | None, x: Operand) -> Operand | Tensor:
         return x
     # A product with the mask would keep NaN, and so would the gradient of one.
     return torch.where(align(where, x), x, torch.zeros_like(x))
+
+
+def nan_outside(allowed: Range, x: Tensor) -> Tensor:
+    """x (…), and NaN where it is out of range: a value that nobody has checked may be any."""
+    # A product, for NaN in the gradient as well.
+    factor = torch.where(cast(Tensor, allowed.contains(x)), torch.ones_like(x), torch.nan)
+    return x * factor
 
 
 def multiply_no_nan(factor: Number, x: Tensor) -> Tensor:

@@ -1,11 +1,13 @@
 """The arguments of a loss: those with elements, rows and classes, and the ranks that they are
 sharded over."""
 
+from functools import partial
+
 import torch
 from torch import Tensor
 from torch.distributed import ProcessGroup, get_rank, get_world_size
 
-from .arguments import Arguments, Shape, broadcasts
+from .arguments import CORRECT, SEVERAL, Arguments, Shape, broadcasts
 from .arrays import (
     Number,
     as_class_ids,
@@ -13,10 +15,10 @@ from .arrays import (
     is_array,
     is_bool,
     is_floating,
-    not_equal_any_int,
+    not_equal,
 )
 from .collectives import Group, copy_to_group, shape_mismatch
-from .ranges import NONNEGATIVE, Range, ids_of
+from .ranges import FINITE, NONNEGATIVE, Range, ids_of
 from .tracing import is_concrete
 
 
@@ -35,9 +37,9 @@ class LossArguments(Arguments):
     ) -> Number:
         """γ of logits of `shape`: a number as a float; one value per class as (C,); any other shape
         that keeps the class axis, which is moved last."""
+        x = self.one_or_several(argument, x)
         if not is_array(x):
-            advice = "For several, give an array (in PyTorch a tensor)."
-            return self.number(argument, x, allowed, advice)
+            return self.number(argument, x, allowed, SEVERAL)
         classes = shape[axis]
         x = self.array(argument, x)
         one_per_class = tuple(x.shape) in ((), (classes,))
@@ -48,8 +50,7 @@ class LossArguments(Arguments):
             expected = f"shape () or {(classes,)}, or {dimensions}"
             advice = "Per sample, keep the class axis with length 1."
             self.fail(ValueError, argument, expected, tuple(x.shape), advice)
-        self.check_values(argument, x, allowed, "Correct it before the call.")
-        x = x.to(dtype)
+        x = self.in_range(argument, x.to(dtype), allowed, CORRECT)
         if not x.ndim or x.shape[axis if x.ndim > 1 else 0] != classes:
             # One value for all classes is the same on each rank.
             x = copy_to_group(x, group)
@@ -72,27 +73,34 @@ class LossArguments(Arguments):
             advice = "For class probabilities call softmax_focal_loss."
             self.fail(TypeError, "targets", "integer class ids", dtype_name(x), advice)
         self.check_shape("targets", x, shape, f"like {like}", "Class probabilities are floats.")
-        ids = as_class_ids(x)
         # Before the values are checked: an id that is ignored may be any number.
-        if ignore_index is not None:
-            ignored = self.integer("ignore_index", ignore_index, "It is a class id.")
-            mask = not_equal_any_int(ids, ignored)
-            where = mask if where is None else where & mask
-        advice = "Leave others out with where or ignore_index."
+        where = self.without_ignored(x, ignore_index, where)
+        advice = partial(advice_for_id, classes)
         self.check_values("targets", x, ids_of(classes), advice, where)
-        return ids, where
+        return as_class_ids(x), where
+
+    def without_ignored(
+        self, targets: Tensor, ignore_index: int | None, where: Tensor | None
+    ) -> Tensor | None:
+        """The mask without the targets that are ignored: each (…)."""
+        if ignore_index is None:
+            return where
+        ignored = self.integer("ignore_index", ignore_index, "It is a value of targets.")
+        # In the type that they come in: a narrower one may have the value for another.
+        mask = not_equal(targets, ignored)
+        return mask if where is None else where & mask
 
     def class_weights(self, x: object, classes: int, dtype: torch.dtype) -> Tensor:
         """α with one weight per class: (C,)."""
         # One number would be a common factor, and is more likely the α of a sigmoid.
         advice = "A common factor belongs outside the loss."
+        x = self.one_or_several("alpha", x)
         if not is_array(x):
-            expected = f"an array (in PyTorch a tensor) of shape {(classes,)}"
+            expected = f"an array or a list of shape {(classes,)}"
             self.fail(TypeError, "alpha", expected, type(x).__name__, advice)
         x = self.array("alpha", x)
         self.check_shape("alpha", x, (classes,), "with one weight per class", advice)
-        self.check_values("alpha", x, NONNEGATIVE, "Correct it before the call.")
-        return x.to(dtype)
+        return self.in_range("alpha", x.to(dtype), NONNEGATIVE, CORRECT)
 
     def axis(self, x: object, logits: Tensor) -> int:
         axis = self.integer("axis", x, "Name the class axis by its number.")
@@ -146,10 +154,15 @@ class LossArguments(Arguments):
             self.fail(ValueError, "chunk_size", "at least 1 row", rows, "None chooses.")
         return rows
 
-    def weight(self, x: object, shape: Shape, dtype: torch.dtype) -> Tensor | None:
+    def weight(
+        self, x: object, shape: Shape, dtype: torch.dtype, where: Tensor | None
+    ) -> Tensor | None:
         if x is None:
             return None
-        return self._like_loss("weight", self.array("weight", x), shape).to(dtype)
+        weight = self.array("weight", x).to(dtype)
+        self._check_broadcasts("weight", weight, shape)
+        weight = self.in_range("weight", weight, FINITE, CORRECT, where)
+        return torch.broadcast_to(weight, shape)
 
     def where(self, x: object, shape: Shape) -> Tensor | None:
         if x is None:
@@ -160,14 +173,14 @@ class LossArguments(Arguments):
             self.fail(
                 TypeError, "where", "bool values", dtype_name(x), "Compare first, e.g. mask > 0."
             )
-        return self._like_loss("where", x, shape)
+        self._check_broadcasts("where", x, shape)
+        return torch.broadcast_to(x, shape)
 
-    def _like_loss(self, argument: str, x: Tensor, shape: Shape) -> Tensor:
+    def _check_broadcasts(self, argument: str, x: Tensor, shape: Shape) -> None:
         if x.ndim != len(shape) or not broadcasts(x, shape):
             expected = f"shape {shape} like the unreduced loss"
             advice = "Give it every dimension; one that repeats may be 1."
             self.fail(ValueError, argument, expected, tuple(x.shape), advice)
-        return torch.broadcast_to(x, shape)
 
     def element_group(self, x: object, reduction: str) -> Group:
         """The ranks that elements are sharded over."""
@@ -204,3 +217,24 @@ class LossArguments(Arguments):
             expected = "a group that this rank is in"
             self.fail(ValueError, argument, expected, x.group_name, "Call it on its ranks alone.")
         return Group(x.group_name, rank, get_world_size(x))
+
+
+def advice_for_id(classes: int, x: float) -> str:
+    leave_out = f"ignore_index={x:.0f} or where leaves it out."
+    if x == classes:
+        return f"The first class is 0. If it means no class, {leave_out}"
+    return f"If it means no class, {leave_out}"
+
+
+def advice_for_target(x: float) -> str:
+    """What to do about a target of a sigmoid that is not in [0, 1]."""
+    if not x.is_integer():
+        return "It is a probability, no logit. Leave others out with where."
+    leave_out = f"ignore_index={x:.0f} or where leaves it out."
+    if x > 1:
+        return f"Of a mask from 0 to {x:.0f} take mask > 0. If it means no label, {leave_out}"
+    return f"If it means no label, {leave_out}"
+
+
+def advice_for_alpha(x: float) -> str:
+    return "None weights nothing." if x < 0 else SEVERAL

@@ -5,10 +5,11 @@ from collections.abc import Callable
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
+from torch import Tensor
 
-# A float, or an array of numpy.
-Value: TypeAlias = float | np.ndarray
-Truth: TypeAlias = bool | np.ndarray
+# A float, or an array of numpy or of the framework.
+Value: TypeAlias = float | np.ndarray | Tensor
+Truth: TypeAlias = bool | np.ndarray | Tensor
 
 
 class Range(NamedTuple):
@@ -23,6 +24,7 @@ class Range(NamedTuple):
 UNIT = Range("in [0, 1]", lambda x: (x >= 0) & (x <= 1))
 OPEN_UNIT = Range("in (0, 1)", lambda x: (x > 0) & (x < 1))
 NONNEGATIVE = Range("finite and at least 0", lambda x: (x >= 0) & (x < math.inf))
+FINITE = Range("finite", lambda x: (x > -math.inf) & (x < math.inf))
 POSITIVE = Range("finite and greater than 0", lambda x: (x > 0) & (x < math.inf))
 ZERO_OR_ONE = Range("0 or 1", lambda x: (x == 0) | (x == 1), interval=False)
 

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from .arrays import upcast, zero_outside
+from .arrays import is_bool, is_floating, upcast, zero_outside
 from .collectives import Group, sum_over
 from .meshes import full_tensor
 
@@ -16,17 +16,26 @@ def divisor_of(
     """What a reduction of so many losses on each rank divides by, if it divides.
 
     "mean" divides by the number of elements that `where` leaves in, "mean_positive" by the sum of
-    their targets, each at least 1. Weights enter neither.
+    their targets, each at least 1. Weights enter neither. One integer that is neither 0 nor 1 makes
+    it NaN.
     """
     if reduction == "mean":
         if where is None:
             return sum_over(torch.tensor(elements, device=targets.device), group)
         return sum_over(full_tensor(where.sum()), group)
     if reduction == "mean_positive":
-        # In float32 at least: bfloat16 counts to 256.
-        total = zero_outside(where, upcast(targets)).sum()
-        return sum_over(full_tensor(total), group)
+        total = _sum_of_targets(zero_outside(where, targets))
+        return sum_over(total, group)
     return None
+
+
+def _sum_of_targets(targets: Tensor) -> Tensor:
+    # In float32 at least: bfloat16 counts to 256.
+    total = full_tensor(upcast(targets).sum())
+    if is_floating(targets) or is_bool(targets):
+        return total
+    valid = (targets == 0) | (targets == 1)
+    return torch.where(full_tensor(valid.all()), total, torch.nan)
 
 
 def at_least_one(divisor: Tensor, dtype: torch.dtype) -> Tensor:

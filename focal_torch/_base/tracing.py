@@ -60,14 +60,6 @@ def concrete_bool_targets(x: Tensor) -> Tensor | None:
         return None
 
 
-def as_hard_targets(x: Tensor) -> Tensor:
-    """Integer targets whose values are not known yet."""
-    # torch.compile is faster with signed integers than with booleans.
-    if torch.compiler.is_compiling() and x.dtype.is_signed:
-        return x
-    return x.bool()
-
-
 def needs_grad(args: Sequence[object]) -> bool:
     """Whether anything may be differentiated in one of the arguments."""
     # torch.func and forward mode differentiate tensors that do not say so.

@@ -9,7 +9,7 @@ loss.
 import torch
 from torch import Tensor
 
-from .._base.arrays import Number, multiply_no_nan
+from .._base.arrays import Number, is_bool, multiply_no_nan
 from .._base.autodiff import weighted_in_pieces
 from .focal import focal, focal_gamma, neg_grad_u
 
@@ -53,7 +53,7 @@ def hard_focal_gamma(z: Tensor, y: Tensor, alpha: Number | None, gamma: Number) 
 
 def _signed(z: Tensor, y: Tensor) -> Tensor:
     """The margin: z for class 1, −z for class 0."""
-    if not torch.compiler.is_compiling():
+    if is_bool(y) and not torch.compiler.is_compiling():
         return torch.where(y, z, -z)
     sign = 2 * _as_0_or_1(z, y) - 1
     return z * sign
@@ -61,7 +61,7 @@ def _signed(z: Tensor, y: Tensor) -> Tensor:
 
 def _by_class(z: Tensor, y: Tensor, positive: Number, negative: Number) -> Tensor:
     """`positive` for class 1, `negative` for class 0, in the dtype of z."""
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or not is_bool(y):
         # torch.compile would keep a mask for the backward pass, and its loops are slow at masks.
         y = _as_0_or_1(z, y)
         return y * positive + (1 - y) * negative
@@ -69,9 +69,10 @@ def _by_class(z: Tensor, y: Tensor, positive: Number, negative: Number) -> Tenso
 
 
 def _as_0_or_1(z: Tensor, y: Tensor) -> Tensor:
-    """0 or 1, which all integers but 0 count as, in the dtype of z."""
-    magnitude = y if y.dtype == torch.bool else y.abs().clamp(max=1)
-    return magnitude.to(z.dtype)
+    """0 or 1 as in y, NaN where it has another integer, in the dtype of z."""
+    if is_bool(y):
+        return y.to(z.dtype)
+    return torch.where((y == 0) | (y == 1), y.to(z.dtype), torch.nan)
 
 
 def _as_array(z: Tensor, x: Number) -> Tensor:

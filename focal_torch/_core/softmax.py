@@ -52,7 +52,9 @@ def id_focal(
         if weight is not None:
             loss = multiply_no_nan(zero_outside(where, weight), loss)
         loss = zero_outside(where, loss)
-    return torch.where(no_class, torch.nan, loss)
+    # A product, for NaN in the gradient as well.
+    factor = torch.where(no_class, torch.nan, torch.ones_like(loss))
+    return loss * factor
 
 
 def _entry_of_class(x: Number, t: Tensor, classes: int, group: Group) -> Number:

@@ -15,8 +15,8 @@ NAN = float("nan")
 IN_AN_ARRAY = "Make it an array (in PyTorch a tensor) first."
 AS_FLOAT32 = "Convert it, e.g. to float32."
 RESHAPED = "Reshape it, e.g. targets[:, None]."
-LEFT_OUT = "Leave others out with where."
-LEFT_OUT_OF_IDS = "Leave others out with where or ignore_index."
+NO_LOGIT = "It is a probability, no logit. Leave others out with where."
+NO_LOGITS = "They are probabilities, no logits. Leave others out with where."
 SEVERAL = "For several, give an array (in PyTorch a tensor)."
 CORRECTED = "Correct it before the call."
 REPEATED = "Write a dimension that repeats as 1."
@@ -74,14 +74,24 @@ sigmoid(ValueError, message, RESHAPED, targets=T)
 message = "targets=...): expected shape (8,) like logits, got (8, 1)."
 sigmoid(ValueError, message, RESHAPED, logits=Z[:, 0], targets=Z[:, :1])
 message = "targets=...): expected values in [0, 1], got 1.5 at (2, 3)."
-sigmoid(ValueError, message, LEFT_OUT, targets=ABOVE_1)
+sigmoid(ValueError, message, NO_LOGIT, targets=ABOVE_1)
 message = "targets=...): expected values in [0, 1], got nan at (2, 3)."
-sigmoid(ValueError, message, LEFT_OUT, targets=IS_NAN)
+sigmoid(ValueError, message, NO_LOGIT, targets=IS_NAN)
 message = "targets=...): expected values in [0, 1], got -1 at (0, 1)."
-sigmoid(ValueError, message, LEFT_OUT, targets=NEGATIVE)
+end = "If it means no label, ignore_index=-1 or where leaves it out."
+sigmoid(ValueError, message, end, targets=NEGATIVE)
+message = "targets=...): expected values in [0, 1], got 255 at (0, 1)."
+end = (
+    "Of a mask from 0 to 255 take mask > 0. "
+    "If it means no label, ignore_index=255 or where leaves it out."
+)
+sigmoid(ValueError, message, end, targets=255 * -NEGATIVE)
+sigmoid(ValueError, message, end, targets=(255 * -NEGATIVE).astype(np.uint8))
+message = "weight=...): expected values finite, got inf at (2, 3)."
+sigmoid(ValueError, message, CORRECTED, weight=bad((2, 3), np.inf))
 
 message = "alpha=...): expected a number in [0, 1], got -1."
-sigmoid(ValueError, message, SEVERAL, alpha=-1)
+sigmoid(ValueError, message, "None weights nothing.", alpha=-1)
 message = "alpha=...): expected a number in [0, 1], got str."
 sigmoid(TypeError, message, SEVERAL, alpha="a")
 message = "alpha=...): expected values in [0, 1], got 2.0 at (2,)."
@@ -115,17 +125,22 @@ message = "weight=...): expected an array, got float."
 sigmoid(TypeError, message, IN_AN_ARRAY, weight=2.0)
 
 message = "targets=...): expected values in [0, 4), got 4 at (0,)."
-softmax(ValueError, message, LEFT_OUT_OF_IDS, targets=T + 4)
+end = "The first class is 0. If it means no class, ignore_index=4 or where leaves it out."
+softmax(ValueError, message, end, targets=T + 4)
 message = "targets=...): expected values in [0, 4), got -100 at (5,)."
-softmax(ValueError, message, LEFT_OUT_OF_IDS, targets=bad((5,), -100, T))
+end = "If it means no class, ignore_index=-100 or where leaves it out."
+softmax(ValueError, message, end, targets=bad((5,), -100, T))
+message = "targets=...): expected values in [0, 4), got 4294967298 at (0,)."
+end = "If it means no class, ignore_index=4294967298 or where leaves it out."
+softmax(ValueError, message, end, targets=T + 2**32 + 2)
 message = "targets=...): expected shape (8,) like logits without its class axis, got (8, 1)."
 softmax(ValueError, message, "Class probabilities are floats.", targets=T[:, None])
 message = "targets=...): expected shape (8, 4) like logits, got (8, 3)."
 softmax(ValueError, message, "Class ids are integers.", targets=Y[:, :3])
 message = "targets=...): expected values in [0, 1], got 1.5 at (2, 3)."
-softmax(ValueError, message, LEFT_OUT, targets=ABOVE_1)
+softmax(ValueError, message, NO_LOGITS, targets=ABOVE_1)
 
-message = "alpha=...): expected an array (in PyTorch a tensor) of shape (4,), got float."
+message = "alpha=...): expected an array or a list of shape (4,), got float."
 softmax(TypeError, message, OUTSIDE, alpha=0.25)
 message = "alpha=...): expected shape (4,) with one weight per class, got (3,)."
 softmax(ValueError, message, OUTSIDE, alpha=np.ones(3))
@@ -147,7 +162,7 @@ softmax(ValueError, message, "The classes are on axis 1.", logits=Z[:, :0])
 message = "label_smoothing=...): expected a number in [0, 1], got 1.5."
 softmax(ValueError, message, "0 smooths nothing.", label_smoothing=1.5)
 message = "ignore_index=...): expected an integer, got float."
-softmax(TypeError, message, "It is a class id.", ignore_index=0.5)
+softmax(TypeError, message, "It is a value of targets.", ignore_index=0.5)
 message = "ignore_index=...): expected None for class probabilities, got 0."
 softmax(ValueError, message, "Use where.", targets=Y, ignore_index=0)
 message = "reduction=...): expected one of 'none', 'sum', 'mean', 'mean_positive', got None."

@@ -36,8 +36,9 @@ bad("prior_bias", 1.0, NO_BIAS)
 bad("prior_bias", np.array([0.5, 0.0]), "pi=...): expected values in (0, 1), got 0.0 at (1,).")
 bad("prior_bias", "a", "pi=...): expected a number in (0, 1), got str.", TypeError)
 COUNTS = np.array([3, 1])
-NO_COUNT = "counts=...): expected values finite and greater than 0"
-bad("alpha_from_counts", np.array([3, 0]), NO_COUNT)
+NO_COUNT = "counts=...): expected values finite and at least 0"
+bad("alpha_from_counts", np.array([3, -1]), NO_COUNT)
+bad("alpha_from_counts", np.array([3, np.inf]), NO_COUNT)
 bad("alpha_from_counts", np.ones((2, 2)), "counts=...): expected shape (C,)")
 bad("alpha_from_counts", COUNTS, "beta=...): expected a number in [0, 1], got 1.5", beta=1.5)
 P_T = np.array([0.5])
