@@ -23,6 +23,7 @@ PAGE = README.parent / "docs" / "migration.md"
 # its formula.
 PEERS = {
     "optax": "optax",
+    "PyTorch": "torch",
     "torchvision": "torchvision",
     "kornia": "kornia",
     "Keras": "keras",
@@ -55,7 +56,9 @@ def row(title: str, text: str) -> tuple[str, ...]:
     distribution = PEERS[title]
     called = "its formula"
     if distribution:
-        called = f"{distribution} {metadata.version(distribution)}"
+        # A build of PyTorch for one kind of device says so after a plus.
+        version, _, _ = metadata.version(distribution).partition("+")
+        called = f"{distribution} {version}"
     differences: list[float] = []
     for code, output in page_code.blocks_of(text):
         differences += run(code, output)

@@ -31,6 +31,7 @@ SLOW_FILES = {
     "test_detection.py": TRAINING,
     "test_extras.py": PROCESSES,
     "test_frameworks.py": PEERS,
+    "test_keras_recipe.py": PEERS,
     "test_migration.py": PEERS,
     "test_page.py": BROWSER,
     "test_plugin.py": PROCESSES,

@@ -94,6 +94,9 @@ EXCEPTIONS: dict[str, dict[str, str]] = {
         "jax.random": STARTED,
         "flax.nnx.Rngs": STARTED,
     },
+    "parity_tests/tests/losses/test_training_recipes.py": {
+        "flax.nnx.Rngs": "weights of a model of which only γ is asked"
+    },
     "parity_tests/tests/sharding/test_split_models.py": {"torch.manual_seed": STARTED},
     "parity_tests/tests/contract/test_exact.py": {
         "torch.rand": "a text in which the test has to find it"

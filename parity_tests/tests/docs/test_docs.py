@@ -34,9 +34,13 @@ ELSEWHERE = {
     "migration.md": "docs.test_migration",
 }
 RUN_HERE = [page for page in PAGES if page.name not in ELSEWHERE]
-BLOCKS = [(page, *block) for page in RUN_HERE for block in page_code.blocks(page)]
+ALL_BLOCKS = [(page, *block) for page in RUN_HERE for block in page_code.blocks(page)]
+# Keras has one backend in a process: test_keras_recipe starts one for each.
+BLOCKS = [block for block in ALL_BLOCKS if "KERAS_BACKEND" not in block[1]]
 # Those of TensorFlow and Keras among them.
 PEERS = "porting.md"
+# What the extra `test` does not bring, and a compiler that takes half a minute.
+SLOW_CODE = ("import lightgbm", "@torch.compile")
 MODULES = [
     *(
         focal_jax.losses,
@@ -86,7 +90,8 @@ def test_an_example_that_prints_something_else_fails(shown: str, failed: int) ->
 
 def run_in_its_tier(page: Path, code: str, output: str) -> Any:
     """A parameter of the test below."""
-    marks = pytest.mark.slow if page.name == PEERS else ()
+    slow = page.name == PEERS or any(part in code for part in SLOW_CODE)
+    marks = pytest.mark.slow if slow else ()
     name = f"{page.name}-{code.splitlines()[-1]}"
     return pytest.param(page, code, output, marks=marks, id=name)
 
@@ -146,6 +151,12 @@ def test_pages_whose_code_is_run_elsewhere() -> None:
         assert code
         module = import_module(f"parity_tests.tests.{test}")
         assert code == module.PAGE_CODE
+
+
+def test_the_blocks_of_keras_are_run_elsewhere() -> None:
+    module = import_module("parity_tests.tests.docs.test_keras_recipe")
+    others = [code for _, code, _ in ALL_BLOCKS if "KERAS_BACKEND" in code]
+    assert others == [module.CODE]
 
 
 @pytest.mark.parametrize("module", [focal_jax, focal_torch], ids=lambda module: module.__name__)

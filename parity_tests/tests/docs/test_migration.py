@@ -18,7 +18,13 @@ BLOCKS = [(title, code) for title, text in SECTIONS.items() for code, _ in block
 PAGE_CODE = [code for _, code in BLOCKS]
 # Whose arguments each section has to name.
 SIGNATURES = {
-    "optax": ["optax:sigmoid_focal_loss"],
+    "optax": [
+        "optax:sigmoid_focal_loss",
+        "optax:sigmoid_binary_cross_entropy",
+        "optax:softmax_cross_entropy",
+        "optax:softmax_cross_entropy_with_integer_labels",
+    ],
+    "PyTorch": ["torch.nn:CrossEntropyLoss", "torch.nn:BCEWithLogitsLoss"],
     "torchvision": ["torchvision.ops:sigmoid_focal_loss"],
     "kornia": ["kornia.losses:binary_focal_loss_with_logits", "kornia.losses:focal_loss"],
     "Keras": ["keras.losses:BinaryFocalCrossentropy", "keras.losses:CategoricalFocalCrossentropy"],
