@@ -4,14 +4,14 @@ import jax.numpy as jnp
 from jax import Array
 
 from ._base.arrays import compute_dtype, is_floating, zero_outside
-from ._base.collectives import size, sum_over
+from ._base.collectives import size
 from ._base.loss_arguments import LossArguments, advice_for_alpha, advice_for_target
 from ._base.ranges import NONNEGATIVE, UNIT
-from ._base.reduction import REDUCTIONS, divisor_of, reduce
-from ._base.tracing import after, concrete_bool_targets
+from ._base.reduction import REDUCTIONS
+from ._base.tracing import concrete_bool_targets, constants
 from ._core.interpolated import interpolated_focal
+from ._core.programs import sigmoid_focal, softmax_focal_of_classes, softmax_focal_of_ids
 from ._core.sigmoid import hard_focal, mixture_focal
-from ._core.softmax import class_focal, id_focal
 
 SOFT_TARGETS = {"interpolate": interpolated_focal, "mixture": mixture_focal}
 
@@ -118,10 +118,8 @@ def sigmoid_focal_loss(
     if y is None:
         arguments.check_values("targets", targets, UNIT, advice_for_target, where)
         y = targets
-    divisor = divisor_of(reduction, y, where, logits.size, element_ranks)
-    z = after(divisor, logits)
-    loss = focal_of(z, y, alpha, gamma, weight=weight, where=where)
-    return reduce(loss, divisor, reduction, logits.dtype, element_ranks)
+    inputs = constants(focal_of, logits, y, alpha, gamma, weight, where)
+    return sigmoid_focal(*inputs, *constants(reduction, element_ranks))
 
 
 def softmax_focal_loss(
@@ -205,45 +203,34 @@ def softmax_focal_loss(
     targets = arguments.array("targets", targets)
     axis = arguments.axis(axis, logits)
     dtype = compute_dtype(logits)
-    # Everything below has the classes on the last axis.
-    z = jnp.moveaxis(logits, axis, -1)
-    shape, classes = tuple(z.shape[:-1]), z.shape[-1]
+    shape = tuple(logits.shape)
+    classes = shape[axis]
+    rows = shape[:axis] + shape[axis % len(shape) + 1 :]
     arguments.check_choice("reduction", reduction, REDUCTIONS)
     class_ranks = arguments.class_group(class_axis_name, logits)
     weights = 1.0 if alpha is None else arguments.class_weights(alpha, classes, dtype)
-    gamma = arguments.per_class(
-        "gamma", gamma, tuple(logits.shape), axis, NONNEGATIVE, dtype, class_ranks
-    )
+    gamma = arguments.per_class("gamma", gamma, shape, axis, NONNEGATIVE, dtype, class_ranks)
     smoothing = arguments.number("label_smoothing", label_smoothing, UNIT, "0 smooths nothing.")
-    where = arguments.where(where, shape)
+    where = arguments.where(where, rows)
     element_ranks = arguments.element_group(axis_name, reduction, logits, targets)
-    elements = z.size // classes
 
     if is_floating(targets):
         advice = "Class ids are integers."
-        arguments.check_shape("targets", targets, tuple(logits.shape), "like logits", advice)
+        arguments.check_shape("targets", targets, shape, "like logits", advice)
         if ignore_index is not None:
             expected = "None for class probabilities"
             arguments.fail(ValueError, "ignore_index", expected, ignore_index, "Use where.")
         mask = None if where is None else jnp.expand_dims(where, axis)
         advice = "They are probabilities, no logits. Leave others out with where."
         y = arguments.in_range("targets", targets.astype(dtype), UNIT, advice, mask)
-        y = jnp.moveaxis(y, axis, -1)
-        weight = arguments.weight(weight, shape, dtype, where)
-        loss = class_focal(
-            z, y, weights, gamma, smoothing, weight=weight, where=where, group=class_ranks
-        )
-        # What "mean_positive" divides by: the probabilities of an element need not add up to 1.
-        total = sum_over(y.sum(-1), class_ranks)
-        divisor = divisor_of(reduction, total, where, elements, element_ranks)
-        return reduce(loss, divisor, reduction, logits.dtype, element_ranks)
+        weight = arguments.weight(weight, rows, dtype, where)
+        inputs = constants(logits, y, axis, weights, gamma, smoothing, weight, where)
+        return softmax_focal_of_classes(*inputs, *constants(reduction, element_ranks, class_ranks))
 
     like, all_classes = "logits without its class axis", classes * size(class_ranks)
-    ids, where = arguments.class_ids(targets, shape, like, all_classes, ignore_index, where)
-    weight = arguments.weight(weight, shape, dtype, where)
-    t = ids[..., None]
-    loss = id_focal(z, t, weights, gamma, smoothing, weight=weight, where=where, group=class_ranks)
+    ids, where = arguments.class_ids(targets, rows, like, all_classes, ignore_index, where)
+    weight = arguments.weight(weight, rows, dtype, where)
     # An element has one class, so for ids every element is a positive.
     reduction = "mean" if reduction == "mean_positive" else reduction
-    divisor = divisor_of(reduction, targets, where, elements, element_ranks)
-    return reduce(loss, divisor, reduction, logits.dtype, element_ranks)
+    inputs = constants(logits, ids, axis, weights, gamma, smoothing, weight, where)
+    return softmax_focal_of_ids(*inputs, *constants(reduction, element_ranks, class_ranks))

@@ -71,9 +71,11 @@ class ClosedForm:
         inputs = (*args, weight, where)
         # custom_jvp differentiates in each of its arguments, so it gets the arrays alone.
         traced = [i for i, x in enumerate(inputs) if isinstance(x, Array)]
+        # The rule lives longer than the trace, so no array is in its closure.
+        constants = [None if isinstance(x, Array) else x for x in inputs]
 
         def all_inputs(primals: Sequence[Array]) -> list[Any]:
-            filled = list(inputs)
+            filled: list[Any] = list(constants)
             for i, x in zip(traced, primals, strict=True):
                 filled[i] = upcast(x)
             return filled

@@ -1,12 +1,17 @@
 """What is known of an array while JAX traces, and what its compiler should do: JAX here, PyTorch in
 the file of the same name."""
 
+from collections.abc import Callable, Hashable
+from typing import Any, TypeVar, cast
+
 import jax
 import numpy as np
 from jax import Array, lax
 from jax.core import Tracer
 
 from .arrays import Number, is_bool
+
+Function = TypeVar("Function", bound=Callable[..., Array])
 
 
 def is_concrete(x: Array) -> bool:
@@ -73,6 +78,34 @@ def after_jvp(
         # XLA then makes value and gradient in one pass, instead of the value first.
         logits, _ = lax.optimization_barrier((logits, divisor))
     return logits, tangents[1]
+
+
+class Constant:
+    """A value that `jax.jit` takes as static, and hands to its function as it is."""
+
+    def __init__(self, value: Hashable) -> None:
+        self.value = value
+
+
+def _flatten(x: Constant) -> tuple[tuple[()], Hashable]:
+    return (), x.value
+
+
+def _unflatten(value: Hashable, _: object) -> Any:
+    return value
+
+
+jax.tree_util.register_pytree_node(Constant, _flatten, _unflatten)
+
+
+def compiled(function: Function) -> Function:
+    """`jax.jit`, for a function whose arguments go through `constants`."""
+    return cast(Function, jax.jit(function))
+
+
+def constants(*args: Any) -> tuple[Any, ...]:
+    """The arguments of a compiled function, of which all that are no arrays are static."""
+    return tuple(x if isinstance(x, Array) else Constant(x) for x in args)
 
 
 def with_batch_axes_of(gamma: Number, x: Array) -> Array:

@@ -131,7 +131,7 @@ def _softmax(sampler: Sampler, function: str) -> Call:
         info = np.iinfo(kind)
         out = tuple(x for x in (CLASSES, 7, 100, 255, -1, info.min, info.max) if _no_id(x, info))
         ids, bad_ids = sampler.spoil(sampler.draws.integers(0, CLASSES, z.shape[:2]), out)
-        arrays["targets"] = ids
+        arrays["targets"] = ids.astype(kind)
         if sampler.one_of(True, False):
             static["ignore_index"] = sampler.one_of(255, -1, 1)
             kept = kept & (ids != static["ignore_index"])
@@ -151,7 +151,6 @@ def _softmax(sampler: Sampler, function: str) -> Call:
         positives = np.where(kept, y.sum(-1), 0)
         bad_divisor = (kept & bad_y.any(-1)).any(1) & (static["reduction"] == "mean_positive")
     else:
-        arrays["targets"] = arrays["targets"].astype(kind)
         positives, bad_divisor = kept, np.zeros(len(kept), bool)
     return _call(function, static, arrays, kept, invalid, loss, positives, bad_divisor)
 

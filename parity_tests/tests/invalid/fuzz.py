@@ -158,7 +158,8 @@ def wrong_in_answer(call: Call, dtype: str, answer: Answer) -> np.ndarray:
     if is_nan.ndim < grads.ndim:
         is_nan, is_any = is_nan[..., None], is_any[..., None]
     right_grads = is_any | np.where(is_nan, np.isnan(grads), np.isfinite(grads))
-    return ~(right.reshape(len(right), -1).all(1) & right_grads.reshape(len(right), -1).all(1))
+    both = right.reshape(len(right), -1).all(1) & right_grads.reshape(len(right), -1).all(1)
+    return np.logical_not(both)
 
 
 def wrong_when_checked(package: Any, call: Call, dtype: str, draw: int) -> str | None:
