@@ -4,12 +4,13 @@ import torch
 from torch import Tensor
 from torch.distributed import ProcessGroup
 
-from ._base.arrays import compute_dtype, is_floating
+from ._base.arrays import compute_dtype, is_floating, move_last
 from ._base.collectives import size, sum_over
 from ._base.loss_arguments import LossArguments
 from ._base.ranges import NONNEGATIVE, UNIT
 from ._base.reduction import REDUCTIONS, divisor_of, reduce
 from ._base.tracing import as_hard_targets, concrete_bool_targets
+from ._core.eager import eager_id_focal
 from ._core.interpolated import interpolated_focal
 from ._core.sigmoid import hard_focal, mixture_focal
 from ._core.softmax import class_focal, id_focal
@@ -198,7 +199,7 @@ def softmax_focal_loss(
     axis = arguments.axis(axis, logits)
     dtype = compute_dtype(logits)
     # Everything below has the classes on the last axis.
-    z = torch.movedim(logits, axis, -1)
+    z = move_last(logits, axis)
     shape, classes = tuple(z.shape[:-1]), z.shape[-1]
     arguments.check_choice("reduction", reduction, REDUCTIONS)
     class_ranks = arguments.class_group(class_group, logits)
@@ -220,7 +221,7 @@ def softmax_focal_loss(
             arguments.fail(ValueError, "ignore_index", expected, ignore_index, "Use where.")
         mask = None if where is None else torch.unsqueeze(where, axis)
         arguments.check_values("targets", targets, UNIT, "Leave others out with where.", mask)
-        y = torch.movedim(targets, axis, -1).to(dtype)
+        y = move_last(targets, axis).to(dtype)
         loss = class_focal(
             z, y, weights, gamma, smoothing, weight=weight, where=where, group=class_ranks
         )
@@ -230,9 +231,17 @@ def softmax_focal_loss(
         return reduce(loss, divisor, reduction, logits.dtype, element_ranks)
 
     like, all_classes = "logits without its class axis", classes * size(class_ranks)
-    ids, where = arguments.class_ids(targets, shape, like, all_classes, ignore_index, where)
-    t = ids[..., None]
-    loss = id_focal(z, t, weights, gamma, smoothing, weight=weight, where=where, group=class_ranks)
+    loss = None
+    if ignore_index is None:
+        loss = eager_id_focal(
+            z, targets, weights, gamma, smoothing, weight=weight, where=where, group=class_ranks
+        )
+    if loss is None:
+        ids, where = arguments.class_ids(targets, shape, like, all_classes, ignore_index, where)
+        t = ids.unsqueeze(-1)
+        loss = id_focal(
+            z, t, weights, gamma, smoothing, weight=weight, where=where, group=class_ranks
+        )
     # An element has one class, so for ids every element is a positive.
     reduction = "mean" if reduction == "mean_positive" else reduction
     divisor = divisor_of(reduction, targets, where, elements, element_ranks)

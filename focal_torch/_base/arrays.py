@@ -43,8 +43,18 @@ def compute_dtype(x: Tensor) -> torch.dtype:
 def upcast(x: Operand) -> Operand | Tensor:
     """A floating tensor in its compute dtype; all else as it is."""
     if isinstance(x, Tensor) and is_floating(x):
-        return x.to(compute_dtype(x))
+        return as_dtype(x, compute_dtype(x))
     return x
+
+
+def as_dtype(x: Tensor, dtype: torch.dtype) -> Tensor:
+    # A call that changes nothing takes as long as an operation on few numbers.
+    return x if x.dtype == dtype else x.to(dtype)
+
+
+def move_last(x: Tensor, axis: int) -> Tensor:
+    """x with an axis moved to the end."""
+    return x if axis in (-1, x.ndim - 1) else torch.movedim(x, axis, -1)
 
 
 def promote(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
@@ -85,7 +95,7 @@ def zero_outside(where: Tensor | None, x: Operand) -> Operand | Tensor:
 def multiply_no_nan(factor: Number, x: Tensor) -> Tensor:
     """factor·x, where 0·inf is 0."""
     if not isinstance(factor, Tensor) and factor:
-        return factor * x
+        return x if factor == 1 else factor * x
     undefined = is_infinite(x) & (factor == 0)
     # Both selections are needed: the gradient of the product would be NaN in the branch that is not
     # taken.

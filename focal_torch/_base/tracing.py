@@ -1,6 +1,7 @@
 """What is known of a tensor while PyTorch traces, how it is differentiated, and what is refused:
 PyTorch here, JAX in the file of the same name."""
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import Any
@@ -29,6 +30,13 @@ def is_concrete(x: Tensor) -> bool:
     return not is_distributed(x) and x.is_cpu
 
 
+def is_eager() -> bool:
+    """Whether PyTorch does nothing but what is written, and reverse mode."""
+    if torch.compiler.is_compiling():
+        return False
+    return not (is_traced() or is_transformed() or is_forward())
+
+
 def concrete_values(x: Tensor) -> np.ndarray | None:
     """The values of x, if they are concrete."""
     if not is_concrete(x):
@@ -43,6 +51,19 @@ def concrete_values(x: Tensor) -> np.ndarray | None:
     except RuntimeError:
         # Inside torch.func.vmap, and under fake tensors.
         return None
+
+
+def concrete_extremes(x: Tensor) -> tuple[float, float]:
+    """The least and the greatest value of x; NaN if one of them is, or if they are not known."""
+    if not is_concrete(x) or not x.numel():
+        return math.nan, math.nan
+    try:
+        # Not by numpy, which takes longer than a small loss.
+        least, greatest = torch.aminmax(x.detach())
+        return least.item(), greatest.item()
+    except RuntimeError:
+        # As in `concrete_values`; nor are there kernels for all integers.
+        return math.nan, math.nan
 
 
 def concrete_bool_targets(x: Tensor) -> Tensor | None:

@@ -51,7 +51,7 @@ _transforms_are_active = _optional("torch._C", "_are_functorch_transforms_active
 _is_of_transform = _optional("torch._C._functorch", "is_functorch_wrapped_tensor")
 _is_of_batch = _optional("torch._C._functorch", "is_legacy_batchedtensor")
 _transforms = _optional("torch._functorch.pyfunctorch", "retrieve_all_functorch_interpreters")
-_is_tracing = _optional("torch.jit", "is_tracing")
+_is_tracing = _optional("torch._C", "_is_tracing")
 # What an operator of torch.library switches off.
 _key = _optional("torch._C", "DispatchKey")
 _excluding = _optional("torch._C", "_SetExcludeDispatchKeyGuard")
