@@ -22,8 +22,14 @@ def files(package: Path) -> set[str]:
     return {path.relative_to(package).as_posix() for path in package.rglob("*.py")}
 
 
-# PyTorch's are DTensors, loops over pieces of a tensor, and what its rules and operators take.
-TORCH_ALONE = {"_base/dtensors.py", "_base/pieces.py", "_core/linear_inputs.py"}
+# PyTorch's are DTensors, loops over pieces of a tensor, a rule for eager calls, and what its rules
+# and operators take.
+TORCH_ALONE = {
+    "_base/dtensors.py",
+    "_base/pieces.py",
+    "_core/eager.py",
+    "_core/linear_inputs.py",
+}
 # What a framework asks for, and not the mathematics: here only what both have is alike.
 OF_THE_FRAMEWORK = {
     *("_base/autodiff.py", "_base/collectives.py", "_base/meshes.py", "_base/tracing.py"),
