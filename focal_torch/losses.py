@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torch.distributed import ProcessGroup
 
-from ._base.arrays import compute_dtype, is_floating, move_last
+from ._base.arrays import compute_dtype, is_floating
 from ._base.collectives import size, sum_over
 from ._base.loss_arguments import LossArguments
 from ._base.ranges import NONNEGATIVE, UNIT
@@ -199,7 +199,7 @@ def softmax_focal_loss(
     axis = arguments.axis(axis, logits)
     dtype = compute_dtype(logits)
     # Everything below has the classes on the last axis.
-    z = move_last(logits, axis)
+    z = logits if axis in (-1, logits.ndim - 1) else torch.movedim(logits, axis, -1)
     shape, classes = tuple(z.shape[:-1]), z.shape[-1]
     arguments.check_choice("reduction", reduction, REDUCTIONS)
     class_ranks = arguments.class_group(class_group, logits)
@@ -221,7 +221,7 @@ def softmax_focal_loss(
             arguments.fail(ValueError, "ignore_index", expected, ignore_index, "Use where.")
         mask = None if where is None else torch.unsqueeze(where, axis)
         arguments.check_values("targets", targets, UNIT, "Leave others out with where.", mask)
-        y = move_last(targets, axis).to(dtype)
+        y = torch.movedim(targets, axis, -1).to(dtype)
         loss = class_focal(
             z, y, weights, gamma, smoothing, weight=weight, where=where, group=class_ranks
         )

@@ -43,18 +43,10 @@ def compute_dtype(x: Tensor) -> torch.dtype:
 def upcast(x: Operand) -> Operand | Tensor:
     """A floating tensor in its compute dtype; all else as it is."""
     if isinstance(x, Tensor) and is_floating(x):
-        return as_dtype(x, compute_dtype(x))
+        dtype = compute_dtype(x)
+        # A call that changes nothing takes as long as an operation on few numbers.
+        return x if x.dtype == dtype else x.to(dtype)
     return x
-
-
-def as_dtype(x: Tensor, dtype: torch.dtype) -> Tensor:
-    # A call that changes nothing takes as long as an operation on few numbers.
-    return x if x.dtype == dtype else x.to(dtype)
-
-
-def move_last(x: Tensor, axis: int) -> Tensor:
-    """x with an axis moved to the end."""
-    return x if axis in (-1, x.ndim - 1) else torch.movedim(x, axis, -1)
 
 
 def promote(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from .arrays import as_dtype, upcast, zero_outside
+from .arrays import upcast, zero_outside
 from .collectives import Group, sum_over
 from .meshes import full_tensor
 
@@ -39,7 +39,7 @@ def reduce(
     """Reduce a loss whose masked elements are 0 already. "none" returns `dtype`, all else what it
     accumulates in."""
     if reduction == "none":
-        return as_dtype(loss, dtype)
+        return loss if loss.dtype == dtype else loss.to(dtype)
     # The losses of half precision come in float32, and are added in it.
     total = sum_over(full_tensor(loss.sum()), group)
     if divisor is None:

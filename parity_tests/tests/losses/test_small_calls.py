@@ -4,6 +4,7 @@ operations and threads.
 No test is about a time.
 """
 
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -171,6 +172,18 @@ def test_pieces_are_too_small_to_be_shared() -> None:
     assert len(operations.sizes) > 30 * len(z) / GRAIN
 
 
+def sizes_of_pools(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Grows with each pool of threads."""
+    pools: list[int] = []
+
+    def pool(size: int) -> ThreadPoolExecutor:
+        pools.append(size)
+        return ThreadPoolExecutor(size)
+
+    monkeypatch.setattr(focal_torch._base.pieces, "ThreadPoolExecutor", pool)
+    return pools
+
+
 @pytest.mark.parametrize("one_gamma", [True, False])
 @pytest.mark.parametrize(("number", "workers"), [(1, None), (2, 1), (3, 2), (64, 7)])
 def test_threads_work_off_the_pieces(
@@ -179,13 +192,7 @@ def test_threads_work_off_the_pieces(
     """The caller is one of them, and the result does not depend on their number."""
     with threads(1):
         expected = value_and_slope(one_gamma)
-    pools: list[int] = []
-
-    def pool(size: int) -> ThreadPoolExecutor:
-        pools.append(size)
-        return ThreadPoolExecutor(size)
-
-    monkeypatch.setattr(focal_torch._base.pieces, "ThreadPoolExecutor", pool)
+    pools = sizes_of_pools(monkeypatch)
     with threads(number):
         results = value_and_slope(one_gamma)
     assert pools == ([] if workers is None else [workers, workers])
@@ -205,21 +212,32 @@ def test_threads_work_off_the_pieces(
     ],
     ids=["none", "no_grad", "inference", "autocast", "dispatch mode", "function mode"],
 )
-def test_threads_do_as_their_caller(context: Callable[[], AbstractContextManager[Any]]) -> None:
+def test_threads_do_as_their_caller(
+    context: Callable[[], AbstractContextManager[Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A mode sees the operations of the thread that it is in, so there is no other."""
+    pools = sizes_of_pools(monkeypatch)
     z, y = large()
     with threads(1):
         truth = focal_torch.sigmoid_focal_loss(z, y)
     with threads(3), context():
         result = focal_torch.sigmoid_focal_loss(z, y)
         is_inference = torch.is_inference_mode_enabled()
+        is_mode = isinstance(context(), (TorchDispatchMode, torch.device))
     assert torch.equal(result, truth)
     assert result.is_inference() == is_inference
+    assert pools == ([] if is_mode else [2])
 
 
 def test_an_error_in_a_thread_is_raised() -> None:
+    has_begun = threading.Event()
+
     def fail(x: torch.Tensor) -> torch.Tensor:
-        if x[0] > 0:
+        if threading.current_thread() is not threading.main_thread():
+            has_begun.set()
             raise ArithmeticError("in a thread")
+        # The first piece is that of the caller.
+        assert not x[0] > -8 or has_begun.wait(60)
         return x
 
     z, _ = large()
