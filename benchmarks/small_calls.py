@@ -22,6 +22,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+import pandas as pd
 import torch
 import torch.nn.functional as F  # noqa: N812 (the name that PyTorch's own pages give it)
 from tqdm import tqdm
@@ -65,7 +66,8 @@ class Pair:
         """The quartiles of the ratios of all rounds."""
         measure = unprepared if self.mode == FIRST_CALL else paired
         seconds = measure(self.works, budget, least)
-        return quartiles(seconds["ours"] / seconds["peer"])
+        ours, peer = (seconds[label].to_numpy() for label in ("ours", "peer"))
+        return quartiles(pd.Series(ours / peer))
 
 
 @dataclass(frozen=True)
@@ -199,11 +201,15 @@ def _first(loss: Call, z: jax.Array, y: jax.Array) -> None:
     jax.jit(lambda z, y: loss(z, y))(z, y).block_until_ready()
 
 
+def start(command: Sequence[str]) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(command)
+
+
 @contextmanager
 def busy(count: int) -> Iterator[None]:
     """So many processes that compute all the time."""
     command = [sys.executable, "-c", SPIN.format(LONGEST)]
-    processes = [subprocess.Popen(command) for _ in range(count)]
+    processes = [start(command) for _ in range(count)]
     try:
         yield
     finally:
