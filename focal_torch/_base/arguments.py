@@ -62,7 +62,8 @@ class Arguments:
     ) -> None:
         """Check the values inside the mask, if they are known before the computation runs."""
         # Two numbers instead of one for each element. A NaN among them is in no range.
-        if allowed.interval and all(map(allowed.contains, concrete_extremes(x))):
+        extremes = concrete_extremes(x) if allowed.interval else None
+        if extremes is not None and all(map(allowed.contains, extremes)):
             return
         values = concrete_values(x)
         if values is None or not values.size:

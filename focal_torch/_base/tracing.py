@@ -1,7 +1,6 @@
 """What is known of a tensor while PyTorch traces, how it is differentiated, and what is refused:
 PyTorch here, JAX in the file of the same name."""
 
-import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import Any
@@ -53,17 +52,17 @@ def concrete_values(x: Tensor) -> np.ndarray | None:
         return None
 
 
-def concrete_extremes(x: Tensor) -> tuple[float, float]:
-    """The least and the greatest value of x; NaN if one of them is, or if they are not known."""
+def concrete_extremes(x: Tensor) -> tuple[float, float] | None:
+    """The least and the greatest value of x, if they are concrete: NaN if any value is."""
     if not is_concrete(x) or not x.numel():
-        return math.nan, math.nan
+        return None
     try:
         # Not by numpy, which takes longer than a small loss.
         least, greatest = torch.aminmax(x.detach())
         return least.item(), greatest.item()
     except RuntimeError:
         # As in `concrete_values`; nor are there kernels for all integers.
-        return math.nan, math.nan
+        return None
 
 
 def concrete_bool_targets(x: Tensor) -> Tensor | None:

@@ -37,11 +37,13 @@ def eager_id_focal(
 ) -> Tensor | None:
     """weight·α_t·f(u_t; γ) (…) for class ids t (…), or None where this file has no rule, and where
     an id is no class."""
+    if not is_eager():
+        return None
     # What a mask leaves out may be NaN.
     if smoothing or group or where is not None or type(gamma) is not float:
         return None
     # Subclasses of tensors may be fake, or in parts.
-    if not PLAIN.issuperset(map(type, (z, t, alpha, weight))) or not is_eager():
+    if not PLAIN.issuperset(map(type, (z, t, alpha, weight))):
         return None
     if not z.is_cpu or t.dtype != torch.int64 or t.shape != z.shape[:-1]:
         return None
