@@ -18,9 +18,9 @@ from .versions import autocast_dtype, has_modes, is_batched, is_distributed
 
 # Numbers that a piece has: what a loss makes of them fits the cache of a core, and PyTorch shares
 # no operation on less than 2¹⁵.
-PIECE = 2**14
+PIECE = 2**15 - 2**8
 # Fewer pieces than this save nothing.
-FEWEST_PIECES = 16
+FEWEST_PIECES = 8
 # Python runs one thread at a time between operations, so that more would wait for each other.
 MOST_THREADS = 8
 
