@@ -10,6 +10,7 @@ from ._base.loss_arguments import LossArguments, advice_for_alpha, advice_for_ta
 from ._base.ranges import NONNEGATIVE, UNIT
 from ._base.reduction import REDUCTIONS, divisor_of, reduce
 from ._base.tracing import concrete_bool_targets
+from ._core.eager import eager_id_focal
 from ._core.interpolated import interpolated_focal
 from ._core.sigmoid import hard_focal, mixture_focal
 from ._core.softmax import class_focal, id_focal
@@ -207,7 +208,7 @@ def softmax_focal_loss(
     axis = arguments.axis(axis, logits)
     dtype = compute_dtype(logits)
     # Everything below has the classes on the last axis.
-    z = torch.movedim(logits, axis, -1)
+    z = logits if axis in (-1, logits.ndim - 1) else torch.movedim(logits, axis, -1)
     shape, classes = tuple(z.shape[:-1]), z.shape[-1]
     arguments.check_choice("reduction", reduction, REDUCTIONS)
     class_ranks = arguments.class_group(class_group, logits)
@@ -240,10 +241,18 @@ def softmax_focal_loss(
         return reduce(loss, divisor, reduction, logits.dtype, element_ranks)
 
     like, all_classes = "logits without its class axis", classes * size(class_ranks)
-    ids, where = arguments.class_ids(targets, shape, like, all_classes, ignore_index, where)
-    weight = arguments.weight(weight, shape, dtype, where)
-    t = ids[..., None]
-    loss = id_focal(z, t, weights, gamma, smoothing, weight=weight, where=where, group=class_ranks)
+    loss = None
+    if ignore_index is None and weight is None:
+        loss = eager_id_focal(
+            z, targets, weights, gamma, smoothing, weight=None, where=where, group=class_ranks
+        )
+    if loss is None:
+        ids, where = arguments.class_ids(targets, shape, like, all_classes, ignore_index, where)
+        weight = arguments.weight(weight, shape, dtype, where)
+        t = ids.unsqueeze(-1)
+        loss = id_focal(
+            z, t, weights, gamma, smoothing, weight=weight, where=where, group=class_ranks
+        )
     # An element has one class, so for ids every element is a positive.
     reduction = "mean" if reduction == "mean_positive" else reduction
     divisor = divisor_of(reduction, targets, where, elements, element_ranks)

@@ -3,8 +3,8 @@
 An eager call then starts one program instead of fifty operations, and a jaxpr has one equation with
 the name of the loss. PyTorch has no such file: its operations run one by one.
 
-A program is called with what `constants` makes of its arguments: what is no array is the same inside,
-and has a program of its own.
+A program is called with what `constants` makes of its arguments: each value of what is no array has
+a program of its own.
 """
 
 import jax.numpy as jnp

@@ -22,7 +22,7 @@ from .arrays import (
     nan_outside,
 )
 from .ranges import Range
-from .tracing import concrete_values
+from .tracing import concrete_extremes, concrete_values
 
 Shape: TypeAlias = tuple[int, ...]
 # What to do, or what to do about a value.
@@ -110,13 +110,14 @@ class Arguments:
     ) -> bool:
         """Check the values inside the mask, if they are known before the computation runs. Returns
         whether they are."""
+        # Two numbers instead of one for each element. A NaN among them is in no range.
+        extremes = concrete_extremes(x) if allowed.interval else None
+        if extremes is not None and all(map(allowed.contains, extremes)):
+            return True
         values = concrete_values(x)
         if values is None:
             return False
         if not values.size:
-            return True
-        # Two numbers instead of one for each element. A NaN among them is in no range.
-        if allowed.interval and allowed.contains(values.min()) and allowed.contains(values.max()):
             return True
         bad = ~np.asarray(allowed.contains(values))
         if where is not None:

@@ -50,7 +50,9 @@ def compute_dtype(x: Tensor) -> torch.dtype:
 def upcast(x: Operand) -> Operand | Tensor:
     """A floating tensor in its compute dtype; all else as it is."""
     if isinstance(x, Tensor) and is_floating(x):
-        return x.to(compute_dtype(x))
+        dtype = compute_dtype(x)
+        # A call that changes nothing takes as long as an operation on few numbers.
+        return x if x.dtype == dtype else x.to(dtype)
     return x
 
 
@@ -107,7 +109,7 @@ def nan_outside(allowed: Range, x: Tensor) -> Tensor:
 def multiply_no_nan(factor: Number, x: Tensor) -> Tensor:
     """factor·x, where 0·inf is 0."""
     if not isinstance(factor, Tensor) and factor:
-        return factor * x
+        return x if factor == 1 else factor * x
     undefined = is_infinite(x) & (factor == 0)
     # Both selections are needed: the gradient of the product would be NaN in the branch that is not
     # taken.

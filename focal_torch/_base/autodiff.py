@@ -29,6 +29,7 @@ from .arrays import align, clamp_infinities, multiply_no_nan, upcast, zero_outsi
 from .collectives import group_of
 from .pieces import in_pieces, is_large
 from .tracing import (
+    is_eager,
     needs_grad,
     refuse_nested_forward_mode,
     refuse_other_rules,
@@ -41,10 +42,30 @@ Formula: TypeAlias = Callable[..., Tensor]
 
 
 class Rules(NamedTuple):
-    """How a closed form is differentiated: in reverse mode, and in reverse and forward mode."""
+    """How a closed form is differentiated: in reverse mode, in reverse and forward mode, and in
+    reverse mode in eager calls."""
 
     reverse: type[torch.autograd.Function]
     both: type[torch.autograd.Function]
+    eager: type[torch.autograd.Function]
+
+
+def eager_rule(reverse: type[torch.autograd.Function]) -> type[torch.autograd.Function]:
+    """The same rule for eager calls. Where a forward has a setup_context, PyTorch holds every call
+    against its signature, which takes longer than a small loss."""
+
+    class Eager(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, *inputs: Any) -> Any:
+            output = reverse.forward(*inputs)
+            reverse.setup_context(ctx, inputs, output)
+            return output
+
+        @staticmethod
+        def backward(ctx: Any, *cotangents: Any) -> Any:
+            return reverse.backward(ctx, *cotangents)
+
+    return Eager
 
 
 class ClosedForm:
@@ -92,6 +113,8 @@ def rule_for(inputs: Sequence[Any], rules: Rules) -> Formula:
     # torch.compile traces no Function with a jvp, and none that nothing is differentiated through.
     if torch.compiler.is_compiling():
         return rules.reverse.apply
+    if is_eager():
+        return rules.eager.apply
     if is_transformed():
         if not has_forward_levels():
             # PyTorch then refuses forward mode by itself.
@@ -120,7 +143,7 @@ def _rules_of(
         if i == len(args):
             # The result is linear in its weight.
             unweighted = (*args, None, where)
-            return rule_for(unweighted, Rules(Reverse, Both))(*unweighted)
+            return rule_for(unweighted, Rules(Reverse, Both, Eager))(*unweighted)
         partial = partials[i](*_zero_all_outside(where, args))
         return _weigh(partial, weight, where)
 
@@ -176,7 +199,8 @@ def _rules_of(
                     terms.append(term.sum(-1) if term.ndim > ctx.ndim else term)
             return sum(terms[1:], start=terms[0])
 
-    return Rules(Reverse, Both)
+    Eager = eager_rule(Reverse)  # noqa: N806 (a class like the two above)
+    return Rules(Reverse, Both, Eager)
 
 
 def _saved(ctx: Any) -> list[Any]:

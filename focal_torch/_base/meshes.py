@@ -40,6 +40,9 @@ def on_any_mesh(
 
 def _has_distributed(x: object) -> bool:
     """Whether x is a DTensor, or a record with one."""
+    # Most arguments are one of these.
+    if x is None or type(x) is Tensor:
+        return False
     # The records of the linear loss.
     if isinstance(x, tuple):
         return any(is_distributed(field) for field in x)

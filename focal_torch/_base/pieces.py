@@ -1,21 +1,28 @@
 """Large tensors on a CPU, piece by piece.
 
 Each operation would be a pass through memory, which takes longer than the arithmetic, and would
-leave a tensor of their size behind.
+leave a tensor of their size behind. PyTorch would also share each operation among its threads, and
+wait for all of them at its end: beside other processes one of them is always late. Here an
+operation on a piece is too small to be shared, and each thread works off pieces by itself.
 """
 
+from collections import deque
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import torch
 from torch import Tensor
 
 from .tracing import needs_grad
-from .versions import is_batched, is_distributed
+from .versions import autocast_dtype, has_modes, is_batched, is_distributed
 
-# Numbers that a piece has: what a loss makes of them fits the cache of a core.
-PIECE = 2**16
+# Numbers that a piece has: what a loss makes of them fits the cache of a core, and PyTorch shares
+# no operation on less than 2¹⁵.
+PIECE = 2**15 - 2**8
 # Fewer pieces than this save nothing.
-FEWEST_PIECES = 4
+FEWEST_PIECES = 8
+# Python runs one thread at a time between operations, so that more would wait for each other.
+MOST_THREADS = 8
 
 
 def is_large(args: Sequence[object]) -> bool:
@@ -39,28 +46,79 @@ def in_pieces(function: Callable[..., Tensor], args: Sequence[object]) -> Tensor
     """function(*args), which works element by element: the tensors among args are (…), the result
     is (…)."""
     tensors = [x for x in args if isinstance(x, Tensor)]
-    shape, size = tensors[0].shape, tensors[0].numel()
+    shape = tensors[0].shape
     # Then all of them have their elements in the same order.
     if all(x.is_contiguous() for x in tensors):
         flat = [x.flatten() if isinstance(x, Tensor) else x for x in args]
-        return _joined(function, flat, size, PIECE).view(shape)
-    # Rows of a piece's size.
-    rows = max(1, PIECE * shape[0] // size)
-    return _joined(function, args, shape[0], rows)
+        return _joined(function, flat, 0).view(shape)
+    longest = max(range(len(shape)), key=lambda axis: shape[axis])
+    return _joined(function, args, longest)
 
 
-def _joined(
-    function: Callable[..., Tensor], args: Sequence[object], length: int, step: int
-) -> Tensor:
-    """The results for `step` entries of the first axis after the other, as one tensor of that
-    length."""
-    result: Tensor | None = None
-    for start in range(0, length, step):
-        end = start + step
-        piece = function(*(x[start:end] if isinstance(x, Tensor) else x for x in args))
-        # Only now is its dtype known.
-        if result is None:
-            result = piece.new_empty((length, *piece.shape[1:]))
-        result[start:end] = piece
-    assert result is not None, "a large tensor has pieces"
+def _joined(function: Callable[..., Tensor], args: Sequence[object], axis: int) -> Tensor:
+    """The results for parts along an axis as one tensor."""
+    first = next(x for x in args if isinstance(x, Tensor))
+    length = first.shape[axis]
+    step = max(1, PIECE * length // first.numel())
+
+    def of_part(start: int) -> Tensor:
+        size = min(step, length - start)
+        return function(
+            *(x.narrow(axis, start, size) if isinstance(x, Tensor) else x for x in args)
+        )
+
+    # Only now is the dtype known.
+    part = of_part(0)
+    result = part.new_empty(first.shape)
+    result.narrow(axis, 0, step).copy_(part)
+
+    def put(start: int) -> None:
+        part = of_part(start)
+        result.narrow(axis, start, part.shape[axis]).copy_(part)
+
+    _work_off(put, range(step, length, step), _threads(part.numel()))
     return result
+
+
+def _threads(numbers: int) -> int:
+    """How many threads work off pieces of so many numbers."""
+    # A mode sees the operations of its own thread, and PyTorch shares those on large pieces.
+    if has_modes() or numbers > PIECE:
+        return 1
+    return min(torch.get_num_threads(), MOST_THREADS)
+
+
+def _work_off(task: Callable[[int], None], arguments: Sequence[int], threads: int) -> None:
+    """Call the task with each argument, in this thread and others, which end with the call."""
+    # Its popleft is safe in several threads.
+    remaining = deque(arguments)
+
+    def work() -> None:
+        while True:
+            try:
+                argument = remaining.popleft()
+            except IndexError:
+                return
+            task(argument)
+
+    if threads == 1:
+        work()
+        return
+    # Each thread of PyTorch has its own.
+    gradient, inference = torch.is_grad_enabled(), torch.is_inference_mode_enabled()
+    autocast = autocast_dtype("cpu")
+
+    def work_as_here() -> None:
+        with (
+            torch.inference_mode(inference),
+            torch.set_grad_enabled(gradient),
+            torch.autocast("cpu", autocast, enabled=autocast is not None),
+        ):
+            work()
+
+    with ThreadPoolExecutor(threads - 1) as pool:
+        others = [pool.submit(work_as_here) for _ in range(threads - 1)]
+        work()
+    for other in others:
+        # An error in it is raised here.
+        other.result()

@@ -48,7 +48,7 @@ def reduce(
     """Reduce a loss whose masked elements are 0 already. "none" returns `dtype`, all else what it
     accumulates in."""
     if reduction == "none":
-        return loss.to(dtype)
+        return loss if loss.dtype == dtype else loss.to(dtype)
     # The losses of half precision come in float32, and are added in it.
     total = sum_over(full_tensor(loss.sum()), group)
     if divisor is None:

@@ -29,6 +29,13 @@ def is_concrete(x: Tensor) -> bool:
     return not is_distributed(x) and x.is_cpu
 
 
+def is_eager() -> bool:
+    """Whether PyTorch does nothing but what is written, and reverse mode."""
+    if torch.compiler.is_compiling():
+        return False
+    return not (is_traced() or is_transformed() or is_forward())
+
+
 def concrete_values(x: Tensor) -> np.ndarray | None:
     """The values of x, if they are concrete."""
     if not is_concrete(x):
@@ -42,6 +49,19 @@ def concrete_values(x: Tensor) -> np.ndarray | None:
         return x.numpy()
     except RuntimeError:
         # Inside torch.func.vmap, and under fake tensors.
+        return None
+
+
+def concrete_extremes(x: Tensor) -> tuple[float, float] | None:
+    """The least and the greatest value of x, if they are concrete: NaN if any value is."""
+    if not is_concrete(x) or not x.numel():
+        return None
+    try:
+        # Not by numpy, which takes longer than a small loss.
+        least, greatest = torch.aminmax(x.detach())
+        return least.item(), greatest.item()
+    except RuntimeError:
+        # As in `concrete_values`; nor are there kernels for all integers.
         return None
 
 

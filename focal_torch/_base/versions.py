@@ -51,7 +51,10 @@ _transforms_are_active = _optional("torch._C", "_are_functorch_transforms_active
 _is_of_transform = _optional("torch._C._functorch", "is_functorch_wrapped_tensor")
 _is_of_batch = _optional("torch._C._functorch", "is_legacy_batchedtensor")
 _transforms = _optional("torch._functorch.pyfunctorch", "retrieve_all_functorch_interpreters")
-_is_tracing = _optional("torch.jit", "is_tracing")
+_is_tracing = _optional("torch._C", "_is_tracing")
+# How many modes see the operations and the functions that are called.
+_dispatch_modes = _optional("torch._C", "_len_torch_dispatch_stack")
+_function_modes = _optional("torch._C", "_len_torch_function_stack")
 # What an operator of torch.library switches off.
 _key = _optional("torch._C", "DispatchKey")
 _excluding = _optional("torch._C", "_SetExcludeDispatchKeyGuard")
@@ -86,6 +89,14 @@ def is_batched(x: Tensor) -> bool:
 def is_traced() -> bool:
     """Whether torch.jit.trace is running, for which the values that it sees stand for others."""
     return _is_tracing is None or _is_tracing()
+
+
+def has_modes() -> bool:
+    """Whether a mode sees what is called in this thread, as a counter of operations does, or a
+    default device."""
+    if _dispatch_modes is None or _function_modes is None:
+        return True
+    return _dispatch_modes() > 0 or _function_modes() > 0
 
 
 def has_forward_levels() -> bool:

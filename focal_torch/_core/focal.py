@@ -163,9 +163,9 @@ def power(base: Tensor, gamma: Number) -> Tensor:
     # A few products take less time than a power, and round less.
     whole = int(gamma) if gamma < LARGE_GAMMA else 0
     factors = [base] * whole
-    for exponent in _exponents(base, gamma - whole):
-        if exponent:
-            factors.append(base**exponent)
+    rest = gamma - whole
+    if rest:
+        factors += [base**exponent for exponent in _exponents(base, rest) if exponent]
     if not factors:
         return torch.ones_like(base)
     return reduce(mul, factors)

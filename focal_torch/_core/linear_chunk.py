@@ -15,6 +15,7 @@ from torch import Tensor
 from .._base.arrays import Number, upcast
 from .._base.collectives import Group
 from .._base.versions import with_autograd
+from .eager import eager_id_focal
 from .focal import softcapped
 from .softmax import id_focal
 
@@ -70,13 +71,14 @@ def row_losses(
     # The cap is on what a layer returns, so it comes after the bias.
     if settings.softcap is not None:
         z = softcapped(z, settings.softcap)
-    t = rows.targets[..., None]
     alpha = 1.0 if shared.alpha is None else shared.alpha
     gamma = _gamma(settings, rows, shared)
     smoothing, group = settings.smoothing, settings.group
-    losses = id_focal(
-        z, t, alpha, gamma, smoothing, weight=rows.weight, where=rows.where, group=group
-    )
+    t, weight, where = rows.targets, rows.weight, rows.where
+    losses = eager_id_focal(z, t, alpha, gamma, smoothing, weight=weight, where=where, group=group)
+    if losses is None:
+        t = t[..., None]
+        losses = id_focal(z, t, alpha, gamma, smoothing, weight=weight, where=where, group=group)
     # Divided here, the gradients of a sum are those of the mean, and take no factor that would need
     # another kernel.
     return losses if shared.divisor is None else losses / shared.divisor

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from .._base.arrays import upcast, zero_outside
-from .._base.autodiff import Rules, closed_form_at_infinities, rule_for
+from .._base.autodiff import Rules, closed_form_at_infinities, eager_rule, rule_for
 from .._base.collectives import Group, max_over, sum_over
 from .._base.tracing import refuse_second_derivative
 from .._base.versions import is_batched, is_transformed
@@ -129,7 +129,7 @@ class _RowStatisticsForward(_RowStatistics):
         return zero_outside(where, dz_t), None, zero_outside(where, dsum_exp)
 
 
-RULES = Rules(_RowStatistics, _RowStatisticsForward)
+RULES = Rules(_RowStatistics, _RowStatisticsForward, eager_rule(_RowStatistics))
 
 
 def _entry_of_class(x: Tensor, t: Tensor) -> Tensor:

@@ -5,18 +5,31 @@ No test is about a time.
 """
 
 import re
+import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 
 from benchmarks import __main__ as command
-from benchmarks import bandwidth, machine, timing
-from benchmarks.cases import BACKWARD, BFLOAT16, CASES, FLOAT32, FORWARD, QUICK, Case, Group, groups
+from benchmarks import bandwidth, machine, small_calls, timing
+from benchmarks.cases import (
+    BACKWARD,
+    BFLOAT16,
+    CASES,
+    FIRST_CALL,
+    FLOAT32,
+    FORWARD,
+    QUICK,
+    Case,
+    Group,
+    groups,
+)
 from benchmarks.peers import COMPILED, CONTENDERS, FLOOR, LIMIT, OURS, PEER
 from benchmarks.requirements import NEEDED, REQUIREMENTS, Requirement, judge
 from benchmarks.scaling import command as scaling
@@ -234,3 +247,31 @@ def test_scaling_prints_every_fit(
     scaling.main(["--quick", "--markdown"])
     out = capsys.readouterr().out
     assert out.count("values of γ") == len(SERIES[3].expected)
+
+
+def test_pairs_of_small_calls_do_the_same_work() -> None:
+    for pair in small_calls.small_pairs():
+        if pair.mode != FIRST_CALL:
+            ours, peer = (jax.tree.leaves(work.call()) for work in pair.works)
+            for x, y in zip(ours, peer, strict=True):
+                np.testing.assert_allclose(array(x), array(y), rtol=1e-4, atol=1e-6)
+
+
+def test_small_calls_are_measured_alone_and_beside_processes_that_end(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    begun: list[subprocess.Popen[bytes]] = []
+
+    def begin(command: Sequence[str]) -> subprocess.Popen[bytes]:
+        begun.append(subprocess.Popen(command))
+        return begun[-1]
+
+    first = next(small_calls.small_pairs())
+    monkeypatch.setattr(small_calls, "small_pairs", lambda: [first])
+    monkeypatch.setattr(small_calls, "start", begin)
+    small_calls.main(["--quick", "--markdown"])
+    out = capsys.readouterr().out
+    assert out.count("| focal_torch sigmoid | forward |") == 2
+    assert out.count("| 20,000 |") == 2
+    assert len(begun) == machine.cores()
+    assert all(process.poll() is not None for process in begun)
