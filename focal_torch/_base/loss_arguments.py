@@ -78,8 +78,11 @@ class LossArguments(Arguments):
             ignored = self.integer("ignore_index", ignore_index, "It is a class id.")
             mask = not_equal_any_int(ids, ignored)
             where = mask if where is None else where & mask
-        advice = "Leave others out with where or ignore_index."
-        self.check_values("targets", x, ids_of(classes), advice, where)
+        # The text of the range has the number of classes in it, and torch.compile would make a
+        # program for each.
+        if is_concrete(x):
+            advice = "Leave others out with where or ignore_index."
+            self.check_values("targets", x, ids_of(classes), advice, where)
         return ids, where
 
     def class_weights(self, x: object, classes: int, dtype: torch.dtype) -> Tensor:

@@ -65,8 +65,8 @@ def _entry_of_class(x: Number, t: Tensor, classes: int, group: Group) -> Number:
     if x.ndim == 1:
         entry = x[nearest]
     else:
-        x = torch.broadcast_to(x, (*t.shape[:-1], classes))
-        entry = torch.take_along_dim(x, nearest, -1)
+        # torch.compile would make a program for each size with take_along_dim, which broadcasts.
+        entry = torch.broadcast_to(x, (*t.shape[:-1], classes)).gather(-1, nearest)
     entry = sum_over(zero_outside(here, entry), group)
     return entry[..., 0]
 
