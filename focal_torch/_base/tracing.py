@@ -99,6 +99,12 @@ def in_functorch_or_forward_mode() -> bool:
     return not torch.compiler.is_compiling() and (is_transformed() or is_forward())
 
 
+def is_for_onnx() -> bool:
+    """Whether torch.onnx makes a program."""
+    # Eager calls are spared the look into its modules.
+    return torch.compiler.is_compiling() and torch.onnx.is_in_onnx_export()
+
+
 def _is_differentiated(x: Tensor) -> bool:
     return x.requires_grad or is_transformed() or forward_ad.unpack_dual(x).tangent is not None
 
