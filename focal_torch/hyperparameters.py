@@ -8,8 +8,10 @@ from torch import Tensor
 from ._base.arguments import Arguments
 from ._base.arrays import compute_dtype, is_array, is_floating
 from ._base.ranges import NONNEGATIVE, OPEN_UNIT, POSITIVE, UNIT
+from ._base.tracing import leaf_of_fx
 
 
+@leaf_of_fx
 def prior_bias(pi: float | Tensor) -> float | Tensor:
     """The bias with which a sigmoid starts at the probability π: log(π / (1 − π)).
 
@@ -60,6 +62,7 @@ def _log_odds(x: float) -> float:
     return -odds if x < 0.5 else odds
 
 
+@leaf_of_fx
 def alpha_from_counts(counts: Tensor, *, beta: float = 1.0) -> Tensor:
     """One weight per class from the number of its samples, the rarer the larger; their mean is 1.
 
@@ -110,6 +113,7 @@ def alpha_from_counts(counts: Tensor, *, beta: float = 1.0) -> Tensor:
     return weights * (weights.numel() / weights.sum())
 
 
+@leaf_of_fx
 def gamma_flsd(
     p_t: Tensor, *, threshold: float = 0.2, below: float = 5.0, above: float = 3.0
 ) -> Tensor:

@@ -9,10 +9,12 @@ from ._base.collectives import size, sum_over
 from ._base.loss_arguments import LossArguments
 from ._base.ranges import NONNEGATIVE, POSITIVE, UNIT
 from ._base.reduction import REDUCTIONS, at_least_one, divisor_of
+from ._base.tracing import leaf_of_fx
 from ._core.linear_chunk import LayerSettings, RowInputs, SharedInputs
 from ._core.linear_scan import losses_in_chunks, sum_over_chunks
 
 
+@leaf_of_fx
 def linear_softmax_focal_loss(
     features: Tensor,
     kernel: Tensor,

@@ -9,7 +9,7 @@ from ._base.collectives import size, sum_over
 from ._base.loss_arguments import LossArguments
 from ._base.ranges import NONNEGATIVE, UNIT
 from ._base.reduction import REDUCTIONS, divisor_of, reduce
-from ._base.tracing import as_hard_targets, concrete_bool_targets
+from ._base.tracing import as_hard_targets, concrete_bool_targets, leaf_of_fx
 from ._core.interpolated import interpolated_focal
 from ._core.sigmoid import hard_focal, mixture_focal
 from ._core.softmax import class_focal, id_focal
@@ -17,6 +17,7 @@ from ._core.softmax import class_focal, id_focal
 SOFT_TARGETS = {"interpolate": interpolated_focal, "mixture": mixture_focal}
 
 
+@leaf_of_fx
 def sigmoid_focal_loss(
     logits: Tensor,
     targets: Tensor,
@@ -116,6 +117,7 @@ def sigmoid_focal_loss(
     return reduce(loss, divisor, reduction, logits.dtype, element_ranks)
 
 
+@leaf_of_fx
 def softmax_focal_loss(
     logits: Tensor,
     targets: Tensor,

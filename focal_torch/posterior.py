@@ -7,10 +7,12 @@ from ._base.arrays import Number, clamp_infinities, compute_dtype
 from ._base.collectives import Group
 from ._base.loss_arguments import LossArguments
 from ._base.ranges import NONNEGATIVE
+from ._base.tracing import leaf_of_fx
 from ._core.focal import softplus
 from ._core.softmax import margins
 
 
+@leaf_of_fx
 def posterior_from_focal(
     logits: Tensor, gamma: float | Tensor = 2.0, *, axis: int | None = None
 ) -> Tensor:

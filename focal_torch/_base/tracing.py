@@ -1,14 +1,16 @@
 """What is known of a tensor while PyTorch traces, how it is differentiated, and what is refused:
 PyTorch here, JAX in the file of the same name."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from typing import Any
+from functools import wraps
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.autograd import forward_ad
+from torch.fx import Proxy
 
 from .arrays import is_bool
 from .collectives import Group
@@ -19,6 +21,21 @@ from .versions import (
     is_traced,
     is_transformed,
 )
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def leaf_of_fx(function: Function) -> Function:
+    """Let torch.fx record a call of a function as one node, instead of what is in it."""
+
+    @wraps(function)
+    def call_or_record(*args: Any, **kwargs: Any) -> Any:
+        for x in (*args, *kwargs.values()):
+            if isinstance(x, Proxy):
+                return x.tracer.create_proxy("call_function", call_or_record, args, kwargs)
+        return function(*args, **kwargs)
+
+    return cast(Function, call_or_record)
 
 
 def is_concrete(x: Tensor) -> bool:

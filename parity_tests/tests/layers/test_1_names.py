@@ -32,10 +32,12 @@ OF_THE_FRAMEWORK = {
 TWINS = sorted(files(JAX) - OF_THE_FRAMEWORK)
 MATHEMATICS = ("focal.py", "interpolated.py", "interpolated_pt.py", "sigmoid.py", "softmax.py")
 # JAX names devices by the axes of a mesh, PyTorch by a process group; a module is called by another
-# name; and JAX hashes its settings, where PyTorch makes buffers of them.
+# name; and JAX hashes its settings, where PyTorch makes buffers of them, and pickles a group by its
+# name. torch.fx records functions, so that each module calls one.
 OTHER_WORDS = {"axis_name": "group", "class_axis_name": "class_group", "__call__": "forward"}
 JAX_ALONE = {"Settings._key", "Settings.__eq__", "Settings.__hash__"}
-PYTORCH_ALONE = {"Settings.settings", "Settings.extra_repr"}
+PYTORCH_ALONE = {"Settings.settings", "Settings.extra_repr", "_weighted_focal_loss"}
+PYTORCH_ALONE |= {"Settings.__getstate__", "Settings.__setstate__", "GroupName", "GroupName.group"}
 
 
 def test_same_files() -> None:
