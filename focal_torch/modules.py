@@ -47,7 +47,8 @@ class Settings(nn.Module):
         for name, x in state.items():
             if isinstance(x, GroupName):
                 found[name] = x.group()
-        super().__setstate__(found)
+        # The stubs of nn.Module leave the type out.
+        super().__setstate__(found)  # pyright: ignore[reportUnknownMemberType]
 
     def extra_repr(self) -> str:
         # What repr() shows of a module.

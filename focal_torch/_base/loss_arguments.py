@@ -111,8 +111,9 @@ class LossArguments(Arguments):
         if not -logits.ndim <= axis < logits.ndim:
             advice = "It is the axis of the classes: by default -1 in JAX, 1 in PyTorch."
             self.fail(ValueError, "axis", f"an axis of logits of shape {shape}", axis, advice)
-        # No class, no probability.
-        if not shape[axis]:
+        # No class, no probability. Compared, since before PyTorch 2.8 the truth of a size fixes it
+        # in torch.compile.
+        if shape[axis] == 0:
             advice = f"The classes are on axis {axis}."
             self.fail(ValueError, "logits", "at least one class", f"shape {shape}", advice)
         return axis
@@ -129,7 +130,7 @@ class LossArguments(Arguments):
             )
         # The two packages have it transposed, so the error says which one this is.
         size = features.shape[-1]
-        if kernel.ndim != 2 or kernel.shape[1] != size or not kernel.shape[0]:
+        if kernel.ndim != 2 or kernel.shape[1] != size or kernel.shape[0] == 0:
             expected = f"shape (C, {size}) for features of shape {tuple(features.shape)}"
             advice = (
                 "It has a row per class, like torch.nn.Linear.weight, "
