@@ -2,7 +2,6 @@
 those of an eager call."""
 
 import copy
-import io
 import pickle
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -115,9 +114,8 @@ def is_run_by_onnxruntime(call: Call) -> None:
     shapes = (call.open_shapes(any_size),)
     program = torch.onnx.export(model, tensors, dynamo=True, dynamic_shapes=shapes, verbose=False)
     assert program is not None
-    file = io.BytesIO()
-    program.save(file)
-    session = onnxruntime.InferenceSession(file.getvalue(), providers=["CPUExecutionProvider"])
+    data = program.model_proto.SerializeToString()
+    session: Any = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
     names = [x.name for x in session.get_inputs()]
     # Ten times the logits give losses below 1e-20. Those of a layer are a product of matrices, and
     # its rounding would be part of the exponent.
@@ -127,7 +125,8 @@ def is_run_by_onnxruntime(call: Call) -> None:
             others = call.draw(sizes)
             others[0] *= factor
             arrays = [x.numpy() for x in others]
-            (result,) = session.run(None, dict(zip(names, arrays, strict=True)))
+            results: list[Any] = session.run(None, dict(zip(names, arrays, strict=True)))
+            (result,) = results
             expected = model(*others).numpy()
             assert result.shape == expected.shape
             np.testing.assert_allclose(result, expected, rtol=1e-5, atol=1e-30)
@@ -161,15 +160,14 @@ def is_leaf_of_fx(call: Call) -> None:
     class Holder(nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.model = call.module()
-            self.names = self.model.names
+            self.function: Any = call.function()
 
         def forward(self, x: Any) -> Any:
-            tensors = {name: x[i] for i, name in enumerate(self.names)}
-            return self.model.function(**tensors)
+            tensors = {name: x[i] for i, name in enumerate(call.arguments)}
+            return self.function(**tensors)
 
     traced = torch.fx.symbolic_trace(Holder())
-    functions = [node for node in traced.graph.nodes if node.op == "call_function"]
+    functions: list[Any] = [node for node in traced.graph.nodes if node.op == "call_function"]
     of_ours = [node for node in functions if "focal_torch" in node.target.__module__]
     assert len(of_ours) == 1
     tensors = call.draw(TRACED)
