@@ -1,15 +1,15 @@
 """The losses as modules that carry their settings."""
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.distributed import ProcessGroup
 
 from ._base.arguments import Arguments
+from ._base.collectives import GroupName
 from ._base.ranges import NONNEGATIVE, UNIT, ZERO_OR_ONE
 from ._base.tracing import leaf_of_fx
-from ._base.versions import process_group
 from .linear import linear_softmax_focal_loss
 from .losses import sigmoid_focal_loss, softmax_focal_loss
 
@@ -54,22 +54,6 @@ class Settings(nn.Module):
         # What repr() shows of a module.
         fields = [f"{name}={x!r}" for name, x in self.settings().items()]
         return ", ".join(fields)
-
-
-class GroupName(NamedTuple):
-    """What a process group is pickled as."""
-
-    name: str
-
-    def group(self) -> ProcessGroup:
-        group = process_group(self.name)
-        if group is None:
-            raise RuntimeError(
-                f"focal_torch: a loss was pickled with the process group {self.name!r}, which this "
-                "process does not have. Call torch.distributed.init_process_group and new_group "
-                "first, as where it was pickled, or pickle its state_dict instead."
-            )
-        return group
 
 
 class LinearSoftmaxFocalLoss(Settings):

@@ -37,7 +37,7 @@ MATHEMATICS = ("focal.py", "interpolated.py", "interpolated_pt.py", "sigmoid.py"
 OTHER_WORDS = {"axis_name": "group", "class_axis_name": "class_group", "__call__": "forward"}
 JAX_ALONE = {"Settings._key", "Settings.__eq__", "Settings.__hash__"}
 PYTORCH_ALONE = {"Settings.settings", "Settings.extra_repr", "_weighted_focal_loss"}
-PYTORCH_ALONE |= {"Settings.__getstate__", "Settings.__setstate__", "GroupName", "GroupName.group"}
+PYTORCH_ALONE |= {"Settings.__getstate__", "Settings.__setstate__"}
 
 
 def test_same_files() -> None:

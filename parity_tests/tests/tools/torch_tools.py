@@ -3,6 +3,7 @@ those of an eager call."""
 
 import copy
 import pickle
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -112,7 +113,11 @@ def is_run_by_onnxruntime(call: Call) -> None:
 
     model, tensors = call.module().eval(), tuple(call.draw(TRACED))
     shapes = (call.open_shapes(any_size),)
-    program = torch.onnx.export(model, tensors, dynamo=True, dynamic_shapes=shapes, verbose=False)
+    options: dict[str, Any] = {"dynamo": True, "dynamic_shapes": shapes, "verbose": False}
+    with warnings.catch_warnings():
+        # The exporter's own calls are deprecated ones.
+        warnings.simplefilter("ignore")
+        program = torch.onnx.export(model, tensors, **options)
     assert program is not None
     data = program.model_proto.SerializeToString()
     session: Any = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
