@@ -4,10 +4,12 @@ import math
 
 import torch
 from torch import Tensor
+from torch.fx import Proxy
 
 from ._base.arguments import CORRECT, Arguments
 from ._base.arrays import compute_dtype, is_array, is_floating
 from ._base.ranges import NONNEGATIVE, OPEN_UNIT, UNIT
+from ._base.tracing import record
 
 
 def prior_bias(pi: float | Tensor) -> float | Tensor:
@@ -36,6 +38,8 @@ def prior_bias(pi: float | Tensor) -> float | Tensor:
         Lin, Goyal, Girshick, He, Dollár: Focal Loss for Dense Object Detection, 2017,
         arXiv:1708.02002, sections 3.3 and 4.1.
     """
+    if isinstance(pi, Proxy):
+        return record(pi, prior_bias, locals())
     arguments = Arguments("prior_bias")
     advice = "0 and 1 have no finite bias."
     if not is_array(pi):
@@ -94,6 +98,8 @@ def alpha_from_counts(counts: Tensor, *, beta: float = 1.0) -> Tensor:
         Cui, Jia, Lin, Song, Belongie: Class-Balanced Loss Based on Effective Number of Samples,
         2019, arXiv:1901.05555, equation (2) and section 4.
     """
+    if isinstance(counts, Proxy):
+        return record(counts, alpha_from_counts, locals())
     arguments = Arguments("alpha_from_counts")
     counts = arguments.array("counts", counts)
     if counts.ndim != 1 or not counts.numel():
@@ -144,6 +150,8 @@ def gamma_flsd(
         Focal Loss, 2020, arXiv:2002.09437, section 4: FLSD-53, a rule without an equation number
         that follows its Proposition 1.
     """
+    if isinstance(p_t, Proxy):
+        return record(p_t, gamma_flsd, locals())
     arguments = Arguments("gamma_flsd")
     p_t = arguments.floating("p_t", p_t)
     p_t = arguments.in_range("p_t", p_t, UNIT, "It is a probability.")

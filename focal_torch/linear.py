@@ -3,12 +3,14 @@ once."""
 
 from torch import Tensor
 from torch.distributed import ProcessGroup
+from torch.fx import Proxy
 
 from ._base.arrays import Number, compute_dtype, promote, zero_outside
 from ._base.collectives import size, sum_over
 from ._base.loss_arguments import LossArguments
 from ._base.ranges import NONNEGATIVE, POSITIVE, UNIT
 from ._base.reduction import REDUCTIONS, at_least_one, divisor_of
+from ._base.tracing import record
 from ._core.linear_chunk import LayerSettings, RowInputs, SharedInputs
 from ._core.linear_scan import losses_in_chunks, sum_over_chunks
 
@@ -100,6 +102,8 @@ def linear_softmax_focal_loss(
         arXiv:1708.02002, equations (4) and (5), with p_t from a softmax. Logits in chunks: Hsu et
         al., Liger Kernel, 2024, arXiv:2410.10989.
     """
+    if isinstance(features, Proxy):
+        return record(features, linear_softmax_focal_loss, locals())
     arguments = LossArguments("linear_softmax_focal_loss")
     features = arguments.floating("features", features)
     kernel = arguments.floating("kernel", kernel)

@@ -3,13 +3,14 @@
 import torch
 from torch import Tensor
 from torch.distributed import ProcessGroup
+from torch.fx import Proxy
 
 from ._base.arrays import compute_dtype, is_floating, zero_outside
 from ._base.collectives import size, sum_over
 from ._base.loss_arguments import LossArguments, advice_for_alpha, advice_for_target
 from ._base.ranges import NONNEGATIVE, UNIT
 from ._base.reduction import REDUCTIONS, divisor_of, reduce
-from ._base.tracing import concrete_bool_targets
+from ._base.tracing import concrete_bool_targets, record
 from ._core.eager import eager_id_focal
 from ._core.interpolated import interpolated_focal
 from ._core.sigmoid import hard_focal, mixture_focal
@@ -90,6 +91,8 @@ def sigmoid_focal_loss(
         arXiv:1708.02002, equation (5); equation (4) with `alpha=None`. "mean_positive" is the
         normalisation of its section 4.1.
     """
+    if isinstance(logits, Proxy):
+        return record(logits, sigmoid_focal_loss, locals())
     arguments = LossArguments("sigmoid_focal_loss")
     logits = arguments.floating("logits", logits)
     targets = arguments.array("targets", targets)
@@ -202,6 +205,8 @@ def softmax_focal_loss(
         Lin, Goyal, Girshick, He, Dollár: Focal Loss for Dense Object Detection, 2017,
         arXiv:1708.02002, equations (4) and (5), with p_t from a softmax.
     """
+    if isinstance(logits, Proxy):
+        return record(logits, softmax_focal_loss, locals())
     arguments = LossArguments("softmax_focal_loss")
     logits = arguments.floating("logits", logits)
     targets = arguments.array("targets", targets)

@@ -5,17 +5,24 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.distributed import ProcessGroup
+from torch.fx import Proxy
 
 from ._base.arguments import Arguments
 from ._base.arrays import is_sequence
+from ._base.collectives import GroupName
 from ._base.ranges import NONNEGATIVE, UNIT, ZERO_OR_ONE
+from ._base.tracing import record
 from .linear import linear_softmax_focal_loss
 from .losses import sigmoid_focal_loss, softmax_focal_loss
 
 
 class Settings(nn.Module):
     """Tensors among the settings are buffers, which follow `.to()`, and so are lists and arrays of
-    numpy. Parameters stay parameters."""
+    numpy. Parameters stay parameters.
+
+    TorchScript compiles a model that holds a loss, and not the loss: it takes no keyword-only
+    arguments with a default.
+    """
 
     def __init__(self, **settings: object) -> None:
         super().__init__()
@@ -31,6 +38,22 @@ class Settings(nn.Module):
 
     def settings(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in self._names}
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A process group is pickled by its name: it is one of the process, and has no state.
+        state = self.__dict__.copy()
+        for name, x in state.items():
+            if isinstance(x, ProcessGroup):
+                state[name] = GroupName(x.group_name)
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        found = state.copy()
+        for name, x in state.items():
+            if isinstance(x, GroupName):
+                found[name] = x.group()
+        # The stubs of nn.Module leave the type out.
+        super().__setstate__(found)  # pyright: ignore[reportUnknownMemberType]
 
     def extra_repr(self) -> str:
         # What repr() shows of a module.
@@ -76,6 +99,7 @@ class LinearSoftmaxFocalLoss(Settings):
             class_group=class_group,
         )
 
+    @torch.jit.unused
     def forward(
         self,
         features: Tensor,
@@ -123,6 +147,7 @@ class SigmoidFocalLoss(Settings):
             group=group,
         )
 
+    @torch.jit.unused
     def forward(
         self,
         logits: Tensor,
@@ -170,6 +195,7 @@ class SoftmaxFocalLoss(Settings):
             class_group=class_group,
         )
 
+    @torch.jit.unused
     def forward(
         self,
         logits: Tensor,
@@ -208,18 +234,25 @@ class WeightedFocalLoss(Settings):
     def __init__(self, alpha: float = 0.25, gamma: float = 2) -> None:
         super().__init__(alpha=alpha, gamma=gamma)
 
+    @torch.jit.unused
     def forward(self, inputs: Tensor, targets: Tensor) -> Tensor:
-        arguments = Arguments("WeightedFocalLoss")
-        alpha = arguments.number("alpha", self.alpha, UNIT, "It is the weight of class 0.")
-        gamma = arguments.number("gamma", self.gamma, NONNEGATIVE, "It is the focusing exponent.")
-        inputs = arguments.floating("inputs", inputs)
-        targets = arguments.array("targets", targets)
-        shape, advice = tuple(inputs.shape), "Reshape it, e.g. targets[:, None]."
-        arguments.check_shape("targets", targets, shape, "like inputs", advice)
-        advice = "For soft targets call sigmoid_focal_loss."
-        arguments.check_values("targets", targets, ZERO_OR_ONE, advice)
-        nan_if_soft = torch.where((targets == 0) | (targets == 1), 1.0, torch.nan)
-        # With the classes swapped, α is the weight of class 1 in the paper's sense.
-        return sigmoid_focal_loss(
-            -inputs, targets == 0, alpha=alpha, gamma=gamma, weight=nan_if_soft, reduction="mean"
-        )
+        return _weighted_focal_loss(inputs, targets, self.alpha, self.gamma)
+
+
+def _weighted_focal_loss(inputs: Tensor, targets: Tensor, alpha: float, gamma: float) -> Tensor:
+    if isinstance(inputs, Proxy):
+        return record(inputs, _weighted_focal_loss, locals())
+    arguments = Arguments("WeightedFocalLoss")
+    alpha = arguments.number("alpha", alpha, UNIT, "It is the weight of class 0.")
+    gamma = arguments.number("gamma", gamma, NONNEGATIVE, "It is the focusing exponent.")
+    inputs = arguments.floating("inputs", inputs)
+    targets = arguments.array("targets", targets)
+    shape, advice = tuple(inputs.shape), "Reshape it, e.g. targets[:, None]."
+    arguments.check_shape("targets", targets, shape, "like inputs", advice)
+    advice = "For soft targets call sigmoid_focal_loss."
+    arguments.check_values("targets", targets, ZERO_OR_ONE, advice)
+    nan_if_soft = torch.where((targets == 0) | (targets == 1), 1.0, torch.nan)
+    # With the classes swapped, α is the weight of class 1 in the paper's sense.
+    return sigmoid_focal_loss(
+        -inputs, targets == 0, alpha=alpha, gamma=gamma, weight=nan_if_soft, reduction="mean"
+    )

@@ -2,11 +2,13 @@
 
 import torch
 from torch import Tensor
+from torch.fx import Proxy
 
 from ._base.arrays import Number, clamp_infinities, compute_dtype
 from ._base.collectives import Group
 from ._base.loss_arguments import LossArguments
 from ._base.ranges import NONNEGATIVE
+from ._base.tracing import record
 from ._core.focal import softplus
 from ._core.softmax import margins
 
@@ -46,6 +48,8 @@ def posterior_from_focal(
         Charoenphakdee, Vongkulbhisal, Chairatanakul, Sugiyama: On Focal Loss for Class-Posterior
         Probability Estimation: A Theoretical Perspective, 2021, arXiv:2011.09172, Theorem 11.
     """
+    if isinstance(logits, Proxy):
+        return record(logits, posterior_from_focal, locals())
     arguments = LossArguments("posterior_from_focal")
     logits = arguments.floating("logits", logits)
     shape, dtype = tuple(logits.shape), compute_dtype(logits)

@@ -131,6 +131,8 @@ def _rules_of(
     """The rules of a closed form. Their inputs are its arguments, then weight and where."""
 
     def evaluate(*inputs: Any) -> Tensor:
+        if pieces and is_large(inputs):
+            return in_pieces(evaluate, inputs)
         *args, weight, where = [upcast(x) for x in inputs]
         result = formula(*_zero_all_outside(where, args))
         return _weigh(result, weight, where)
@@ -160,11 +162,7 @@ def _rules_of(
     class Reverse(torch.autograd.Function):
         generate_vmap_rule = True
 
-        @staticmethod
-        def forward(*inputs: Any) -> Tensor:
-            if pieces and is_large(inputs):
-                return in_pieces(evaluate, inputs)
-            return evaluate(*inputs)
+        forward = staticmethod(evaluate)
 
         @staticmethod
         def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:

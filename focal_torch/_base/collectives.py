@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from .versions import all_reduce
+from .versions import all_reduce, process_group
 
 # Room for all sizes of the tensors that are compared over a group.
 MOST_SIZES = 32
@@ -29,6 +29,22 @@ class Group:
 
     def __bool__(self) -> bool:
         return bool(self.name)
+
+
+class GroupName(NamedTuple):
+    """What a process group is pickled as."""
+
+    name: str
+
+    def group(self) -> Any:
+        group = process_group(self.name)
+        if group is None:
+            raise RuntimeError(
+                f"focal_torch: a loss was pickled with the process group {self.name!r}, which this "
+                "process does not have. Call torch.distributed.init_process_group and new_group "
+                "first, as where it was pickled, or pickle its state_dict instead."
+            )
+        return group
 
 
 def sum_over(x: Tensor, group: Group) -> Tensor:

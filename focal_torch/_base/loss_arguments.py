@@ -75,8 +75,11 @@ class LossArguments(Arguments):
         self.check_shape("targets", x, shape, f"like {like}", "Class probabilities are floats.")
         # Before the values are checked: an id that is ignored may be any number.
         where = self.without_ignored(x, ignore_index, where)
-        advice = partial(advice_for_id, classes)
-        self.check_values("targets", x, ids_of(classes), advice, where)
+        # The text of the range has the number of classes in it, and torch.compile would make a
+        # program for each.
+        if is_concrete(x):
+            advice = partial(advice_for_id, classes)
+            self.check_values("targets", x, ids_of(classes), advice, where)
         return as_class_ids(x), where
 
     def without_ignored(
@@ -116,8 +119,9 @@ class LossArguments(Arguments):
         if not -logits.ndim <= axis < logits.ndim:
             advice = "It is the axis of the classes: by default -1 in JAX, 1 in PyTorch."
             self.fail(ValueError, "axis", f"an axis of logits of shape {shape}", axis, advice)
-        # No class, no probability.
-        if not shape[axis]:
+        # No class, no probability. Compared, since before PyTorch 2.8 the truth of a size fixes it
+        # in torch.compile.
+        if shape[axis] == 0:
             advice = f"The classes are on axis {axis}."
             self.fail(ValueError, "logits", "at least one class", f"shape {shape}", advice)
         return axis
@@ -134,7 +138,7 @@ class LossArguments(Arguments):
             )
         # The two packages have it transposed, so the error says which one this is.
         size = features.shape[-1]
-        if kernel.ndim != 2 or kernel.shape[1] != size or not kernel.shape[0]:
+        if kernel.ndim != 2 or kernel.shape[1] != size or kernel.shape[0] == 0:
             expected = f"shape (C, {size}) for features of shape {tuple(features.shape)}"
             advice = (
                 "It has a row per class, like torch.nn.Linear.weight, "

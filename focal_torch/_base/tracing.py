@@ -1,7 +1,7 @@
 """What is known of a tensor while PyTorch traces, how it is differentiated, and what is refused:
 PyTorch here, JAX in the file of the same name."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.autograd import forward_ad
+from torch.fx import Proxy
 
 from .arrays import is_bool
 from .collectives import Group
@@ -19,6 +20,12 @@ from .versions import (
     is_traced,
     is_transformed,
 )
+
+
+def record(proxy: Proxy, function: Callable[..., Any], arguments: Mapping[str, Any]) -> Any:
+    """Let torch.fx record a call as one node, instead of what is in it."""
+    # A decorator would be a frame between each call and its arithmetic.
+    return proxy.tracer.create_proxy("call_function", function, (), dict(arguments))
 
 
 def is_concrete(x: Tensor) -> bool:
@@ -109,6 +116,12 @@ def in_functorch_or_forward_mode() -> bool:
     """Whether something else than reverse mode may be at work: a function of torch.func, or forward
     mode."""
     return not torch.compiler.is_compiling() and (is_transformed() or is_forward())
+
+
+def is_for_onnx() -> bool:
+    """Whether torch.onnx makes a program."""
+    # Eager calls are spared the look into its modules.
+    return torch.compiler.is_compiling() and torch.onnx.is_in_onnx_export()
 
 
 def _is_differentiated(x: Tensor) -> bool:

@@ -61,6 +61,7 @@ _excluding = _optional("torch._C", "_SetExcludeDispatchKeyGuard")
 # Collectives that torch.compile can trace.
 _all_reduce = _optional("torch.distributed._functional_collectives", "all_reduce")
 _wait = _optional("torch.distributed._functional_collectives", "wait_tensor")
+_group_of_name = _optional("torch.distributed.distributed_c10d", "_resolve_process_group")
 
 
 def is_transformed() -> bool:
@@ -137,6 +138,17 @@ def all_reduce(x: Tensor, operation: str, group: str) -> Tensor:
             f"to 2.15 have, and PyTorch {torch.__version__} lacks. Install one of those."
         )
     return _wait(_all_reduce(x.contiguous(), operation, group))
+
+
+def process_group(name: str) -> Any:
+    """The process group of this process that has a name, None where there is none."""
+    if _group_of_name is None:
+        return None
+    try:
+        return _group_of_name(name)
+    except (LookupError, RuntimeError, ValueError):
+        # There is none, or nothing is distributed here. Versions say it in different ways.
+        return None
 
 
 def is_distributed(x: object) -> bool:

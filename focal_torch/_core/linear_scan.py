@@ -19,6 +19,7 @@ from .._base.meshes import on_any_mesh
 from .._base.tracing import (
     in_functorch_or_forward_mode,
     is_concrete,
+    is_for_onnx,
     refuse_other_rules,
     refuse_second_derivative,
     without_autocast,
@@ -80,8 +81,10 @@ def _flat(rows: RowInputs) -> RowInputs:
 
 
 def _keeps_all_logits(inputs: Inputs) -> bool:
-    """Whether torch.func or forward mode differentiates: both keep what they need, the logits of
-    all chunks."""
+    """Whether the logits of all chunks are kept. torch.func and forward mode keep what they need,
+    and ONNX has no operator of ours."""
+    if is_for_onnx():
+        return True
     if not any(inputs.wanted) or not in_functorch_or_forward_mode():
         return False
     refuse_other_rules(inputs.spec.settings.group)
@@ -237,6 +240,10 @@ def _upcast_kernel(inputs: Inputs) -> SharedInputs:
 
 def _chunks(inputs: Inputs) -> Iterator[slice]:
     """The rows of one chunk after the other."""
+    if is_for_onnx():
+        # How many rows there are is left open, and so would be the number of chunks.
+        yield slice(None)
+        return
     size = len(inputs.rows.features)
     step = -(-size // inputs.spec.chunks)
     for start in range(0, size, step or 1):
@@ -248,11 +255,12 @@ def _part_of(rows: RowInputs, part: slice) -> RowInputs:
 
 
 # Opaque to torch.compile, which would lay out the steps of all chunks, one after the other. The
-# arguments are the fields of RowInputs, SharedInputs and ChunkSpec.
+# arguments are the fields of RowInputs, SharedInputs and ChunkSpec. An int would be one that the
+# program is made for: the number of chunks follows from the number of rows.
 ARGUMENTS = (
     "(Tensor features, Tensor? row_gamma, Tensor targets, Tensor? weight, Tensor? where, "
     "Tensor? alpha, Tensor? bias, Tensor? divisor, Tensor? class_gamma, Tensor kernel, "
-    "float? gamma, float? softcap, float smoothing, str group, int rank, int size, int chunks, "
+    "float? gamma, float? softcap, float smoothing, str group, int rank, int size, SymInt chunks, "
     "bool[] wanted)"
 )
 _opaque_sum_and_grads = torch.library.custom_op(
@@ -278,4 +286,5 @@ def _sum_and_grads_fake(*flat: Any) -> list[Tensor]:
 @_opaque_losses.register_fake
 def _losses_fake(*flat: Any) -> Tensor:
     features = Inputs.of(flat).rows.features
-    return features.new_empty((len(features),), dtype=compute_dtype(features))
+    # Its len() would be a number, and the program one for that number of rows.
+    return features.new_empty((features.shape[0],), dtype=compute_dtype(features))

@@ -134,7 +134,8 @@ RULES = Rules(_RowStatistics, _RowStatisticsForward, eager_rule(_RowStatistics))
 
 def _entry_of_class(x: Tensor, t: Tensor) -> Tensor:
     """x_t (…, 1); that of the nearest class where t is none."""
-    return torch.take_along_dim(x, t.clamp(0, x.shape[-1] - 1), -1)
+    # torch.compile would make a program for each size with take_along_dim, which broadcasts.
+    return x.gather(-1, t.clamp(0, x.shape[-1] - 1))
 
 
 def _put(x: Tensor, t: Tensor, value: Tensor | float, here: Tensor | None) -> Tensor:

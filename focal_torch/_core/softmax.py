@@ -38,7 +38,10 @@ def id_focal(
     """α_t·f(u_t; γ_t) (…) for class ids t; NaN where t is no class."""
     classes = z.shape[-1]
     outside = (t < 0) | (t >= classes * size(group))
-    no_class = zero_outside(where, outside[..., 0])
+    no_class = outside[..., 0]
+    if where is not None:
+        # A selection between booleans is what ONNX Runtime does not have.
+        no_class = no_class & where
     # From here on t counts the classes of this rank, and is outside where another one has it.
     t = t - rank(group) * classes
     if smoothing:
@@ -67,8 +70,8 @@ def _entry_of_class(x: Number, t: Tensor, classes: int, group: Group) -> Number:
     if x.ndim == 1:
         entry = x[nearest]
     else:
-        x = torch.broadcast_to(x, (*t.shape[:-1], classes))
-        entry = torch.take_along_dim(x, nearest, -1)
+        # torch.compile would make a program for each size with take_along_dim, which broadcasts.
+        entry = torch.broadcast_to(x, (*t.shape[:-1], classes)).gather(-1, nearest)
     entry = sum_over(zero_outside(here, entry), group)
     return entry[..., 0]
 

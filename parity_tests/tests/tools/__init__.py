@@ -1,0 +1,1 @@
+"""The public functions inside the tools that people use."""

@@ -1,0 +1,33 @@
+"""Every public function of PyTorch's package inside every tool."""
+
+from itertools import product
+from typing import Any
+
+import pytest
+
+import focal_torch
+
+from .torch_calls import CALLS, MOST_USED
+from .torch_tools import QUICK, TOOLS
+
+# Of the compilers `make test` has one for each loss.
+IN_TEST = {(tool, name) for tool, name in product(("compile",), MOST_USED)}
+
+
+def table() -> list[Any]:
+    """Every tool with every call, and those that take seconds in the slow tier."""
+    cells: list[Any] = []
+    for tool, name in product(TOOLS, CALLS):
+        is_quick = tool in QUICK or (tool, name) in IN_TEST
+        mark = () if is_quick else pytest.mark.slow
+        cells.append(pytest.param(tool, name, marks=mark))
+    return cells
+
+
+@pytest.mark.parametrize(("tool", "name"), table())
+def test_what_a_tool_makes_of_a_call(tool: str, name: str) -> None:
+    TOOLS[tool](CALLS[name])
+
+
+def test_no_public_name_is_left_out() -> None:
+    assert {call.name for call in CALLS.values()} == set(focal_torch.__all__)
