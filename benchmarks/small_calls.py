@@ -30,6 +30,7 @@ from tqdm import tqdm
 import focal_jax
 import focal_torch
 from parity_tests.checker.audit.formulas import torchvision
+from parity_tests.contract.exact import Draws
 
 from . import machine, options, report
 from .cases import BACKWARD, FIRST_CALL, FORWARD
@@ -168,12 +169,12 @@ def pair(subject: Subject, mode: str, size: int, work: Callable[..., Work]) -> P
 
 def data(is_softmax: bool, size: int) -> tuple[np.ndarray, np.ndarray]:
     """Logits, and class ids or, as the peers need them, floats that are 0 or 1."""
-    rng = np.random.default_rng(0)
-    logits = rng.standard_normal(size, np.float32)
+    draws = Draws(0)
+    logits = draws.bell(size).astype(np.float32)
     if is_softmax:
         rows = size // CLASSES
-        return logits.reshape(rows, CLASSES), rng.integers(0, CLASSES, rows)
-    return logits, (rng.random(size) < 0.1).astype(np.float32)
+        return logits.reshape(rows, CLASSES), draws.integers(0, CLASSES, rows)
+    return logits, (draws.integers(0, 10, size) == 0).astype(np.float32)
 
 
 def _torch_work(label: str, loss: Call, mode: str, logits: np.ndarray, targets: np.ndarray) -> Work:

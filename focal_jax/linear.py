@@ -1,16 +1,15 @@
 """The softmax focal loss fused with the linear layer before it, whose logits are never stored at
 once."""
 
-import jax.numpy as jnp
 from jax import Array
 
-from ._base.arrays import Number, compute_dtype, promote, zero_outside
-from ._base.collectives import size, sum_over
+from ._base.arrays import Number, compute_dtype, promote
+from ._base.collectives import size
 from ._base.loss_arguments import LossArguments
 from ._base.ranges import NONNEGATIVE, POSITIVE, UNIT
-from ._base.reduction import REDUCTIONS, at_least_one, divisor_of
-from ._core.linear_chunk import LayerSettings, RowInputs, SharedInputs
-from ._core.linear_scan import losses_in_chunks, sum_over_chunks
+from ._base.reduction import REDUCTIONS
+from ._base.tracing import constants
+from ._core.programs import linear_softmax_focal
 
 
 def linear_softmax_focal_loss(
@@ -132,23 +131,11 @@ def linear_softmax_focal_loss(
             )
     chunks = _chunks(features, chunk_size)
 
-    # Else the gradient of the kernel would have 0·NaN in it.
-    features = zero_outside(where, features)
     # A row has one class, so every row is a positive.
-    divides_by = "mean" if reduction == "mean_positive" else reduction
-    divisor = divisor_of(divides_by, ids, where, ids.size, element_ranks)
-    if where is None and ids.size % chunks:
-        # What fills up the last chunk is left out.
-        where = jnp.ones(shape, bool)
-    number, class_gamma, row_gamma = _split_gamma(gamma)
-    settings = LayerSettings(number, softcap, smoothing, class_ranks)
-    rows = RowInputs(features, row_gamma, ids, weight, where)
-    if divisor is not None:
-        divisor = at_least_one(divisor, dtype)
-    shared = SharedInputs(alpha, bias, divisor, class_gamma, kernel)
-    if reduction == "none":
-        return losses_in_chunks(rows, shared, chunks, settings)
-    return sum_over(sum_over_chunks(rows, shared, chunks, settings), element_ranks)
+    reduction = "mean" if reduction == "mean_positive" else reduction
+    inputs = constants(features, kernel, ids, bias, alpha, *_split_gamma(gamma))
+    options = constants(softcap, smoothing, weight, where, chunks, reduction)
+    return linear_softmax_focal(*inputs, *options, *constants(element_ranks, class_ranks))
 
 
 def _split_gamma(gamma: Number) -> tuple[float | None, Array | None, Array | None]:

@@ -27,7 +27,7 @@ from .arrays import (
     nan_outside,
 )
 from .ranges import Range
-from .tracing import concrete_values, devices_differ, narrowed, unwrap
+from .tracing import concrete_values, devices_differ, from_numpy, unwrap
 
 Shape: TypeAlias = tuple[int, ...]
 # What to do, or what to do about a value.
@@ -60,7 +60,7 @@ class Arguments:
         if not (is_floating(x) or is_integer(x)):
             advice = "Convert it, e.g. to float32."
             self.fail(TypeError, argument, "real numbers", dtype_name(x), advice)
-        x = jnp.asarray(narrowed(x))
+        x = from_numpy(x)
         self._check_device(argument, x)
         return x
 

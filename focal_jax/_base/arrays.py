@@ -47,17 +47,22 @@ def compute_dtype(x: Array) -> DTypeLike:
     return jnp.float32 if x.dtype.itemsize < 4 else x.dtype
 
 
+def as_dtype(x: Array, dtype: DTypeLike) -> Array:
+    # A call that changes nothing makes a copy, which is an error where JAX looks for NaN.
+    return x if x.dtype == dtype else x.astype(dtype)
+
+
 def upcast(x: Operand) -> Operand | Array:
     """A floating array in its compute dtype; all else as it is."""
     if isinstance(x, Array) and is_floating(x):
-        return x.astype(compute_dtype(x))
+        return as_dtype(x, compute_dtype(x))
     return x
 
 
 def promote(x: Array, y: Array) -> tuple[Array, Array]:
     """Both in the dtype that holds either."""
     dtype = jnp.promote_types(x.dtype, y.dtype)
-    return x.astype(dtype), y.astype(dtype)
+    return as_dtype(x, dtype), as_dtype(y, dtype)
 
 
 def as_class_ids(x: Array) -> Array:

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import DTypeLike
 
-from .arrays import is_bool, is_floating, upcast, zero_outside
+from .arrays import as_dtype, is_bool, is_floating, upcast, zero_outside
 from .collectives import Group, size, sum_over
 
 REDUCTIONS = ("none", "sum", "mean", "mean_positive")
@@ -51,7 +51,7 @@ def reduce(
     """Reduce a loss whose masked elements are 0 already. "none" returns `dtype`, all else what it
     accumulates in."""
     if reduction == "none":
-        return loss.astype(dtype)
+        return as_dtype(loss, dtype)
     # The losses of half precision come in float32, and are added in it.
     total = sum_over(loss.sum(), group)
     if divisor is None:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Hashable
 from typing import Any, TypeVar, cast
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 from jax.core import Tracer
@@ -28,16 +29,17 @@ def unwrap(x: object) -> object:
     return x if to_array is None else to_array()
 
 
-def narrowed(x: Array) -> Array:
-    """Integers that JAX is about to narrow, in the range of the narrower type."""
-    # Else 2³² + 2 would be class 2.
-    if not isinstance(x, np.ndarray) or x.dtype.kind not in "iu":
+def from_numpy(x: Array) -> Array:
+    """An array of numpy as one of JAX, and all others as they are."""
+    # Not a copy of them: that of NaN is an error while JAX looks for NaN.
+    if not isinstance(x, np.ndarray):
         return x
     narrow = jax.dtypes.canonicalize_dtype(x.dtype)
-    if narrow == x.dtype:
-        return x
-    limits = np.iinfo(narrow)
-    return x.clip(limits.min, limits.max)
+    if x.dtype.kind in "iu" and narrow != x.dtype:
+        # Else 2³² + 2 would be class 2.
+        limits = np.iinfo(narrow)
+        x = x.clip(limits.min, limits.max)
+    return jnp.asarray(x)
 
 
 def devices_differ(x: Array, y: Array) -> bool:
@@ -105,6 +107,9 @@ def compiled(function: Function) -> Function:
 
 def constants(*args: Any) -> tuple[Any, ...]:
     """The arguments of a compiled function, of which all that are no arrays are static."""
+    # Without jit nothing is static.
+    if getattr(jax.config, "jax_disable_jit", False):
+        return args
     return tuple(x if isinstance(x, Array) else Constant(x) for x in args)
 
 

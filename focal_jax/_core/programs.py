@@ -10,11 +10,13 @@ a program of its own.
 import jax.numpy as jnp
 from jax import Array
 
-from .._base.arrays import Number, as_class_ids
+from .._base.arrays import Number, as_class_ids, compute_dtype, zero_outside
 from .._base.autodiff import ClosedForm
 from .._base.collectives import Group, sum_over
-from .._base.reduction import divisor_of, reduce
+from .._base.reduction import at_least_one, divisor_of, reduce
 from .._base.tracing import after, compiled
+from .linear_chunk import LayerSettings, RowInputs, SharedInputs
+from .linear_scan import losses_in_chunks, sum_over_chunks
 from .softmax import class_focal, id_focal
 
 
@@ -80,3 +82,40 @@ def softmax_focal_of_ids(
     loss = id_focal(z, t, alpha, gamma, smoothing, weight=weight, where=where, group=class_group)
     divisor = divisor_of(reduction, ids, where, ids.size, group)
     return reduce(loss, divisor, reduction, logits.dtype, group)
+
+
+@compiled
+def linear_softmax_focal(
+    features: Array,
+    kernel: Array,
+    ids: Array,
+    bias: Array | None,
+    alpha: Array | None,
+    gamma: float | None,
+    class_gamma: Array | None,
+    row_gamma: Array | None,
+    softcap: float | None,
+    smoothing: float,
+    weight: Array | None,
+    where: Array | None,
+    chunks: int,
+    reduction: str,
+    group: Group,
+    class_group: Group,
+) -> Array:
+    """The loss of features (…, D), a kernel (D, C), and class ids (…), with γ as a number or one of
+    the two arrays of `linear_chunk.py`."""
+    # Else the gradient of the kernel would have 0·NaN in it.
+    features = zero_outside(where, features)
+    divisor = divisor_of(reduction, ids, where, ids.size, group)
+    if where is None and ids.size % chunks:
+        # What fills up the last chunk is left out.
+        where = jnp.ones(ids.shape, bool)
+    settings = LayerSettings(gamma, softcap, smoothing, class_group)
+    rows = RowInputs(features, row_gamma, ids, weight, where)
+    if divisor is not None:
+        divisor = at_least_one(divisor, compute_dtype(features))
+    shared = SharedInputs(alpha, bias, divisor, class_gamma, kernel)
+    if reduction == "none":
+        return losses_in_chunks(rows, shared, chunks, settings)
+    return sum_over(sum_over_chunks(rows, shared, chunks, settings), group)

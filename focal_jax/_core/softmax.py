@@ -60,7 +60,7 @@ def _entry_of_class(x: Number, t: Array, classes: int, group: Group) -> Number:
     # Any entry will do where this rank does not have class t.
     nearest = t.clip(0, classes - 1)
     if x.ndim == 1:
-        entry = x[nearest]
+        entry = jnp.take(x, nearest, mode="clip")
     else:
         x = jnp.broadcast_to(x, (*t.shape[:-1], classes))
         entry = jnp.take_along_axis(x, nearest, -1)

@@ -47,12 +47,15 @@ def compute_dtype(x: Tensor) -> torch.dtype:
     return torch.float32 if x.dtype.itemsize < 4 else x.dtype
 
 
+def as_dtype(x: Tensor, dtype: torch.dtype) -> Tensor:
+    # A call that changes nothing takes as long as an operation on few numbers.
+    return x if x.dtype == dtype else x.to(dtype)
+
+
 def upcast(x: Operand) -> Operand | Tensor:
     """A floating tensor in its compute dtype; all else as it is."""
     if isinstance(x, Tensor) and is_floating(x):
-        dtype = compute_dtype(x)
-        # A call that changes nothing takes as long as an operation on few numbers.
-        return x if x.dtype == dtype else x.to(dtype)
+        return as_dtype(x, compute_dtype(x))
     return x
 
 
@@ -62,7 +65,7 @@ def promote(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     dtype, device = torch.promote_types(x.dtype, y.dtype), x.device.type
     if dtype == torch.float32:
         dtype = autocast_dtype(device) or dtype
-    return x.to(dtype), y.to(dtype)
+    return as_dtype(x, dtype), as_dtype(y, dtype)
 
 
 def as_class_ids(x: Tensor) -> Tensor:

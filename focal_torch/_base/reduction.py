@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from .arrays import is_bool, is_floating, upcast, zero_outside
+from .arrays import as_dtype, is_bool, is_floating, upcast, zero_outside
 from .collectives import Group, sum_over
 from .meshes import full_tensor
 
@@ -48,7 +48,7 @@ def reduce(
     """Reduce a loss whose masked elements are 0 already. "none" returns `dtype`, all else what it
     accumulates in."""
     if reduction == "none":
-        return loss if loss.dtype == dtype else loss.to(dtype)
+        return as_dtype(loss, dtype)
     # The losses of half precision come in float32, and are added in it.
     total = sum_over(full_tensor(loss.sum()), group)
     if divisor is None:

@@ -146,6 +146,7 @@ SIGMOID = Record(
         Argument("alpha", "None or in [0, 1]", 0.25, essential=True),
         Argument("gamma", "at least 0", 2.0, essential=True),
         Argument("soft_targets", "interpolate or mixture", "interpolate"),
+        Argument("ignore_index", "None or an integer", None),
         *OPTIONS,
     ),
     conventions={"alpha": ALPHA, "soft_targets": SOFT_TARGETS, "mean": MEAN, "form": FORM},

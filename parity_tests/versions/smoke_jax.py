@@ -234,7 +234,8 @@ def recipes() -> None:
     same(jax.nn.sigmoid(bias), prior)
     gamma = focal_jax.gamma_flsd(jnp.array([0.1, 0.9]))
     assert gamma.tolist() == [5, 3]
-    same(focal_jax.SigmoidFocalLoss()(x, x > 0), focal_jax.sigmoid_focal_loss(x, x > 0))
+    sigmoid = focal_jax.SigmoidFocalLoss(reduction="none")
+    same(sigmoid(x, x > 0), focal_jax.sigmoid_focal_loss(x, x > 0))
     focal_jax.WeightedFocalLoss()(x[:, 0], jnp.ones(losses.ROWS))
 
 

@@ -173,8 +173,8 @@ def test_gamma_of_samples_in_a_loss(port: Port) -> None:
     p_t = port.array(np.array([[0.1], [0.9]]))
     mixed = losses(port.module.gamma_flsd(p_t))
     expected = [losses(5.0)[0], losses(3.0)[1]]
-    # An exponent in an array takes another way than one that is known.
-    assert_allclose(mixed, expected, rtol=ROUNDINGS * EPS["float64"])
+    # An exponent in an array takes another way than one that is known, and each has its roundings.
+    assert_allclose(mixed, expected, rtol=2 * ROUNDINGS * EPS["float64"])
 
 
 @both_packages
