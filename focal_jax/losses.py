@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 from jax import Array
 
-from ._base.arrays import compute_dtype, is_floating, zero_outside
+from ._base.arrays import OneOrSeveral, Several, compute_dtype, is_floating, zero_outside
 from ._base.collectives import size
 from ._base.loss_arguments import LossArguments, advice_for_alpha, advice_for_target
 from ._base.ranges import NONNEGATIVE, UNIT
@@ -20,8 +20,8 @@ def sigmoid_focal_loss(
     logits: Array,
     targets: Array,
     *,
-    alpha: float | Array | None = 0.25,
-    gamma: float | Array = 2.0,
+    alpha: OneOrSeveral | None = 0.25,
+    gamma: OneOrSeveral = 2.0,
     soft_targets: str = "interpolate",
     ignore_index: int | None = None,
     where: Array | None = None,
@@ -45,8 +45,8 @@ def sigmoid_focal_loss(
             least.
         targets: The truth, in the shape of `logits`: bool, integer 0 or 1, or floating in [0, 1].
         alpha: The weight α of class 1 in [0, 1]; class 0 gets 1 − α. A number, or an array that
-            broadcasts to the shape of `logits`, e.g. one α per class on its last axis. None weights
-            nothing.
+            broadcasts to the shape of `logits`, e.g. one α per class on its last axis; a list, too.
+            None weights nothing.
         gamma: The focusing exponent γ ≥ 0: a number, or an array that broadcasts to the shape of
             `logits`.
         soft_targets: The rule for targets y between 0 and 1. "interpolate":
@@ -56,7 +56,7 @@ def sigmoid_focal_loss(
             elements `where` shall leave out.
         where: Bool mask of the shape of `logits`, repeating dimensions of length 1. An element that
             it leaves out has loss 0 and gradient 0, whatever its logit is.
-        weight: A factor for each element, shaped like `where`.
+        weight: A finite factor for each element, shaped like `where`.
         reduction: "none", "sum", "mean" (divides by the number of elements that `where` keeps), or
             "mean_positive" (divides by the sum of the targets that `where` keeps, at least 1).
             Neither α nor `weight` enters a divisor. Where nothing is kept the result is 0.
@@ -126,8 +126,8 @@ def softmax_focal_loss(
     logits: Array,
     targets: Array,
     *,
-    alpha: Array | None = None,
-    gamma: float | Array = 2.0,
+    alpha: Several | None = None,
+    gamma: OneOrSeveral = 2.0,
     axis: int = -1,
     label_smoothing: float = 0.0,
     ignore_index: int | None = None,
@@ -153,7 +153,8 @@ def softmax_focal_loss(
         targets: Integer class ids in [0, C), in the shape of `logits` without `axis`; or floating
             class probabilities y in the shape of `logits`, whose loss is
             Σ_c y_c·α_c·(1 − p_c)^γ·(−log p_c).
-        alpha: One weight per class, shape (C,), finite and at least 0. None weights nothing.
+        alpha: One weight per class, shape (C,), finite and at least 0; a list, too. None weights
+            nothing.
         gamma: The focusing exponent γ ≥ 0: a number; an array of shape (C,), one γ per class; or an
             array with all dimensions of `logits` that broadcasts to it, e.g. of length 1 on `axis`
             for one γ per sample.
@@ -163,7 +164,7 @@ def softmax_focal_loss(
         ignore_index: A class id, inside or outside [0, C), whose elements `where` shall leave out.
         where: Bool mask of the shape of the unreduced loss, repeating dimensions of length 1. An
             element that it leaves out has loss 0 and gradient 0, whatever its logits are.
-        weight: A factor for each element, shaped like `where`.
+        weight: A finite factor for each element, shaped like `where`.
         reduction: "none", "sum", "mean" (divides by the number of elements that are kept), or
             "mean_positive" (divides by the sum of the class probabilities that are kept, at least
             1; for class ids that is "mean"). Neither α nor `weight` enters a divisor. Where nothing

@@ -7,6 +7,7 @@ import numpy as np
 from jax import Array
 
 from ._base.arguments import Arguments
+from ._base.arrays import OneOrSeveral, Several
 from ._base.ranges import NONNEGATIVE, UNIT, ZERO_OR_ONE
 from .linear import linear_softmax_focal_loss
 from .losses import sigmoid_focal_loss, softmax_focal_loss
@@ -47,8 +48,8 @@ class LinearSoftmaxFocalLoss(Settings):
         1.3863
     """
 
-    alpha: Array | None = None
-    gamma: float | Array = 2.0
+    alpha: Several | None = None
+    gamma: OneOrSeveral = 2.0
     softcap: float | None = None
     label_smoothing: float = 0.0
     ignore_index: int | None = None
@@ -88,8 +89,8 @@ class SigmoidFocalLoss(Settings):
         0.0867
     """
 
-    alpha: float | Array | None = 0.25
-    gamma: float | Array = 2.0
+    alpha: OneOrSeveral | None = 0.25
+    gamma: OneOrSeveral = 2.0
     soft_targets: str = "interpolate"
     ignore_index: int | None = None
     reduction: str = "mean"
@@ -121,8 +122,8 @@ class SoftmaxFocalLoss(Settings):
         1.3863
     """
 
-    alpha: Array | None = None
-    gamma: float | Array = 2.0
+    alpha: Several | None = None
+    gamma: OneOrSeveral = 2.0
     axis: int = -1
     label_smoothing: float = 0.0
     ignore_index: int | None = None

@@ -5,7 +5,7 @@ from torch import Tensor
 from torch.distributed import ProcessGroup
 from torch.fx import Proxy
 
-from ._base.arrays import Number, compute_dtype, promote, zero_outside
+from ._base.arrays import Number, OneOrSeveral, Several, compute_dtype, promote, zero_outside
 from ._base.collectives import size, sum_over
 from ._base.loss_arguments import LossArguments
 from ._base.ranges import NONNEGATIVE, POSITIVE, UNIT
@@ -21,8 +21,8 @@ def linear_softmax_focal_loss(
     targets: Tensor,
     *,
     bias: Tensor | None = None,
-    alpha: Tensor | None = None,
-    gamma: float | Tensor = 2.0,
+    alpha: Several | None = None,
+    gamma: OneOrSeveral = 2.0,
     softcap: float | None = None,
     label_smoothing: float = 0.0,
     ignore_index: int | None = None,
@@ -60,7 +60,7 @@ def linear_softmax_focal_loss(
         ignore_index: A class id, inside or outside [0, C), whose rows `where` shall leave out.
         where: Bool mask of the shape of `targets`, repeating dimensions of length 1. A row that it
             leaves out has loss 0 and gradient 0, whatever its features are.
-        weight: A factor for each row, shaped like `where`.
+        weight: A finite factor for each row, shaped like `where`.
         reduction: "none", "sum", "mean" (divides by the number of rows that are kept), or
             "mean_positive" (the same, since a row has one class). Neither α nor `weight` enters the
             divisor. Where nothing is kept the result is 0.

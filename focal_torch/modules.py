@@ -8,7 +8,7 @@ from torch.distributed import ProcessGroup
 from torch.fx import Proxy
 
 from ._base.arguments import Arguments
-from ._base.arrays import is_sequence
+from ._base.arrays import OneOrSeveral, Several, is_sequence
 from ._base.collectives import GroupName
 from ._base.ranges import NONNEGATIVE, UNIT, ZERO_OR_ONE
 from ._base.tracing import record
@@ -77,8 +77,8 @@ class LinearSoftmaxFocalLoss(Settings):
     def __init__(
         self,
         *,
-        alpha: Tensor | None = None,
-        gamma: float | Tensor = 2.0,
+        alpha: Several | None = None,
+        gamma: OneOrSeveral = 2.0,
         softcap: float | None = None,
         label_smoothing: float = 0.0,
         ignore_index: int | None = None,
@@ -131,8 +131,8 @@ class SigmoidFocalLoss(Settings):
     def __init__(
         self,
         *,
-        alpha: float | Tensor | None = 0.25,
-        gamma: float | Tensor = 2.0,
+        alpha: OneOrSeveral | None = 0.25,
+        gamma: OneOrSeveral = 2.0,
         soft_targets: str = "interpolate",
         ignore_index: int | None = None,
         reduction: str = "mean",
@@ -175,8 +175,8 @@ class SoftmaxFocalLoss(Settings):
     def __init__(
         self,
         *,
-        alpha: Tensor | None = None,
-        gamma: float | Tensor = 2.0,
+        alpha: Several | None = None,
+        gamma: OneOrSeveral = 2.0,
         axis: int = 1,
         label_smoothing: float = 0.0,
         ignore_index: int | None = None,

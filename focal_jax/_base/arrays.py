@@ -1,5 +1,6 @@
 """Arrays: their dtypes, masks, products in which 0·inf is 0, and infinities."""
 
+from collections.abc import Sequence
 from typing import TypeAlias, TypeGuard, TypeVar
 
 import jax.numpy as jnp
@@ -11,6 +12,9 @@ from .ranges import Range
 
 # α or γ: one number, or one for each class or element.
 Number: TypeAlias = float | Array
+# The same as people have it.
+Several: TypeAlias = Sequence[float] | np.ndarray | Array
+OneOrSeveral: TypeAlias = float | Several
 # An array, or what a formula takes as it is: a number, a group, None.
 Operand = TypeVar("Operand")
 

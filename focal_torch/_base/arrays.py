@@ -1,5 +1,6 @@
 """Tensors: their dtypes, masks, products in which 0·inf is 0, and infinities."""
 
+from collections.abc import Sequence
 from typing import TypeAlias, TypeGuard, TypeVar, cast
 
 import numpy as np
@@ -11,6 +12,9 @@ from .versions import autocast_dtype, is_infinite
 
 # α or γ: one number, or one for each class or element.
 Number: TypeAlias = float | Tensor
+# The same as people have it.
+Several: TypeAlias = Sequence[float] | np.ndarray | Tensor
+OneOrSeveral: TypeAlias = float | Several
 # A tensor, or what a formula takes as it is: a number, a group, None.
 Operand = TypeVar("Operand")
 
