@@ -14,10 +14,17 @@ from .torch_tools import QUICK, TOOLS
 IN_TEST = {(tool, name) for tool, name in product(("compile",), MOST_USED)}
 
 
+# What inductor makes of a program takes ten times as long as the program, so it gets the calls with
+# all options, and the most used ones.
+INDUCTOR = {name for name in CALLS if name in MOST_USED or name.endswith(", all")}
+
+
 def table() -> list[Any]:
     """Every tool with every call, and those that take seconds in the slow tier."""
     cells: list[Any] = []
     for tool, name in product(TOOLS, CALLS):
+        if tool == "compile, inductor" and name not in INDUCTOR:
+            continue
         is_quick = tool in QUICK or (tool, name) in IN_TEST
         mark = () if is_quick else pytest.mark.slow
         cells.append(pytest.param(tool, name, marks=mark))
