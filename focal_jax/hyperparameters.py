@@ -5,7 +5,8 @@ import math
 import jax.numpy as jnp
 from jax import Array
 
-from ._base.arguments import CORRECT, Arguments
+from ._base.advice import CORRECT
+from ._base.arguments import Arguments
 from ._base.arrays import compute_dtype, is_array, is_floating
 from ._base.ranges import NONNEGATIVE, OPEN_UNIT, UNIT
 
@@ -106,7 +107,7 @@ def alpha_from_counts(counts: Array, *, beta: float = 1.0) -> Array:
     effective = counts
     if 0 < beta < 1:
         # The factor 1 / (1 − β) of all classes cancels.
-        effective = -jnp.expm1(effective * math.log1p(beta - 1))
+        effective = -jnp.expm1(effective * math.log(beta))
     # β = 0 counts every class once.
     weights = 1 / effective if beta else jnp.ones_like(effective)
     # A class without samples is in no batch, and would take all weight from the others.

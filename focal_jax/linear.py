@@ -111,13 +111,13 @@ def linear_softmax_focal_loss(
         bias = arguments.bias(bias, classes)
     if alpha is not None:
         alpha = arguments.class_weights(alpha, classes, dtype)
-    gamma = arguments.per_class(
-        "gamma", gamma, (*shape, classes), -1, NONNEGATIVE, dtype, class_ranks
-    )
     if softcap is not None:
         softcap = arguments.number("softcap", softcap, POSITIVE, "None caps nothing.")
     smoothing = arguments.number("label_smoothing", label_smoothing, UNIT, "0 smooths nothing.")
     where = arguments.where(where, shape)
+    gamma = arguments.per_class(
+        "gamma", gamma, (*shape, classes), -1, NONNEGATIVE, dtype, class_ranks, where
+    )
     element_ranks = arguments.element_group(axis_name, reduction, features, targets)
     like, all_classes = "features without their last axis", classes * size(class_ranks)
     ids, where = arguments.class_ids(targets, shape, like, all_classes, ignore_index, where)

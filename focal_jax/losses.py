@@ -3,9 +3,10 @@
 import jax.numpy as jnp
 from jax import Array
 
+from ._base.advice import advice_for_alpha, advice_for_target
 from ._base.arrays import OneOrSeveral, Several, compute_dtype, is_floating, zero_outside
 from ._base.collectives import size
-from ._base.loss_arguments import LossArguments, advice_for_alpha, advice_for_target
+from ._base.loss_arguments import LossArguments
 from ._base.ranges import NONNEGATIVE, UNIT
 from ._base.reduction import REDUCTIONS
 from ._base.tracing import concrete_bool_targets, constants
@@ -210,9 +211,9 @@ def softmax_focal_loss(
     arguments.check_choice("reduction", reduction, REDUCTIONS)
     class_ranks = arguments.class_group(class_axis_name, logits)
     weights = 1.0 if alpha is None else arguments.class_weights(alpha, classes, dtype)
-    gamma = arguments.per_class("gamma", gamma, shape, axis, NONNEGATIVE, dtype, class_ranks)
     smoothing = arguments.number("label_smoothing", label_smoothing, UNIT, "0 smooths nothing.")
     where = arguments.where(where, rows)
+    gamma = arguments.per_class("gamma", gamma, shape, axis, NONNEGATIVE, dtype, class_ranks, where)
     element_ranks = arguments.element_group(axis_name, reduction, logits, targets)
 
     if is_floating(targets):

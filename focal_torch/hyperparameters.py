@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 from torch.fx import Proxy
 
-from ._base.arguments import CORRECT, Arguments
+from ._base.advice import CORRECT
+from ._base.arguments import Arguments
 from ._base.arrays import compute_dtype, is_array, is_floating
 from ._base.ranges import NONNEGATIVE, OPEN_UNIT, UNIT
 from ._base.tracing import record
@@ -111,7 +112,7 @@ def alpha_from_counts(counts: Tensor, *, beta: float = 1.0) -> Tensor:
     effective = counts
     if 0 < beta < 1:
         # The factor 1 / (1 − β) of all classes cancels.
-        effective = -torch.expm1(effective * math.log1p(beta - 1))
+        effective = -torch.expm1(effective * math.log(beta))
     # β = 0 counts every class once.
     weights = 1 / effective if beta else torch.ones_like(effective)
     # A class without samples is in no batch, and would take all weight from the others.

@@ -5,9 +5,10 @@ from torch import Tensor
 from torch.distributed import ProcessGroup
 from torch.fx import Proxy
 
+from ._base.advice import advice_for_alpha, advice_for_target
 from ._base.arrays import OneOrSeveral, Several, compute_dtype, is_floating, zero_outside
 from ._base.collectives import size, sum_over
-from ._base.loss_arguments import LossArguments, advice_for_alpha, advice_for_target
+from ._base.loss_arguments import LossArguments
 from ._base.ranges import NONNEGATIVE, UNIT
 from ._base.reduction import REDUCTIONS, divisor_of, reduce
 from ._base.tracing import concrete_bool_targets, record
@@ -219,11 +220,11 @@ def softmax_focal_loss(
     arguments.check_choice("reduction", reduction, REDUCTIONS)
     class_ranks = arguments.class_group(class_group, logits)
     weights = 1.0 if alpha is None else arguments.class_weights(alpha, classes, dtype)
-    gamma = arguments.per_class(
-        "gamma", gamma, tuple(logits.shape), axis, NONNEGATIVE, dtype, class_ranks
-    )
     smoothing = arguments.number("label_smoothing", label_smoothing, UNIT, "0 smooths nothing.")
     where = arguments.where(where, shape)
+    gamma = arguments.per_class(
+        "gamma", gamma, tuple(logits.shape), axis, NONNEGATIVE, dtype, class_ranks, where
+    )
     element_ranks = arguments.element_group(group, reduction)
     elements = z.numel() // classes
 

@@ -11,7 +11,7 @@ from ._base.arguments import Arguments
 from ._base.arrays import OneOrSeveral, Several, is_sequence
 from ._base.collectives import GroupName
 from ._base.ranges import NONNEGATIVE, UNIT, ZERO_OR_ONE
-from ._base.tracing import record
+from ._base.tracing import from_sequence, record
 from .linear import linear_softmax_focal_loss
 from .losses import sigmoid_focal_loss, softmax_focal_loss
 
@@ -29,12 +29,20 @@ class Settings(nn.Module):
         self._names = tuple(settings)
         for name, x in settings.items():
             if is_sequence(x):
-                x = torch.tensor(x, dtype=torch.get_default_dtype())
+                x = self._buffer(name, x)
             # nn.Module registers parameters by itself.
             if isinstance(x, Tensor) and not isinstance(x, nn.Parameter):
                 self.register_buffer(name, x)
             else:
                 setattr(self, name, x)
+
+    def _buffer(self, name: str, x: Any) -> Tensor:
+        if any(isinstance(entry, nn.Parameter) for entry in x):
+            raise TypeError(
+                f"{type(self).__name__}({name}=...): expected an array of numbers, got several "
+                "parameters. To learn them, make one of all: nn.Parameter(torch.tensor([...]))."
+            )
+        return from_sequence(x, None).to(torch.get_default_dtype())
 
     def settings(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in self._names}

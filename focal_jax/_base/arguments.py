@@ -17,6 +17,7 @@ from jax import Array
 from jax.core import Tracer
 from jax.typing import DTypeLike
 
+from .advice import CORRECT, SEVERAL
 from .arrays import (
     Number,
     dtype_name,
@@ -27,14 +28,19 @@ from .arrays import (
     nan_outside,
 )
 from .ranges import Range
-from .tracing import concrete_values, devices_differ, from_numpy, unwrap
+from .tracing import (
+    concrete_values,
+    devices_differ,
+    from_numpy,
+    from_sequence,
+    is_committed,
+    needs_64_bits,
+    unwrap,
+)
 
 Shape: TypeAlias = tuple[int, ...]
 # What to do, or what to do about a value.
 Advice: TypeAlias = str | Callable[[float], str]
-
-CORRECT = "Correct it before the call."
-SEVERAL = "For several, give an array (in PyTorch a tensor)."
 
 
 class Arguments:
@@ -44,6 +50,8 @@ class Arguments:
         self.function = function
         # The first array, which all others have to be beside.
         self.first: Array | None = None
+        # Targets that JAX would narrow to other numbers.
+        self.wide_targets: np.ndarray | None = None
 
     def fail(
         self, error: type[Exception], argument: str, expected: str, got: object, advice: str
@@ -60,12 +68,24 @@ class Arguments:
         if not (is_floating(x) or is_integer(x)):
             advice = "Convert it, e.g. to float32."
             self.fail(TypeError, argument, "real numbers", dtype_name(x), advice)
+        if needs_64_bits(x):
+            # JAX would keep the lower half, so that 2³² + 2 would be class 2.
+            x = self._without_64_bits(argument, x)
         x = from_numpy(x)
         self._check_device(argument, x)
         return x
 
+    def _without_64_bits(self, argument: str, x: Array) -> Array:
+        """Quantities as floating-point numbers. Of targets all that are too wide are none that an
+        option can name, and are checked as they came."""
+        if argument != "targets":
+            return x.astype(np.float64)
+        self.wide_targets = np.asarray(x)
+        return x.clip(-(2**31), 2**31 - 1)
+
     def _check_device(self, argument: str, x: Array) -> None:
-        if self.first is None:
+        # What nobody has put on a device goes where the others are.
+        if self.first is None or not is_committed(self.first):
             self.first = x
         elif devices_differ(x, self.first):
             got, expected = x.devices(), self.first.devices()
@@ -73,20 +93,15 @@ class Arguments:
             self.fail(ValueError, argument, f"an array on {expected}", got, advice)
 
     def one_or_several(self, argument: str, x: object) -> object:
-        """α or γ, of which lists, tuples and arrays of numpy become arrays."""
+        """α or γ, of which lists and tuples become arrays."""
         x = unwrap(x)
-        return self._numpy(argument, x) if is_sequence(x) else x
-
-    def _numpy(self, argument: str, x: object) -> np.ndarray:
+        if not is_sequence(x):
+            return x
         try:
-            values = np.asarray(x)
-        except ValueError:
-            # Its rows have different lengths.
-            values = np.asarray(None)
-        if values.dtype.kind not in "biuf":
+            return from_sequence(x)
+        except (TypeError, ValueError):
             advice = "Its entries have to be numbers, and its rows of one length."
             self.fail(TypeError, argument, "an array of numbers", type(x).__name__, advice)
-        return values
 
     def floating(self, argument: str, x: object) -> Array:
         """An array of floating-point numbers."""
@@ -114,7 +129,8 @@ class Arguments:
     ) -> bool:
         """Check the values inside the mask, if they are known before the computation runs. Returns
         whether they are."""
-        values = concrete_values(x)
+        is_wide = argument == "targets" and self.wide_targets is not None
+        values = self.wide_targets if is_wide else concrete_values(x)
         if values is None:
             return False
         if not values.size:
@@ -173,18 +189,18 @@ class Arguments:
         allowed: Range,
         dtype: DTypeLike,
         where: Array | None = None,
-        number_advice: Advice = SEVERAL,
+        advice: Advice | None = None,
     ) -> Number:
         """α or γ of a loss of `shape`: a number as a float, an array broadcast to `shape`."""
         x = self.one_or_several(argument, x)
         if not is_array(x):
-            return self.number(argument, x, allowed, number_advice)
+            return self.number(argument, x, allowed, advice or SEVERAL)
         x = self.array(argument, x)
         if not broadcasts(x, shape):
             expected = f"a shape that broadcasts to {shape}"
-            advice = "Write a dimension that repeats as 1."
-            self.fail(ValueError, argument, expected, tuple(x.shape), advice)
-        x = self.in_range(argument, x.astype(dtype), allowed, CORRECT, where)
+            text = "Write a dimension that repeats as 1."
+            self.fail(ValueError, argument, expected, tuple(x.shape), text)
+        x = self.in_range(argument, x.astype(dtype), allowed, advice or CORRECT, where)
         return jnp.broadcast_to(x, shape)
 
 

@@ -8,7 +8,8 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import DTypeLike
 
-from .arguments import CORRECT, SEVERAL, Arguments, Shape, broadcasts
+from .advice import CORRECT, SEVERAL, advice_for_id
+from .arguments import Arguments, Shape, broadcasts
 from .arrays import (
     Number,
     as_class_ids,
@@ -21,6 +22,7 @@ from .arrays import (
 from .collectives import Group
 from .meshes import is_mapped, is_replicated, is_varying
 from .ranges import FINITE, NONNEGATIVE, Range, ids_of
+from .tracing import from_numpy
 
 # Names of axes of a mesh.
 Axes: TypeAlias = str | tuple[str, ...] | None
@@ -38,9 +40,11 @@ class LossArguments(Arguments):
         allowed: Range,
         dtype: DTypeLike,
         group: Group,
+        where: Array | None,
     ) -> Number:
         """γ of logits of `shape`: a number as a float; one value per class as (C,); any other shape
-        that keeps the class axis, which is moved last."""
+        that keeps the class axis, which is moved last. Of what `where` leaves out all classes may
+        have any."""
         x = self.one_or_several(argument, x)
         if not is_array(x):
             return self.number(argument, x, allowed, SEVERAL)
@@ -54,7 +58,10 @@ class LossArguments(Arguments):
             expected = f"shape () or {(classes,)}, or {dimensions}"
             advice = "Per sample, keep the class axis with length 1."
             self.fail(ValueError, argument, expected, tuple(x.shape), advice)
-        x = self.in_range(argument, x.astype(dtype), allowed, CORRECT)
+        mask = None
+        if where is not None and x.ndim > 1:
+            mask = jnp.expand_dims(where, axis)
+        x = self.in_range(argument, x.astype(dtype), allowed, CORRECT, mask)
         if x.ndim <= 1:
             return jnp.broadcast_to(x, (classes,))
         return jnp.moveaxis(x, axis, -1)
@@ -88,7 +95,10 @@ class LossArguments(Arguments):
             return where
         ignored = self.integer("ignore_index", ignore_index, "It is a value of targets.")
         # In the type that they come in: a narrower one may have the value for another.
-        mask = not_equal(targets, ignored)
+        if self.wide_targets is not None:
+            mask = from_numpy(self.wide_targets != ignored)
+        else:
+            mask = not_equal(targets, ignored)
         return mask if where is None else where & mask
 
     def class_weights(self, x: object, classes: int, dtype: DTypeLike) -> Array:
@@ -224,24 +234,3 @@ class LossArguments(Arguments):
                 )
                 self.fail(ValueError, argument, expected, repr(name), advice)
         return group
-
-
-def advice_for_id(classes: int, x: float) -> str:
-    leave_out = f"ignore_index={x:.0f} or where leaves it out."
-    if x == classes:
-        return f"The first class is 0. If it means no class, {leave_out}"
-    return f"If it means no class, {leave_out}"
-
-
-def advice_for_target(x: float) -> str:
-    """What to do about a target of a sigmoid that is not in [0, 1]."""
-    if not x.is_integer():
-        return "It is a probability, no logit. Leave others out with where."
-    leave_out = f"ignore_index={x:.0f} or where leaves it out."
-    if x > 1:
-        return f"Of a mask from 0 to {x:.0f} take mask > 0. If it means no label, {leave_out}"
-    return f"If it means no label, {leave_out}"
-
-
-def advice_for_alpha(x: float) -> str:
-    return "None weights nothing." if x < 0 else SEVERAL

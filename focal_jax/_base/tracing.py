@@ -29,24 +29,42 @@ def unwrap(x: object) -> object:
     return x if to_array is None else to_array()
 
 
-def from_numpy(x: Array) -> Array:
+def from_sequence(x: Any) -> Array | np.ndarray:
+    """A list or a tuple as an array."""
+    if any(isinstance(entry, Array) for entry in x):
+        # Their gradients are those of the entries.
+        return jnp.stack([jnp.asarray(entry) for entry in x])
+    values = np.asarray(x)
+    if values.dtype.kind not in "biuf":
+        raise TypeError("no numbers")
+    return values
+
+
+def from_numpy(x: Array | np.ndarray) -> Array:
     """An array of numpy as one of JAX, and all others as they are."""
     # Not a copy of them: that of NaN is an error while JAX looks for NaN.
-    if not isinstance(x, np.ndarray):
-        return x
+    return jnp.asarray(x) if isinstance(x, np.ndarray) else x
+
+
+def needs_64_bits(x: Array) -> bool:
+    """Whether x holds integers of numpy that JAX would narrow to other numbers."""
+    if not isinstance(x, np.ndarray) or x.dtype.kind not in "iu" or not x.size:
+        return False
     narrow = jax.dtypes.canonicalize_dtype(x.dtype)
-    if x.dtype.kind in "iu" and narrow != x.dtype:
-        # Else 2³² + 2 would be class 2.
-        limits = np.iinfo(narrow)
-        x = x.clip(limits.min, limits.max)
-    return jnp.asarray(x)
+    if narrow == x.dtype:
+        return False
+    limits = np.iinfo(narrow)
+    return bool(x.min() < limits.min or x.max() > limits.max)
+
+
+def is_committed(x: Array) -> bool:
+    """Whether an array has been put on its device."""
+    return not isinstance(x, Tracer) and x.committed
 
 
 def devices_differ(x: Array, y: Array) -> bool:
     """Whether two arrays have been put on devices that no computation has both of."""
-    if isinstance(x, Tracer) or isinstance(y, Tracer) or not (x.committed and y.committed):
-        return False
-    return x.devices() != y.devices()
+    return is_committed(x) and is_committed(y) and x.devices() != y.devices()
 
 
 def concrete_values(x: Array) -> np.ndarray | None:

@@ -151,7 +151,7 @@ def power(base: Array, gamma: Number) -> Array:
     more exact."""
     if isinstance(gamma, Array):
         # 1 to the power of NaN would be 1.
-        return base**gamma + 0 * gamma
+        return jnp.where(jnp.isnan(gamma), gamma, base**gamma)
     # A few products take less time than a power, and round less.
     whole = int(gamma) if gamma < LARGE_GAMMA else 0
     factors = [base] * whole

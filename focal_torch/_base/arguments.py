@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .advice import CORRECT, SEVERAL
 from .arrays import (
     Number,
     dtype_name,
@@ -22,14 +23,11 @@ from .arrays import (
     nan_outside,
 )
 from .ranges import Range
-from .tracing import concrete_extremes, concrete_values
+from .tracing import concrete_extremes, concrete_values, from_sequence
 
 Shape: TypeAlias = tuple[int, ...]
 # What to do, or what to do about a value.
 Advice: TypeAlias = str | Callable[[float], str]
-
-CORRECT = "Correct it before the call."
-SEVERAL = "For several, give an array (in PyTorch a tensor)."
 
 
 class Arguments:
@@ -66,23 +64,15 @@ class Arguments:
             self.fail(ValueError, argument, f"an array on {expected}", got, advice)
 
     def one_or_several(self, argument: str, x: object) -> object:
-        """α or γ, of which lists, tuples and arrays of numpy become arrays."""
-        if is_sequence(x):
-            device = None if self.first is None else self.first.device
-            # A copy, for PyTorch warns of an array that cannot be written.
-            x = torch.tensor(self._numpy(argument, x), device=device)
-        return x
-
-    def _numpy(self, argument: str, x: object) -> np.ndarray:
+        """α or γ, of which lists, tuples and arrays of numpy become tensors."""
+        if not is_sequence(x):
+            return x
+        device = None if self.first is None else self.first.device
         try:
-            values = np.asarray(x)
-        except ValueError:
-            # Its rows have different lengths.
-            values = np.asarray(None)
-        if values.dtype.kind not in "biuf":
+            return from_sequence(x, device)
+        except (TypeError, ValueError, RuntimeError):
             advice = "Its entries have to be numbers, and its rows of one length."
             self.fail(TypeError, argument, "an array of numbers", type(x).__name__, advice)
-        return values
 
     def floating(self, argument: str, x: object) -> Tensor:
         """An array of floating-point numbers."""
@@ -166,18 +156,18 @@ class Arguments:
         allowed: Range,
         dtype: torch.dtype,
         where: Tensor | None = None,
-        number_advice: Advice = SEVERAL,
+        advice: Advice | None = None,
     ) -> Number:
         """α or γ of a loss of `shape`: a number as a float, an array broadcast to `shape`."""
         x = self.one_or_several(argument, x)
         if not is_array(x):
-            return self.number(argument, x, allowed, number_advice)
+            return self.number(argument, x, allowed, advice or SEVERAL)
         x = self.array(argument, x)
         if not broadcasts(x, shape):
             expected = f"a shape that broadcasts to {shape}"
-            advice = "Write a dimension that repeats as 1."
-            self.fail(ValueError, argument, expected, tuple(x.shape), advice)
-        x = self.in_range(argument, x.to(dtype), allowed, CORRECT, where)
+            text = "Write a dimension that repeats as 1."
+            self.fail(ValueError, argument, expected, tuple(x.shape), text)
+        x = self.in_range(argument, x.to(dtype), allowed, advice or CORRECT, where)
         return torch.broadcast_to(x, shape)
 
 

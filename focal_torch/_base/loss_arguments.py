@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 from torch.distributed import ProcessGroup, get_rank, get_world_size
 
-from .arguments import CORRECT, SEVERAL, Arguments, Shape, broadcasts
+from .advice import CORRECT, SEVERAL, advice_for_id
+from .arguments import Arguments, Shape, broadcasts
 from .arrays import (
     Number,
     as_class_ids,
@@ -34,9 +35,11 @@ class LossArguments(Arguments):
         allowed: Range,
         dtype: torch.dtype,
         group: Group,
+        where: Tensor | None,
     ) -> Number:
         """γ of logits of `shape`: a number as a float; one value per class as (C,); any other shape
-        that keeps the class axis, which is moved last."""
+        that keeps the class axis, which is moved last. Of what `where` leaves out all classes may
+        have any."""
         x = self.one_or_several(argument, x)
         if not is_array(x):
             return self.number(argument, x, allowed, SEVERAL)
@@ -50,7 +53,10 @@ class LossArguments(Arguments):
             expected = f"shape () or {(classes,)}, or {dimensions}"
             advice = "Per sample, keep the class axis with length 1."
             self.fail(ValueError, argument, expected, tuple(x.shape), advice)
-        x = self.in_range(argument, x.to(dtype), allowed, CORRECT)
+        mask = None
+        if where is not None and x.ndim > 1:
+            mask = torch.unsqueeze(where, axis)
+        x = self.in_range(argument, x.to(dtype), allowed, CORRECT, mask)
         if not x.ndim or x.shape[axis if x.ndim > 1 else 0] != classes:
             # One value for all classes is the same on each rank.
             x = copy_to_group(x, group)
@@ -221,24 +227,3 @@ class LossArguments(Arguments):
             expected = "a group that this rank is in"
             self.fail(ValueError, argument, expected, x.group_name, "Call it on its ranks alone.")
         return Group(x.group_name, rank, get_world_size(x))
-
-
-def advice_for_id(classes: int, x: float) -> str:
-    leave_out = f"ignore_index={x:.0f} or where leaves it out."
-    if x == classes:
-        return f"The first class is 0. If it means no class, {leave_out}"
-    return f"If it means no class, {leave_out}"
-
-
-def advice_for_target(x: float) -> str:
-    """What to do about a target of a sigmoid that is not in [0, 1]."""
-    if not x.is_integer():
-        return "It is a probability, no logit. Leave others out with where."
-    leave_out = f"ignore_index={x:.0f} or where leaves it out."
-    if x > 1:
-        return f"Of a mask from 0 to {x:.0f} take mask > 0. If it means no label, {leave_out}"
-    return f"If it means no label, {leave_out}"
-
-
-def advice_for_alpha(x: float) -> str:
-    return "None weights nothing." if x < 0 else SEVERAL

@@ -8,7 +8,8 @@ operation on a piece is too small to be shared, and each thread works off pieces
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 
 import torch
 from torch import Tensor
@@ -117,7 +118,11 @@ def _work_off(task: Callable[[int], None], arguments: Sequence[int], threads: in
             work()
 
     with ThreadPoolExecutor(threads - 1) as pool:
-        others = [pool.submit(work_as_here) for _ in range(threads - 1)]
+        others: list[Future[None]] = []
+        # While Python ends there are no new threads, and this one works alone.
+        with suppress(RuntimeError):
+            for _ in range(threads - 1):
+                others.append(pool.submit(work_as_here))
         work()
     for other in others:
         # An error in it is raised here.

@@ -43,6 +43,17 @@ def is_eager() -> bool:
     return not (is_traced() or is_transformed() or is_forward())
 
 
+def from_sequence(x: Any, device: torch.device | None) -> Tensor:
+    """A list, a tuple or an array of numpy as a tensor."""
+    if isinstance(x, np.ndarray):
+        # A copy, for PyTorch warns of an array that cannot be written.
+        return torch.as_tensor(x.copy(), device=device)
+    if any(isinstance(entry, Tensor) for entry in x):
+        # Their gradients are those of the entries.
+        return torch.stack([torch.as_tensor(entry, device=device) for entry in x])
+    return torch.tensor(x, dtype=torch.float64, device=device)
+
+
 def concrete_values(x: Tensor) -> np.ndarray | None:
     """The values of x, if they are concrete."""
     if not is_concrete(x):

@@ -89,7 +89,7 @@ class _EagerIdFocal(torch.autograd.Function):
         (cotangent,) = cotangents
         z, t, q, s = ctx.saved_tensors
         if torch.is_grad_enabled() or is_batched(cotangent):
-            return _differentiable_grad(z, t, ctx.gamma, cotangent), None, None
+            return _grad_by_rules(z, t, ctx.gamma, cotangent), None, None
         # −f′(u)/q = q^γ·(γ·p·s/q + 1), times p_k of every other class k and −q of class t. Where q
         # underflows the power does, too, and the quotient does not matter.
         s = s.clamp(max=large())
@@ -101,10 +101,13 @@ class _EagerIdFocal(torch.autograd.Function):
         return grad.to(z.dtype), None, None
 
 
-def _differentiable_grad(z: Tensor, t: Tensor, gamma: float, cotangent: Tensor) -> Tensor:
-    """The gradient by rules that are differentiated again."""
+def _grad_by_rules(z: Tensor, t: Tensor, gamma: float, cotangent: Tensor) -> Tensor:
+    """The gradient by rules that can be differentiated again, and mapped."""
     # A backward pass runs with create_graph where its gradients are differentiated.
+    again = torch.is_grad_enabled()
     with torch.enable_grad():
-        loss = focal(margin(z, t, None, Group()), gamma)
-        (grad,) = torch.autograd.grad(loss, z, cotangent, create_graph=True)
+        # Of a view: the hooks of the logits are called where this gradient arrives.
+        x = z.view_as(z)
+        loss = focal(margin(x, t, None, Group()), gamma)
+        (grad,) = torch.autograd.grad(loss, x, cotangent, create_graph=again)
     return grad

@@ -159,7 +159,7 @@ def power(base: Tensor, gamma: Number) -> Tensor:
     more exact."""
     if isinstance(gamma, Tensor):
         # 1 to the power of NaN would be 1.
-        return base**gamma + 0 * gamma
+        return torch.where(torch.isnan(gamma), gamma, base**gamma)
     # A few products take less time than a power, and round less.
     whole = int(gamma) if gamma < LARGE_GAMMA else 0
     factors = [base] * whole

@@ -60,6 +60,13 @@ class Inputs(NamedTuple):
     def tensors(self) -> tuple[Tensor | None, ...]:
         return (*self.rows, *self.shared)
 
+    def with_views(self) -> "Inputs":
+        """The same with a view of each tensor that is differentiated."""
+        views: list[Tensor | None] = []
+        for x, wanted in zip(self.tensors(), self.wanted, strict=True):
+            views.append(x.view_as(x) if wanted and x is not None else x)
+        return Inputs.of((*views, *self.spec, self.wanted))
+
     def differentiated(self) -> list[Tensor]:
         pairs = zip(self.tensors(), self.wanted, strict=True)
         return [x for x, wanted in pairs if wanted and x is not None]

@@ -173,10 +173,13 @@ def _is_one(x: Tensor) -> bool:
 def _differentiable_grads(inputs: Inputs, cotangent: Tensor, *, sum_: bool) -> Sequence[Tensor]:
     """Gradients that can be differentiated again. Their graph keeps the logits of all chunks."""
     # A backward pass runs with create_graph where its gradients are differentiated.
+    again = torch.is_grad_enabled()
     with torch.enable_grad():
-        losses = _losses(*inputs.flatten())
+        # Of views: the hooks of the inputs are called where these gradients arrive.
+        views = inputs.with_views()
+        losses = _losses(*views.flatten())
         result = losses.sum() if sum_ else losses
-        return torch.autograd.grad(result, inputs.differentiated(), cotangent, create_graph=True)
+        return torch.autograd.grad(result, views.differentiated(), cotangent, create_graph=again)
 
 
 def _in_their_places(inputs: Inputs, grads: Sequence[Tensor]) -> tuple[Tensor | None, ...]:

@@ -23,6 +23,7 @@ REPEATED = "Write a dimension that repeats as 1."
 ALL_DIMENSIONS = "Give it every dimension; one that repeats may be 1."
 NO_OTHER = "No other is defined."
 OUTSIDE = "A common factor belongs outside the loss."
+OF_CLASS_1 = "It is the weight of class 1, and class 0 has 1 − α."
 PER_SAMPLE = "Per sample, keep the class axis with length 1."
 DEFAULT_AXIS = "It is the axis of the classes: by default -1 in JAX, 1 in PyTorch."
 
@@ -76,7 +77,7 @@ sigmoid(ValueError, message, RESHAPED, logits=Z[:, 0], targets=Z[:, :1])
 message = "targets=...): expected values in [0, 1], got 1.5 at (2, 3)."
 sigmoid(ValueError, message, NO_LOGIT, targets=ABOVE_1)
 message = "targets=...): expected values in [0, 1], got nan at (2, 3)."
-sigmoid(ValueError, message, NO_LOGIT, targets=IS_NAN)
+sigmoid(ValueError, message, "Leave it out with where.", targets=IS_NAN)
 message = "targets=...): expected values in [0, 1], got -1 at (0, 1)."
 end = "If it means no label, ignore_index=-1 or where leaves it out."
 sigmoid(ValueError, message, end, targets=NEGATIVE)
@@ -93,9 +94,11 @@ sigmoid(ValueError, message, CORRECTED, weight=bad((2, 3), np.inf))
 message = "alpha=...): expected a number in [0, 1], got -1."
 sigmoid(ValueError, message, "None weights nothing.", alpha=-1)
 message = "alpha=...): expected a number in [0, 1], got str."
-sigmoid(TypeError, message, SEVERAL, alpha="a")
+sigmoid(TypeError, message, OF_CLASS_1, alpha="a")
 message = "alpha=...): expected values in [0, 1], got 2.0 at (2,)."
-sigmoid(ValueError, message, CORRECTED, alpha=np.array([0.0, 0.5, 2.0, 1.0]))
+sigmoid(ValueError, message, OF_CLASS_1, alpha=np.array([0.0, 0.5, 2.0, 1.0]))
+message = "alpha=...): expected values in [0, 1], got -1.0 at ()."
+sigmoid(ValueError, message, "None weights nothing.", alpha=np.array(-1.0))
 message = "alpha=...): expected a shape that broadcasts to (8, 4), got (3,)."
 sigmoid(ValueError, message, REPEATED, alpha=np.zeros(3))
 message = "gamma=...): expected a number finite and at least 0, got -0.5."

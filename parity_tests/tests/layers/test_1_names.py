@@ -43,8 +43,14 @@ MATHEMATICS = ("focal.py", "interpolated.py", "interpolated_pt.py", "sigmoid.py"
 # name; and JAX hashes its settings, where PyTorch makes buffers of them, and pickles a group by its
 # name. torch.fx records functions, so that each module calls one.
 OTHER_WORDS = {"axis_name": "group", "class_axis_name": "class_group", "__call__": "forward"}
-JAX_ALONE = {"Settings._key", "Settings.__eq__", "Settings.__hash__"}
-PYTORCH_ALONE = {"Settings.settings", "Settings.extra_repr", "_weighted_focal_loss"}
+# JAX narrows integers, too.
+JAX_ALONE = {"Arguments._without_64_bits", "Settings._key", "Settings.__eq__", "Settings.__hash__"}
+PYTORCH_ALONE = {
+    "Settings._buffer",
+    "Settings.settings",
+    "Settings.extra_repr",
+    "_weighted_focal_loss",
+}
 PYTORCH_ALONE |= {"Settings.__getstate__", "Settings.__setstate__"}
 
 

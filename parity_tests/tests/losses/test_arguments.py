@@ -21,6 +21,7 @@ from parity_tests.tests.parametrize import both_packages
 LOGITS: Any = np.array([[2.0, -1.0, 0.5], [0.1, 0.2, 3.0]], np.float32)
 BITS: Any = np.array([[1, 0, 0], [0, 1, 1]])
 IDS: Any = np.array([0, 2])
+# Numbers that float32 has.
 WEIGHTS = [0.25, 0.5, 0.125]
 SECONDS = 120
 
@@ -48,7 +49,9 @@ def test_several_numbers_come_as_people_have_them(port: Port, kind: Any) -> None
 @pytest.mark.parametrize("bad", [["a"], [[1.0], [1.0, 2.0]], [None]], ids=str)
 def test_what_is_no_array_of_numbers(port: Port, bad: Any) -> None:
     for loss in (sigmoid, softmax):
-        with pytest.raises(TypeError, match=r"\(alpha=\.\.\.\): expected an array of numbers"):
+        with pytest.raises(
+            TypeError, match=r"\(alpha=\.\.\.\): expected (an array of|real) numbers"
+        ):
             loss(port, alpha=bad)
 
 
@@ -110,6 +113,62 @@ def test_half_precision_has_rows_in_float32(port: Port) -> None:
     rows = port.numpy(loss(features, kernel, ids, gamma=0.0, reduction="none"))
     assert rows.dtype == np.float32
     assert_allclose(rows, np.log1p(np.exp(6.25)), rtol=1e-6)
+
+
+def test_numbers_that_need_64_bits() -> None:
+    """Without jax_enable_x64 JAX would keep their lower halves: 2³² + 2 would be class 2."""
+    with jax.enable_x64(False):
+        counts: Any = np.array([2**33, 2**32])
+        assert_allclose(focal_jax.alpha_from_counts(counts), [2 / 3, 4 / 3], rtol=1e-6)
+        weight: Any = np.array([2**33, 1])
+        assert_allclose(softmax(JAX, weight=weight), softmax(JAX, weight=weight * 1.0), rtol=1e-6)
+        for wide in (2**32 + 2, 2**31, -(2**40)):
+            ids: Any = np.array([0, wide])
+            for ignore_index in (None, 2**31 - 1, 2):
+                with pytest.raises(ValueError, match=rf"in \[0, 3\), got {wide} at \(1,\)"):
+                    focal_jax.softmax_focal_loss(LOGITS, ids, ignore_index=ignore_index)
+            ignored = focal_jax.softmax_focal_loss(LOGITS, ids, ignore_index=wide)
+            assert_array_equal(ignored, softmax(JAX, where=jnp.array([True, False])))
+            labels: Any = np.where(BITS, BITS, wide)
+            with pytest.raises(ValueError, match=rf"in \[0, 1\], got {wide} at \(0, 1\)"):
+                focal_jax.sigmoid_focal_loss(LOGITS, labels)
+
+
+@both_packages
+def test_a_gamma_that_a_mask_leaves_out_may_be_anything(port: Port) -> None:
+    kept = port.array(np.array([False, True]))
+    gamma = port.array(np.array([[np.nan], [2.0]]))
+    assert_array_equal(softmax(port, gamma=gamma, where=kept), softmax(port, where=kept))
+
+
+def test_lists_with_tensors_have_their_gradients() -> None:
+    p = torch.tensor(0.5, requires_grad=True)
+    logits, ids = torch.tensor(LOGITS), torch.tensor(IDS)
+    alpha: Any = [p, 1.0, p]
+    loss = focal_torch.softmax_focal_loss(logits, ids, alpha=alpha, axis=-1)
+    (slope,) = torch.autograd.grad(loss.sum(), p)
+    assert slope == softmax(TORCH).sum()
+    parameters: Any = [torch.nn.Parameter(p)] * 3
+    with pytest.raises(TypeError, match=r"SoftmaxFocalLoss\(alpha=.*make one of all"):
+        focal_torch.SoftmaxFocalLoss(alpha=parameters)
+
+    def total(a: jax.Array) -> jax.Array:
+        alpha: Any = [a, 1.0, a]
+        return focal_jax.softmax_focal_loss(LOGITS, IDS, alpha=alpha).sum()
+
+    assert_allclose(jax.jit(jax.grad(total))(0.5), softmax(JAX).sum(), rtol=1e-6)
+
+
+@pytest.mark.parametrize("kind", [list, np.array])
+def test_lists_in_a_compiled_program(kind: Any) -> None:
+    alpha = kind(WEIGHTS)
+    compiled = torch.compile(
+        lambda z, t: focal_torch.softmax_focal_loss(z, t, alpha=alpha, axis=-1),
+        fullgraph=True,
+        backend="eager",
+    )
+    result = compiled(torch.tensor(LOGITS), torch.tensor(IDS))
+    assert_allclose(result, softmax(TORCH, alpha=WEIGHTS), rtol=1e-6)
 
 
 def test_a_tensor_of_another_device_is_named() -> None:

@@ -4,6 +4,8 @@ operations and threads.
 No test is about a time.
 """
 
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +16,7 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
+import focal_torch
 import focal_torch._base.arguments
 import focal_torch._base.pieces
 import focal_torch.losses
@@ -243,3 +246,50 @@ def test_an_error_in_a_thread_is_raised() -> None:
     z, _ = large()
     with threads(2), pytest.raises(ArithmeticError, match="in a thread"):
         focal_torch._base.pieces.in_pieces(fail, [z])
+
+
+@pytest.mark.parametrize("is_leaf", [True, False])
+@pytest.mark.parametrize("linear", [True, False])
+def test_hooks_are_called_once_where_a_gradient_is_differentiated_again(
+    is_leaf: bool, linear: bool
+) -> None:
+    leaf = torch.tensor([[2.0, -1.0, 0.5], [0.1, 0.2, 3.0]], requires_grad=True)
+    ids, kernel = torch.tensor([0, 2]), torch.eye(3)
+
+    def loss(x: torch.Tensor) -> torch.Tensor:
+        if linear:
+            return focal_torch.linear_softmax_focal_loss(x, kernel, ids, reduction="sum")
+        return focal_torch.softmax_focal_loss(x, ids, reduction="sum")
+
+    (expected,) = torch.autograd.grad(loss(leaf), leaf)
+    x = leaf if is_leaf else leaf * 1
+    x.register_hook(lambda grad: grad * 2)
+    (grad,) = torch.autograd.grad(loss(x), x, create_graph=True)
+    torch.testing.assert_close(grad, 2 * expected)
+    assert grad.requires_grad
+
+
+def test_batched_gradients_keep_no_graph() -> None:
+    x = torch.randn(2, 3, requires_grad=True)
+    loss = focal_torch.softmax_focal_loss(x, torch.tensor([0, 2]))
+    (grads,) = torch.autograd.grad(loss, x, torch.eye(2), is_grads_batched=True)
+    assert not grads.requires_grad
+
+
+LATE = """
+import threading, torch, focal_torch
+torch.set_num_threads(2)
+z = torch.zeros(300_037, requires_grad=True)
+def train():
+    threading.main_thread().join()
+    focal_torch.sigmoid_focal_loss(z, z.detach() > 0, reduction="sum").backward()
+    print(z.grad.shape[0])
+threading.Thread(target=train).start()
+"""
+
+
+def test_a_thread_that_outlives_the_main_one_has_its_loss() -> None:
+    process = subprocess.run(
+        [sys.executable, "-c", LATE], capture_output=True, text=True, timeout=120, check=True
+    )
+    assert process.stdout == "300037\n"
