@@ -12,18 +12,21 @@ from .torch_tools import QUICK, TOOLS
 
 # Of the compilers `make test` has one for each loss.
 IN_TEST = {(tool, name) for tool, name in product(("compile",), MOST_USED)}
-
-
-# What inductor makes of a program takes ten times as long as the program, so it gets the calls with
-# all options, and the most used ones.
-INDUCTOR = {name for name in CALLS if name in MOST_USED or name.endswith(", all")}
+# The compilers and exporters take seconds for a call: they get those with all options, the most
+# used ones, and one of each function besides. `torch_tools.py` is a command for all calls.
+SAMPLE = {name for name in CALLS if name in MOST_USED or name.endswith(", all")}
+SAMPLE |= {"linear, γ of rows", "module weighted", "posterior of softmax", "counts", "prior"}
+SAMPLE |= {"γ of p_t", "softmax ids, γ 1c11"}
+# Inductor takes ten times as long as the others.
+INDUCTOR = {*MOST_USED, "softmax soft, all"}
 
 
 def table() -> list[Any]:
-    """Every tool with every call, and those that take seconds in the slow tier."""
+    """Every tool with its calls, and those that take seconds in the slow tier."""
     cells: list[Any] = []
     for tool, name in product(TOOLS, CALLS):
-        if tool == "compile, inductor" and name not in INDUCTOR:
+        sample = INDUCTOR if tool == "compile, inductor" else SAMPLE
+        if tool not in QUICK and name not in sample:
             continue
         is_quick = tool in QUICK or (tool, name) in IN_TEST
         mark = () if is_quick else pytest.mark.slow
