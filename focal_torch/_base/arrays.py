@@ -25,7 +25,8 @@ def is_array(x: object) -> TypeGuard[Tensor]:
 
 def is_sequence(x: object) -> bool:
     """Whether x holds several numbers that a framework does not take."""
-    return isinstance(x, list | tuple | np.ndarray)
+    # torch.compile of PyTorch 2.4 knows no union of types.
+    return isinstance(x, (list, tuple, np.ndarray))
 
 
 def is_floating(x: Tensor) -> bool:

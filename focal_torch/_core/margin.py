@@ -17,7 +17,7 @@ from torch import Tensor
 from .._base.arrays import upcast, zero_outside
 from .._base.autodiff import Rules, closed_form_at_infinities, eager_rule, rule_for
 from .._base.collectives import Group, max_over, sum_over
-from .._base.tracing import refuse_second_derivative
+from .._base.tracing import refuse_second_derivative, visible_to_compile
 from .._base.versions import is_batched, is_transformed
 
 
@@ -58,7 +58,7 @@ def is_class(z: Tensor, t: Tensor) -> Tensor:
 def row_statistics(z: Tensor, t: Tensor, where: Tensor | None, group: Group) -> RowStatistics:
     """What a row comes down to. Its maximum is a shift that no result depends on, so it has no
     derivative."""
-    inputs = (z, t, where, group)
+    inputs = visible_to_compile((z, t, where, group))
     return RowStatistics(*rule_for(inputs, RULES)(*inputs))
 
 

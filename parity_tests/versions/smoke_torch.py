@@ -168,7 +168,7 @@ def modules() -> None:
     assert gamma.grad is not None
     expected = focal_torch.softmax_focal_loss(x, t, gamma=1.5, axis=-1, reduction="mean")
     same(learned(x, t).detach(), expected)
-    binary = focal_torch.SigmoidFocalLoss()
+    binary = focal_torch.SigmoidFocalLoss(reduction="none")
     same(binary(x, bits), focal_torch.sigmoid_focal_loss(x, bits))
     inputs = (tensor(losses.FEATURES), tensor(losses.KERNEL), t)
     linear = focal_torch.LinearSoftmaxFocalLoss()
