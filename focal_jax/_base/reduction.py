@@ -3,15 +3,13 @@
 # JAX leaves parts of jnp.asarray without types.
 # pyright: reportUnknownMemberType=false
 
-from typing import cast
-
 import jax.numpy as jnp
-import numpy as np
-from jax import Array, lax
+from jax import Array
 from jax.typing import DTypeLike
 
 from .arrays import as_dtype, is_bool, is_floating, upcast, zero_outside
 from .collectives import Group, size, sum_over
+from .tracing import sum_and_wrong
 
 REDUCTIONS = ("none", "sum", "mean", "mean_positive")
 
@@ -39,32 +37,8 @@ def _sum_of_targets(targets: Array) -> Array:
     if is_floating(targets) or is_bool(targets):
         # In float32 at least: bfloat16 counts to 256.
         return upcast(targets).sum()
-    whole = targets.astype(jnp.int32)
-    # JAX leaves the type of the result out.
-    total, wrong = cast(
-        tuple[Array, Array],
-        lax.platform_dependent(whole, cpu=_sum_and_wrong, default=_sum_and_wrong_in_one_pass),
-    )
+    total, wrong = sum_and_wrong(targets)
     return jnp.where(wrong, jnp.nan, total.astype(float))
-
-
-def _sum_and_wrong(targets: Array) -> tuple[Array, Array]:
-    """The sum of integers, and whether one is neither 0 nor 1: each ()."""
-    wrong = (targets != 0) & (targets != 1)
-    return targets.sum(dtype=jnp.int32), wrong.any()
-
-
-def _sum_and_wrong_in_one_pass(targets: Array) -> tuple[Array, Array]:
-    """The same: XLA for TPUs would read the targets twice."""
-    wrong = ((targets != 0) & (targets != 1)).astype(jnp.int32)
-    axes = tuple(range(targets.ndim))
-    zero = np.int32(0)
-    total, any_wrong = lax.reduce((targets, wrong), (zero, zero), _add_and_or, axes)
-    return total, any_wrong > 0
-
-
-def _add_and_or(a: tuple[Array, Array], b: tuple[Array, Array]) -> tuple[Array, Array]:
-    return a[0] + b[0], a[1] | b[1]
 
 
 def at_least_one(divisor: Array, dtype: DTypeLike) -> Array:

@@ -135,3 +135,31 @@ def with_batch_axes_of(gamma: Number, x: Array) -> Array:
     """x, with the axes along which vmap maps γ."""
     # An accelerator would store what all γ share, and reading that takes longer than making it.
     return x + 0 * gamma if isinstance(gamma, Array) else x
+
+
+def sum_and_wrong(targets: Array) -> tuple[Array, Array]:
+    """The sum of integers, and whether one is neither 0 nor 1: each ()."""
+    whole = targets.astype(jnp.int32)
+    # JAX leaves the type of the result out.
+    return cast(
+        tuple[Array, Array],
+        lax.platform_dependent(whole, cpu=_in_two_passes, default=_in_one_pass),
+    )
+
+
+def _in_two_passes(targets: Array) -> tuple[Array, Array]:
+    wrong = (targets != 0) & (targets != 1)
+    return targets.sum(dtype=jnp.int32), wrong.any()
+
+
+def _in_one_pass(targets: Array) -> tuple[Array, Array]:
+    # XLA for TPUs would read the targets twice.
+    wrong = ((targets != 0) & (targets != 1)).astype(jnp.int32)
+    axes = tuple(range(targets.ndim))
+    zero = np.int32(0)
+    total, any_wrong = lax.reduce((targets, wrong), (zero, zero), _add_and_or, axes)
+    return total, any_wrong > 0
+
+
+def _add_and_or(a: tuple[Array, Array], b: tuple[Array, Array]) -> tuple[Array, Array]:
+    return a[0] + b[0], a[1] | b[1]
