@@ -106,8 +106,8 @@ def zero_outside(where: Array | None, x: Operand) -> Operand | Array:
 def nan_outside(allowed: Range, x: Array) -> Array:
     """x (…), and NaN where it is out of range: a value that nobody has checked may be any."""
     # A product, for NaN in the gradient as well.
-    # With an array among them the cases lie on the mesh as x does.
-    factor = jnp.where(allowed.contains(x), jnp.ones_like(x), jnp.nan)
+    # Made of x, the cases lie on a mesh as x does.
+    factor = jnp.where(allowed.contains(x), x - x + 1, jnp.nan)
     return x * factor
 
 
