@@ -5,7 +5,7 @@ from typing import TypeAlias, TypeGuard, TypeVar
 
 import jax.numpy as jnp
 import numpy as np
-from jax import Array
+from jax import Array, lax
 from jax.typing import DTypeLike
 
 from .ranges import Range
@@ -107,7 +107,8 @@ def nan_outside(allowed: Range, x: Array) -> Array:
     """x (…), and NaN where it is out of range: a value that nobody has checked may be any."""
     # A product, for NaN in the gradient as well.
     # Made of x, the cases lie on a mesh as x does.
-    factor = jnp.where(allowed.contains(x), x - x + 1, jnp.nan)
+    like_x = lax.stop_gradient(x)
+    factor = jnp.where(allowed.contains(x), like_x - like_x + 1, jnp.nan)
     return x * factor
 
 
