@@ -254,6 +254,7 @@ def test_pairs_of_small_calls_do_the_same_work() -> None:
         if pair.mode != FIRST_CALL:
             ours, peer = (jax.tree.leaves(work.call()) for work in pair.works)
             for x, y in zip(ours, peer, strict=True):
+                # A few units of 1 − p, which the formulas of the peers take from 1.
                 np.testing.assert_allclose(array(x), array(y), rtol=1e-4, atol=1e-6)
 
 

@@ -25,7 +25,8 @@ from .draws import FLOATS, LINEAR, NAN, Call, sample
 
 # Losses and gradients of all draws.
 Answer: TypeAlias = tuple[np.ndarray, np.ndarray]
-# Of a loss in half precision, and of one in float32.
+# Relative and absolute, of a loss in half precision, and of one in float32: float16 has nothing
+# below 2⁻²⁴, and elsewhere a power may underflow that the reference has.
 TOLERANCES = {"bfloat16": (2**-7, 1e-30), "float16": (2**-10, 2**-24), "float32": (1e-4, 1e-30)}
 
 
