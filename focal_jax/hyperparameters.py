@@ -45,7 +45,7 @@ def prior_bias(pi: float | Array) -> float | Array:
     x = arguments.in_range("pi", pi.astype(compute_dtype(pi)), OPEN_UNIT, advice)
     # The odds against the rarer side: near ½ its logarithms nearly cancel, and XLA errs in log1p
     # below −0.3.
-    rare = jnp.minimum(x, 1 - x)
+    rare = jnp.where(x < 0.5, x, 1 - x)
     near_half = jnp.log1p((1 - 2 * rare) / rare)
     in_tail = jnp.log1p(-rare) - jnp.log(rare)
     odds = jnp.where(rare < 0.25, in_tail, near_half)

@@ -1,13 +1,14 @@
 """Class probabilities from the logits of a model that was trained with focal loss."""
 
 import jax.numpy as jnp
-from jax import Array, lax
+from jax import Array
 
 from ._base.arrays import Number, clamp_infinities, compute_dtype
+from ._base.autodiff import closed_form
 from ._base.collectives import Group
 from ._base.loss_arguments import LossArguments
 from ._base.ranges import NONNEGATIVE
-from ._core.focal import softplus
+from ._core.focal import sigmoid, softplus
 from ._core.softmax import margins
 
 
@@ -61,30 +62,54 @@ def posterior_from_focal(
 
 def _of_sigmoid(z: Array, gamma: Number) -> Array:
     """η (…) of logits (…): its odds are h(p) / h(q)."""
-    # log h(p) − log h(q), of which z is the difference of log p and log q.
-    of_p = jnp.log1p(gamma * _ratio(z))
-    of_q = jnp.log1p(gamma * _ratio(-z))
-    log_odds = (1 + gamma) * z - of_p + of_q
-    return lax.logistic(log_odds)
+    log_odds = _log_h(z, gamma) - _log_h(-z, gamma)
+    return sigmoid(log_odds)
 
 
 def _of_softmax(u: Array, gamma: Number, axis: int) -> Array:
     """η of margins u, which have their classes on an axis."""
-    of_phi = jnp.log1p(gamma * _ratio(u))
-    log_h = gamma * softplus(u) - softplus(-u) - of_phi
+    log_h = _log_h(u, gamma)
     # As for every softmax: a common factor cancels, and would overflow.
     largest = log_h.max(axis, keepdims=True)
     h = jnp.exp(log_h - largest)
     return h / h.sum(axis, keepdims=True)
 
 
+@closed_form
+def _log_h(u: Array, gamma: Number) -> Array:
+    """log h(q) of q = σ(u), which is γ·softplus(u) − softplus(−u) − log(1 + γ·r)."""
+    of_phi = jnp.log1p(gamma * _ratio(u))
+    return gamma * softplus(u) - softplus(-u) - of_phi
+
+
+@_log_h.partial("u")
+def _log_h_u(u: Array, gamma: Number) -> Array:
+    """γ·σ(u) + σ(−u) − γ·(r − σ(u)) / (1 + γ·r)."""
+    ratio, p = _ratio(u), sigmoid(u)
+    return gamma * p + sigmoid(-u) - gamma * (ratio - p) / (1 + gamma * ratio)
+
+
+@_log_h.partial("gamma")
+def _log_h_gamma(u: Array, gamma: Number) -> Array:
+    """softplus(u) − r / (1 + γ·r)."""
+    ratio = _ratio(u)
+    return softplus(u) - ratio / (1 + gamma * ratio)
+
+
+@closed_form
 def _ratio(u: Array) -> Array:
-    """−log(q)·q / (1 − q) = exp(u)·softplus(−u), which is between 0 and 1, in terms that do not
+    """r = −log(q)·q / (1 − q) = exp(u)·softplus(−u), which is between 0 and 1, in terms that do not
     overflow."""
     small = jnp.exp(-jnp.abs(u))
-    log = jnp.log1p(small)
+    log = softplus(-jnp.abs(u))
     # Its limit is 1 where exp(−u) underflows.
     safe_small = jnp.where(small > 0, small, 1)
     positive = jnp.where(small > 0, log / safe_small, 1)
     negative = small * (log - jnp.minimum(u, 0))
     return jnp.where(u > 0, positive, negative)
+
+
+@_ratio.partial("u")
+def _ratio_u(u: Array) -> Array:
+    """r − σ(u)."""
+    return _ratio(u) - sigmoid(u)

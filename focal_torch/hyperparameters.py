@@ -48,7 +48,7 @@ def prior_bias(pi: float | Tensor) -> float | Tensor:
     pi = arguments.floating("pi", pi)
     x = arguments.in_range("pi", pi.to(compute_dtype(pi)), OPEN_UNIT, advice)
     # The odds against the rarer side: near ½ its logarithms nearly cancel.
-    rare = torch.minimum(x, 1 - x)
+    rare = torch.where(x < 0.5, x, 1 - x)
     near_half = torch.log1p((1 - 2 * rare) / rare)
     in_tail = torch.log1p(-rare) - torch.log(rare)
     odds = torch.where(rare < 0.25, in_tail, near_half)

@@ -5,11 +5,12 @@ from torch import Tensor
 from torch.fx import Proxy
 
 from ._base.arrays import Number, clamp_infinities, compute_dtype
+from ._base.autodiff import closed_form
 from ._base.collectives import Group
 from ._base.loss_arguments import LossArguments
 from ._base.ranges import NONNEGATIVE
 from ._base.tracing import record
-from ._core.focal import softplus
+from ._core.focal import sigmoid, softplus
 from ._core.softmax import margins
 
 
@@ -65,30 +66,54 @@ def posterior_from_focal(
 
 def _of_sigmoid(z: Tensor, gamma: Number) -> Tensor:
     """η (…) of logits (…): its odds are h(p) / h(q)."""
-    # log h(p) − log h(q), of which z is the difference of log p and log q.
-    of_p = torch.log1p(gamma * _ratio(z))
-    of_q = torch.log1p(gamma * _ratio(-z))
-    log_odds = (1 + gamma) * z - of_p + of_q
-    return torch.sigmoid(log_odds)
+    log_odds = _log_h(z, gamma) - _log_h(-z, gamma)
+    return sigmoid(log_odds)
 
 
 def _of_softmax(u: Tensor, gamma: Number, axis: int) -> Tensor:
     """η of margins u, which have their classes on an axis."""
-    of_phi = torch.log1p(gamma * _ratio(u))
-    log_h = gamma * softplus(u) - softplus(-u) - of_phi
+    log_h = _log_h(u, gamma)
     # As for every softmax: a common factor cancels, and would overflow.
     largest = log_h.amax(axis, keepdim=True)
     h = torch.exp(log_h - largest)
     return h / h.sum(axis, keepdim=True)
 
 
+@closed_form
+def _log_h(u: Tensor, gamma: Number) -> Tensor:
+    """log h(q) of q = σ(u), which is γ·softplus(u) − softplus(−u) − log(1 + γ·r)."""
+    of_phi = torch.log1p(gamma * _ratio(u))
+    return gamma * softplus(u) - softplus(-u) - of_phi
+
+
+@_log_h.partial("u")
+def _log_h_u(u: Tensor, gamma: Number) -> Tensor:
+    """γ·σ(u) + σ(−u) − γ·(r − σ(u)) / (1 + γ·r)."""
+    ratio, p = _ratio(u), sigmoid(u)
+    return gamma * p + sigmoid(-u) - gamma * (ratio - p) / (1 + gamma * ratio)
+
+
+@_log_h.partial("gamma")
+def _log_h_gamma(u: Tensor, gamma: Number) -> Tensor:
+    """softplus(u) − r / (1 + γ·r)."""
+    ratio = _ratio(u)
+    return softplus(u) - ratio / (1 + gamma * ratio)
+
+
+@closed_form
 def _ratio(u: Tensor) -> Tensor:
-    """−log(q)·q / (1 − q) = exp(u)·softplus(−u), which is between 0 and 1, in terms that do not
+    """r = −log(q)·q / (1 − q) = exp(u)·softplus(−u), which is between 0 and 1, in terms that do not
     overflow."""
     small = torch.exp(-torch.abs(u))
-    log = torch.log1p(small)
+    log = softplus(-torch.abs(u))
     # Its limit is 1 where exp(−u) underflows.
     safe_small = torch.where(small > 0, small, 1)
     positive = torch.where(small > 0, log / safe_small, 1)
     negative = small * (log - u.clamp(max=0))
     return torch.where(u > 0, positive, negative)
+
+
+@_ratio.partial("u")
+def _ratio_u(u: Tensor) -> Tensor:
+    """r − σ(u)."""
+    return _ratio(u) - sigmoid(u)

@@ -39,8 +39,9 @@ def value_and_grads(function: Callable[..., Tensor], tensors: Sequence[Tensor]) 
     result = function(*tensors)
     if not result.requires_grad:
         return [result]
-    # Probabilities add up to 1, which has no gradient.
-    weights = torch.arange(1, result.numel() + 1, dtype=result.dtype).view(result.shape)
+    # Probabilities add up to 1, which has no gradient, so no two classes have one weight.
+    weights = 1 + torch.arange(result.numel()).view(result.shape) % 97
+    weights = weights.to(result.dtype)
     grads = torch.autograd.grad(result, leaves, weights, allow_unused=True)
     return [result, *(x for x in grads if x is not None)]
 
@@ -88,10 +89,12 @@ def is_compiled_with_marked_sizes(call: Call) -> None:
 def is_exported(call: Call, strict: bool, dim: Callable[[str], Any]) -> None:
     shapes = {"tensors": call.open_shapes(dim)}
     model, tensors = call.module(), tuple(call.draw(TRACED))
+    # A posterior is an exponential of (1 + γ) margins, which are rounded with their logits.
+    rtol = 2e-5 if call.name == "posterior_from_focal" else 1e-6
     exported = torch.export.export(model, tensors, dynamic_shapes=shapes, strict=strict)
     for sizes in OTHERS:
         others = call.draw(sizes)
-        torch.testing.assert_close(exported.module()(*others), model(*others), rtol=1e-6, atol=0)
+        torch.testing.assert_close(exported.module()(*others), model(*others), rtol=rtol, atol=0)
 
 
 def any_size(_: str) -> Any:
