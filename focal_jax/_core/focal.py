@@ -150,8 +150,10 @@ def power(base: Array, gamma: Number) -> Array:
     """base^γ. A small number γ is split into products and a fractional power, which are faster and
     more exact."""
     if isinstance(gamma, Array):
-        # 1 to the power of NaN would be 1.
-        return jnp.where(jnp.isnan(gamma), gamma, base**gamma)
+        # 1 to the power of NaN would be 1. Not by a selection, whose cases would have to lie alike
+        # on a mesh.
+        zero_or_nan = gamma - gamma
+        return base**gamma + zero_or_nan
     # A few products take less time than a power, and round less.
     whole = int(gamma) if gamma < LARGE_GAMMA else 0
     factors = [base] * whole
