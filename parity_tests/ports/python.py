@@ -102,19 +102,33 @@ class PythonPort:
     def takes(self, argument: str) -> bool:
         return argument in self.names
 
-    def call(self, logits: np.ndarray, arguments: Arguments, order: int = VALUE) -> np.ndarray:
-        """The raw result for numpy arguments: the loss, or a derivative of its sum."""
+    def call(
+        self,
+        logits: np.ndarray,
+        arguments: Arguments,
+        order: int = VALUE,
+        cotangent: np.ndarray | None = None,
+    ) -> np.ndarray:
+        """The raw result for numpy arguments: the loss, or a derivative of its sum, or of the sum
+        of its product with a cotangent."""
         try:
-            return self._derivative(logits, arguments, order)
+            return self._derivative(logits, arguments, order, cotangent)
         except PortError:
             raise
         except BaseException as error:
             stop(error)
             raise RefusedError(first_line(error)) from error
 
-    def _derivative(self, logits: np.ndarray, arguments: Arguments, order: int) -> np.ndarray:
+    def _derivative(
+        self,
+        logits: np.ndarray,
+        arguments: Arguments,
+        order: int,
+        cotangent: np.ndarray | None,
+    ) -> np.ndarray:
         def loss(z: Array) -> Array:
-            return self._result(self.target, z, arguments)
+            result = self._result(self.target, z, arguments)
+            return result if cotangent is None else result * self.framework.array(cotangent)
 
         def slope(z: Array) -> Array:
             return self._result(self.slope or self.target, z, arguments)
@@ -127,9 +141,35 @@ class PythonPort:
             return self.framework.gradient(loss, logits)
         return self.framework.value(loss, logits)
 
+    def gradient_in(
+        self,
+        argument: str,
+        x: np.ndarray,
+        logits: np.ndarray,
+        arguments: Arguments,
+        cotangent: np.ndarray,
+    ) -> np.ndarray:
+        """The gradient in an argument at x, of the sum of the loss times a cotangent."""
+
+        def loss(value: Array) -> Array:
+            z = self.framework.array(logits)
+            result = self._result(self.target, z, {**arguments, argument: value})
+            return result * self.framework.array(cotangent)
+
+        try:
+            return self.framework.gradient(loss, x)
+        except PortError:
+            raise
+        except BaseException as error:
+            stop(error)
+            raise RefusedError(first_line(error)) from error
+
     def _result(self, target: Target, logits: Array, arguments: Arguments) -> Array:
         """Give the port what it takes under its own names, and leave out what it lacks."""
         numpy = {**arguments, **self.plan.fixed}
+        if isinstance(numpy.get("alpha"), list):
+            # A question about fewer classes has the weights of those.
+            numpy["alpha"] = arguments.get("alpha", numpy["alpha"])
         ours = {name: self._convert(x) for name, x in numpy.items() if name in self.names}
         ours["logits"] = logits
         mutable = {name: x for name, x in ours.items() if self._is_mutable(x)}

@@ -39,6 +39,10 @@ FORM = {
     "one_against_all_mean": "your loss is the mean of one sigmoid loss per class, not a softmax",
     "softmax_twice": "your softmax is taken twice",
 }
+WEIGHTED_P_T = (
+    "your p_t is exp(−weighted cross entropy): with class weights that is p_t^α, so take p_t from "
+    "the unweighted one"
+)
 SOFT = {
     "interpolate": (
         "soft targets follow the interpolated rule, (1 − p_t)^γ·BCE (optax, torchvision, Keras)"

@@ -6,6 +6,7 @@ from typing import Any
 
 import mpmath
 
+from parity_tests.checker.layers.batch import CLASS_WEIGHTS
 from parity_tests.checker.layers.problems import usual_gammas
 from parity_tests.ports.subject import GRADIENT
 from parity_tests.truth import oracle, readings
@@ -68,6 +69,7 @@ def diagnose(evidence: Evidence) -> Iterator[Diagnosis]:
         return all(evidence.agrees(losses, _predicted(loss, g)) for g, losses in answers.items())
 
     if fits(focal):
+        yield from _class_weights(evidence, gammas[0])
         if evidence.differentiates():
             yield from _slope(evidence, gammas[0])
         return
@@ -76,6 +78,20 @@ def diagnose(evidence: Evidence) -> Iterator[Diagnosis]:
             yield Diagnosis(name, messages.FORM[name])
             return
     yield Diagnosis("unknown", f"your loss is none of the known formulas at γ = {gammas[0]:g}")
+
+
+def _class_weights(evidence: Evidence, gamma: float) -> Iterator[Diagnosis]:
+    """p_t is exp(−CE), and stays it where the cross entropy is weighted."""
+    if not gamma or not evidence.subject.takes("alpha"):
+        return
+
+    def weighted_p_t(row: Row, t: int, g: float) -> Real:
+        weighted = CLASS_WEIGHTS[t] * focal(row, t, 0)
+        return (1 - mpmath.exp(-weighted)) ** g * weighted
+
+    answers = evidence.ask(LOGITS, IDS, gamma, list(CLASS_WEIGHTS))
+    if evidence.agrees(answers, _predicted(weighted_p_t, gamma)):
+        yield Diagnosis("weighted_p_t", messages.WEIGHTED_P_T)
 
 
 def _predicted(loss: Loss, gamma: float) -> list[float]:

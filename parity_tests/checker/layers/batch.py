@@ -13,22 +13,26 @@ from parity_tests.contract.compare import error_in_eps
 from parity_tests.contract.exact import Draws
 from parity_tests.contract.grid import rounded
 from parity_tests.contract.problems import Problem
-from parity_tests.contract.tolerances import DTYPES, SMALLEST_NORMAL, allowed
+from parity_tests.contract.tolerances import DTYPES, EPS, FLOOR, SMALLEST_NORMAL, allowed
 from parity_tests.ports.python import PythonPort
-from parity_tests.ports.subject import Plan
-from parity_tests.truth.jets import Term
+from parity_tests.ports.subject import Plan, PortError, Subject, logit_names
+from parity_tests.truth import oracle
+from parity_tests.truth.jets import Jet, Term
 
 from . import truth
 from .judge import Finding, digits
-from .problems import hard_problem, usual_alpha, usual_gammas
+from .problems import Alpha, hard_problem, usual_alpha, usual_gammas
 
 Options = Mapping[str, Any]
 
 # Adding up a dozen losses and dividing, in eps.
 REDUCED = 3.0
+# A textbook formula loses less at the logits below, and what is wrong is more: in eps.
+ROUNDING = 2.0**12
 KEPT = (True, False, True, True, False, True)
 WEIGHTS = (0.5, 2.0, 0.0, 1.0, 4.0, 0.25)
 CLASS_WEIGHTS = (0.5, 2.0, 0.25)
+SMOOTHING = 0.125
 
 
 @dataclass(frozen=True)
@@ -36,10 +40,31 @@ class Call:
     """A batch with its truths, one per element."""
 
     problem: Problem
-    terms: list[Term]
+    jets: list[Jet]
+
+    @property
+    def terms(self) -> list[Term]:
+        """The losses."""
+        return [jet[()] for jet in self.jets]
+
+    @property
+    def gamma(self) -> float:
+        return float(self.problem.constants["gamma"])
+
+
+# A problem is known by itself, and its truths are found once for each.
+_known: dict[tuple[Any, ...], Problem] = {}
 
 
 def call_of(plan: Plan) -> Call:
+    gamma, alpha = usual_gammas(plan, (2.0, 0.5))[0], usual_alpha(plan)
+    key = (plan.record.name, plan.dtype, gamma, str(alpha))
+    if key not in _known:
+        _known[key] = _problem(plan, gamma, alpha)
+    return Call(_known[key], truth.jets(_known[key], plan))
+
+
+def _problem(plan: Plan, gamma: float, alpha: Alpha) -> Problem:
     draws = Draws(5)
     if plan.record.classes:
         points = draws.bell((6, 3)) * 3
@@ -47,10 +72,23 @@ def call_of(plan: Plan) -> Call:
     else:
         points = draws.bell((6, 1)) * 3
         ids = np.array([1, 0, 0, 1, 1, 0])
-    gamma = usual_gammas(plan, (2.0, 0.5))[0]
-    problem = hard_problem(plan, rounded(points, plan.dtype), ids, gamma, usual_alpha(plan))
-    terms = [jet[()] for jet in truth.jets(problem, plan)]
-    return Call(problem, terms)
+    return hard_problem(plan, rounded(points, plan.dtype), ids, gamma, alpha)
+
+
+def smooth_jets(call: Call) -> list[Jet]:
+    """The jets of the same softmax with smoothed labels."""
+    problem, ids = call.problem, call.problem.ids
+    assert ids is not None
+    variables = frozenset(problem.names)
+    alpha = problem.constants.get("alpha")
+    jets: list[Jet] = []
+    for row, target in zip(problem.points.tolist(), ids.tolist(), strict=True):
+        smooth = [mpf(SMOOTHING) / len(row)] * len(row)
+        smooth[target] += mpf(1 - SMOOTHING)
+        with mpmath.workdps(truth.DIGITS):
+            args = (row, smooth, alpha, call.gamma)
+            jets.append(oracle.softmax_focal_loss(*args, variables=variables))
+    return jets
 
 
 def logits_of(problem: Problem) -> np.ndarray:
@@ -63,7 +101,7 @@ def findings_of(
 ) -> Iterator[Finding]:
     """The result of a call with these options beside its terms, one finding each."""
     problem = call.problem
-    units = allowed(problem.function, (), problem.constants["gamma"], problem.dtype) + REDUCED
+    units = allowed(problem.function, (), call.gamma, problem.dtype) + REDUCED
     losses = np.atleast_1d(result).astype(float)
     if losses.shape != (len(terms),):
         shape = f"shape {result.shape}"
@@ -82,6 +120,32 @@ def findings_of(
 def ask(port: PythonPort, call: Call, **options: Any) -> np.ndarray:
     logits = logits_of(call.problem)
     return port.call(logits, port.arguments(call.problem, logits) | options)
+
+
+def own_rounding(subject: Subject, call: Call, order: int) -> np.ndarray:
+    """Twice the errors of a port at the six elements by themselves, in eps: (elements, classes).
+
+    Formulas that cancel are judged elsewhere, and no fault of what is done with their results. More
+    than rounding, by `ROUNDING`, counts as none.
+    """
+    problem = call.problem
+    names = logit_names(problem) if order else [""]
+    errors = np.zeros((len(call.jets), len(names)))
+    try:
+        answers = subject.answer(problem, order).reshape(errors.shape)
+    except PortError:
+        return errors
+    floor = FLOOR[problem.dtype][order]
+    for row, jet in enumerate(call.jets):
+        for column, name in enumerate(names):
+            x = float(answers[row, column])
+            term = truth.derivative(problem, jet, name, order)
+            if not math.isnan(x):
+                errors[row, column] = 2 * error_in_eps(x, term, problem.dtype, floor)
+    eps = EPS[problem.dtype]
+    # In half precision all of an element may be lost, which is twice 1.
+    is_rounding = errors * eps <= min(ROUNDING * eps, 2.0)
+    return np.where(is_rounding, errors, 0)
 
 
 def masked(terms: list[Term], kept: Iterable[bool]) -> list[Term]:
@@ -110,4 +174,4 @@ def poisoned(call: Call, poison: float) -> Call:
     """The same call with this number for the masked logits."""
     points = call.problem.points.copy()
     points[~np.array(KEPT)] = poison
-    return Call(replace(call.problem, points=points), call.terms)
+    return Call(replace(call.problem, points=points), call.jets)

@@ -13,8 +13,11 @@ from parity_tests.ports.python import PythonPort
 from parity_tests.ports.subject import BadPortError, Plan, PortError, Subject
 
 from . import judge
+from .arguments import arguments
+from .backward import backward
 from .identities import IDENTITIES
 from .judge import FAIL, PASS, Check, Finding, Row, verdict
+from .neighbours import neighbours
 from .options import ERRORS, options
 from .special import SPECIAL
 
@@ -69,6 +72,9 @@ LAYERS: dict[str, tuple[Check, bool]] = {
     "special values": (_special, False),
     "identities": (_identities, False),
     "options": (options, False),
+    "backward": (backward, False),
+    "arguments": (arguments, False),
+    "neighbours": (neighbours, False),
     "shapes": (_shapes, False),
     "dtypes": (judge.other_dtypes, True),
 }

@@ -8,19 +8,17 @@ and added up in arbitrary precision, under the convention for mean that the port
 import math
 from collections.abc import Callable, Iterator
 
-import mpmath
 import numpy as np
-from mpmath import mpf
 
 from parity_tests.contract.tolerances import DTYPES
 from parity_tests.ports.python import PythonPort
 from parity_tests.ports.questions import first
 from parity_tests.ports.subject import Plan, PortError, RefusedError, Subject
-from parity_tests.truth import oracle
 
 from .batch import (
     CLASS_WEIGHTS,
     KEPT,
+    SMOOTHING,
     WEIGHTS,
     ask,
     call_of,
@@ -28,6 +26,7 @@ from .batch import (
     logits_of,
     masked,
     poisoned,
+    smooth_jets,
     weighted,
 )
 from .judge import Check, Finding
@@ -64,18 +63,10 @@ def ignore_index(port: PythonPort, plan: Plan) -> Iterator[Finding]:
 
 def label_smoothing(port: PythonPort, plan: Plan) -> Iterator[Finding]:
     call = call_of(plan)
-    assert call.problem.ids is not None
-    constants = call.problem.constants
-    terms = []
-    for row, target in zip(call.problem.points.tolist(), call.problem.ids.tolist(), strict=True):
-        smooth = [mpf(0.125) / 3] * 3
-        smooth[target] += mpf(0.875)
-        with mpmath.workdps(40):
-            jet = oracle.softmax_focal_loss(row, smooth, constants.get("alpha"), constants["gamma"])
-        terms.append(jet[()])
-    result = ask(port, call, label_smoothing=0.125)
+    terms = [jet[()] for jet in smooth_jets(call)]
+    result = ask(port, call, label_smoothing=SMOOTHING)
     message = "smoothing mixes the target with 1/C"
-    yield from findings_of(call, result, terms, {"label_smoothing": 0.125}, message)
+    yield from findings_of(call, result, terms, {"label_smoothing": SMOOTHING}, message)
 
 
 def alpha(port: PythonPort, plan: Plan) -> Iterator[Finding]:

@@ -28,12 +28,12 @@ def reductions(port: PythonPort, plan: Plan) -> Iterator[Finding]:
     call = call_of(plan)
     ids = call.problem.ids
     assert ids is not None
-    for batch in _batches(port, plan, ids):
-        for reduction, divisor in _divisors(plan, batch, ids).items():
+    for batch in batches(port, plan, ids):
+        for reduction, divisor in divisors(port, plan, batch, ids).items():
             yield from _reduction(port, call, reduction, divisor, batch)
 
 
-def _batches(port: PythonPort, plan: Plan, ids: np.ndarray) -> Iterator[Batch]:
+def batches(port: PythonPort, plan: Plan, ids: np.ndarray) -> Iterator[Batch]:
     everything = np.ones(len(ids), bool)
     ones = np.ones(len(ids))
     yield Batch({}, everything, ones)
@@ -52,7 +52,10 @@ def _batches(port: PythonPort, plan: Plan, ids: np.ndarray) -> Iterator[Batch]:
         yield Batch({"alpha": alpha}, everything, np.take(CLASS_WEIGHTS, ids))
 
 
-def _divisors(plan: Plan, batch: Batch, ids: np.ndarray) -> dict[str, float]:
+def divisors(port: PythonPort, plan: Plan, batch: Batch, ids: np.ndarray) -> dict[str, float]:
+    """What each reduction that the port offers divides by."""
+    if not port.takes("reduction"):
+        return {}
     count = batch.kept.sum()
     total_weight = (batch.kept * batch.weights).sum()
     means = {"kept": count, "all": len(ids), "weights": total_weight, "nothing": 1}
@@ -60,22 +63,31 @@ def _divisors(plan: Plan, batch: Batch, ids: np.ndarray) -> dict[str, float]:
     positives = count
     if not plan.record.classes:
         positives = max(1, (batch.kept & (ids == 1)).sum())
-    return {"sum": 1.0, "mean": mean, "mean_positive": float(positives)}
+    offered = {"sum": 1.0, "mean": mean}
+    if _has_mean_positive(port, plan):
+        offered["mean_positive"] = float(positives)
+    return offered
+
+
+def _has_mean_positive(port: PythonPort, plan: Plan) -> bool:
+    """Few ports have it. Those that take any name make of it what they make of all that they do
+    not know."""
+    call = call_of(plan)
+    try:
+        ask(port, call, reduction="mean_positive")
+    except PortError:
+        return False
+    try:
+        ask(port, call, reduction="no such reduction")
+    except PortError:
+        return True
+    return False
 
 
 def _reduction(
     port: PythonPort, call: Call, reduction: str, divisor: float, batch: Batch
 ) -> Iterator[Finding]:
-    # Few ports have mean_positive: whatever else they make of the name is no fault.
-    optional = reduction == "mean_positive"
-    try:
-        result = ask(port, call, reduction=reduction, **batch.options)
-    except PortError:
-        if optional:
-            return
-        raise
-    if optional and result.shape:
-        return
+    result = ask(port, call, reduction=reduction, **batch.options)
     factors = (batch.kept * batch.weights).tolist()
     total = total_of(call.terms, factors, divisor)
     names = ", ".join(batch.options) or "nothing"

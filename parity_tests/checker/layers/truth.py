@@ -132,11 +132,15 @@ def numbers(problem: Problem, plan: Plan, order: int) -> Iterator[Number]:
         first_logit = float(problem.points[row, 0])
         limit = allowed(problem.function, key, gamma, problem.dtype, first_logit)
         for column, name in enumerate(columns):
-            if order == SECOND:
-                term = _along(jet, names, name, along(problem))
-            else:
-                term = jet[(name,) * order]
+            term = derivative(problem, jet, name, order)
             yield Number(term, limit, floor, row, column)
+
+
+def derivative(problem: Problem, jet: Jet, name: str, order: int) -> Term:
+    """The loss, its gradient in one logit, or that row of its Hessian times the direction."""
+    if order == SECOND:
+        return _along(jet, logit_names(problem), name, along(problem))
+    return jet[(name,) * order]
 
 
 def _along(jet: Jet, names: list[str], name: str, direction: np.ndarray) -> Term:

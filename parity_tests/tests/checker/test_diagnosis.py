@@ -7,6 +7,8 @@ from typing import Any
 
 import jax
 import pytest
+import torch
+from torch.nn.functional import cross_entropy
 
 import focal_jax
 import focal_torch
@@ -109,3 +111,51 @@ def test_the_packages_pass_in_every_dtype(name: str, dtype: str) -> None:
     port = build(Options(f"focal_torch:{name}", framework="torch"), dtype)
     report = check(port, port.plan)
     assert [row for row in report.rows if row.status == FAIL] == []
+
+
+def weighted_p_t(logits, targets, *, alpha=None, gamma=2.0, axis=-1):
+    ce = cross_entropy(logits, targets, weight=alpha, reduction="none")
+    return (1 - torch.exp(-ce)) ** gamma * ce
+
+
+def with_weights(logits, targets, *, alpha=None, gamma=2.0, axis=-1):
+    return focal_torch.softmax_focal_loss(logits, targets, alpha=alpha, gamma=gamma, axis=axis)
+
+
+def test_a_p_t_of_the_weighted_cross_entropy_is_named() -> None:
+    port = build(Options(weighted_p_t, function="softmax_focal_loss", framework="torch"))
+    assert "weighted_p_t" in diagnoses(port, port.plan)
+    port = build(Options(with_weights, function="softmax_focal_loss", framework="torch"))
+    assert not diagnoses(port, port.plan)
+
+
+def test_weights_of_three_classes_are_cut_for_questions_of_two() -> None:
+    options = Options(
+        with_weights,
+        function="softmax_focal_loss",
+        framework="torch",
+        fixed={"alpha": [0.25, 0.5, 2.0]},
+    )
+    port = build(options)
+    report = check(port, port.plan, ["values", "special values"])
+    assert all(row.status != FAIL for row in report.rows)
+
+
+def of_probabilities(p, targets, *, alpha=0.25, gamma=2.0):
+    positive = -alpha * torch.log(p) * (1 - p) ** gamma
+    negative = -(1 - alpha) * torch.log1p(-p) * p**gamma
+    return targets * positive + (1 - targets) * negative
+
+
+def test_probabilities_in_half_precision_are_judged() -> None:
+    options = Options(
+        of_probabilities,
+        function="sigmoid_focal_loss",
+        framework="torch",
+        renamed={"logits": "p"},
+        probabilities=True,
+    )
+    port = build(options, "bfloat16")
+    # Rounded to bfloat16, a probability may be 1, which no logit has.
+    (row,) = check(port, port.plan, ["soft targets"]).rows[1:]
+    assert row.count

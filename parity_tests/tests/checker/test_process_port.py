@@ -77,8 +77,9 @@ def with_status(status: str, layers: dict[str, judge.Row]) -> list[str]:
 def test_the_examples_pass_in_every_layer(commands: dict[str, str], name: str, dtype: str) -> None:
     layers = rows(commands[name], replace(PLAN, dtype=dtype))
     assert with_status(judge.FAIL, layers) == []
-    # A program has no shapes, masks or reductions.
-    assert sorted(with_status(judge.NOT_OFFERED, layers)) == ["options", "shapes"]
+    # A program has no shapes, masks or reductions, and takes numbers alone.
+    lacking = ["arguments", "backward", "options", "shapes"]
+    assert sorted(with_status(judge.NOT_OFFERED, layers)) == lacking
     for layer in with_status(judge.PASS, layers):
         assert layers[layer].count
 

@@ -40,6 +40,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
     "parity_tests.checker.sweep": (*BELOW_THE_CHECKER, TABLES),
     "parity_tests.checker": (PORTS, LAYERS, DIAGNOSIS, REPORT),
     "parity_tests.wrong_ports": (TRUTH, CONTRACT),
+    "parity_tests.lies": (*PACKAGES, PORTS, LAYERS),
     "parity_tests.versions": (*PACKAGES, "focal_torch._base", CONTRACT, TABLES),
     "parity_tests.pages": (CONTRACT, PORTS, AUDIT, TABLES),
     "benchmarks": (*PACKAGES, CONTRACT, PORTS, AUDIT),

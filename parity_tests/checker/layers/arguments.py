@@ -1,0 +1,156 @@
+"""Derivatives in what is not the logits: γ, α, weight, and targets between 0 and 1, where a port
+takes arrays for them and differentiates."""
+
+import math
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import mpmath
+import numpy as np
+from mpmath import mpf
+
+from parity_tests.contract.compare import error_in_eps
+from parity_tests.contract.exact import Draws
+from parity_tests.contract.tolerances import DTYPES, FLOOR, allowed
+from parity_tests.ports.python import PythonPort
+from parity_tests.ports.subject import GRADIENT, Plan, PortError, RefusedError, Subject
+from parity_tests.truth import oracle
+from parity_tests.truth.jets import Jet, Key, Term, column
+
+from . import truth
+from .backward import EVERY_OTHER, differentiable
+from .batch import CLASS_WEIGHTS, REDUCED, WEIGHTS, Call, call_of, logits_of
+from .judge import Finding, digits
+
+# How near losses come to those of the same rule, in any dtype.
+ALIKE = 0.05
+SOFT = (0.25, 0.75, 0.5, 0.125, 0.875, 0.625)
+
+
+class Question(NamedTuple):
+    """An argument in which a sum of losses is differentiated, and the truths in its order."""
+
+    argument: str
+    value: np.ndarray
+    losses: list[Term]
+    truths: list[Term]
+
+
+def arguments(subject: Subject, plan: Plan, failed: list[PortError]) -> Iterator[Finding]:
+    port = differentiable(subject, plan)
+    if port is None or port.one_by_one or plan.convention("form") == "FL*":
+        return
+    call = call_of(plan)
+    asked = _of_classes(plan, call) if plan.record.classes else _of_elements(plan, call)
+    for question in asked:
+        if question.argument in plan.fixed or not port.takes(question.argument):
+            continue
+        try:
+            yield from _findings(port, plan, call, question)
+        except RefusedError:
+            # Most ports take numbers alone.
+            continue
+        except PortError as error:
+            failed.append(error)
+
+
+def _of_elements(plan: Plan, call: Call) -> Iterator[Question]:
+    if plan.convention("alpha") != "positive":
+        return
+    ids = call.problem.ids
+    assert ids is not None
+    alpha = call.problem.constants["alpha"]
+    jets = _sigmoid_jets(call, ids.tolist(), alpha)
+    yield _of_sum("gamma", np.array(call.gamma), jets, ["gamma"])
+    yield _of_each("weight", np.array(WEIGHTS), jets, [()])
+    if alpha is not None:
+        yield _of_sum("alpha", np.array(alpha), jets, ["alpha"])
+    if plan.convention("soft_targets") == "interpolate":
+        jets = _sigmoid_jets(call, SOFT, alpha)
+        yield _of_each("targets", np.array(SOFT), jets, [("targets",)])
+
+
+def _of_classes(plan: Plan, call: Call) -> Iterator[Question]:
+    ids = call.problem.ids
+    assert ids is not None
+    classes = range(call.problem.points.shape[1])
+    one_hot = np.eye(len(classes))[ids]
+    alpha = call.problem.constants.get("alpha")
+    jets = _softmax_jets(call, one_hot, alpha)
+    yield _of_sum("gamma", np.array(call.gamma), jets, ["gamma"])
+    yield _of_each("weight", np.array(WEIGHTS), jets, [()])
+    weighted = _softmax_jets(call, one_hot, CLASS_WEIGHTS)
+    names = [column("alpha", c) for c in classes]
+    yield _of_sum("alpha", np.array(CLASS_WEIGHTS), weighted, names)
+    soft = Draws(2).simplex(len(ids), len(classes))
+    # Numbers of every dtype, which need not add up to 1.
+    soft = np.round(soft * 16) / 16
+    keys: list[Key] = [(column("targets", c),) for c in classes]
+    yield _of_each("targets", soft, _softmax_jets(call, soft, alpha), keys)
+
+
+def _sigmoid_jets(call: Call, targets: Any, alpha: float | None) -> list[Jet]:
+    pairs = zip(call.problem.points[:, 0].tolist(), targets, strict=True)
+    args = [(z, float(y), alpha, call.gamma) for z, y in pairs]
+    return [oracle.certified(oracle.sigmoid_focal_loss, *each) for each in args]
+
+
+def _softmax_jets(call: Call, targets: np.ndarray, alpha: Any) -> list[Jet]:
+    pairs = zip(call.problem.points.tolist(), targets.tolist(), strict=True)
+    args = [(z, y, alpha, call.gamma) for z, y in pairs]
+    return [oracle.certified(oracle.softmax_focal_loss, *each) for each in args]
+
+
+def _of_sum(argument: str, value: np.ndarray, jets: list[Jet], names: list[str]) -> Question:
+    """Of an argument that all elements share, with these variables."""
+    total: list[Term] = []
+    for name in names:
+        terms = [_shared(i, jet[(name,)]) for i, jet in enumerate(jets)]
+        with mpmath.workdps(truth.DIGITS):
+            total.append(sum(terms[1:], start=terms[0]))
+    return Question(argument, value, [jet[()] for jet in jets], total)
+
+
+def _of_each(argument: str, value: np.ndarray, jets: list[Jet], keys: list[Key]) -> Question:
+    """Of an argument that each element has its own of, with these keys."""
+    terms = [_shared(i, jet[key]) for i, jet in enumerate(jets) for key in keys]
+    return Question(argument, value, [jet[()] for jet in jets], terms)
+
+
+def _shared(element: int, term: Term) -> Term:
+    """The term times the cotangent of its element."""
+    with mpmath.workdps(truth.DIGITS):
+        cotangent = mpf(EVERY_OTHER[element])
+        return term * Term(cotangent, abs(cotangent))
+
+
+def _agree(losses: np.ndarray, question: Question) -> bool:
+    expected = [float(loss.value) for loss in question.losses]
+    if question.argument == "weight":
+        expected = [x * weight for x, weight in zip(expected, WEIGHTS, strict=True)]
+    return losses.shape == (len(expected),) and np.allclose(losses, expected, rtol=ALIKE)
+
+
+def _findings(port: PythonPort, plan: Plan, call: Call, question: Question) -> Iterator[Finding]:
+    logits = logits_of(call.problem)
+    dtype = DTYPES[plan.dtype]
+    others = port.arguments(call.problem, logits)
+    cotangent = np.array(EVERY_OTHER, dtype)
+    value = question.value.astype(dtype)
+    losses = port.call(logits, others | {question.argument: value}).astype(float)
+    if not _agree(losses, question):
+        # What a port makes of these arguments by itself is the question of other layers.
+        return
+    result = port.gradient_in(question.argument, value, logits, others, cotangent).astype(float)
+    if result.shape != value.shape:
+        raise RefusedError(f"a gradient of shape {result.shape} in {question.argument}")
+    units = allowed(call.problem.function, (question.argument,), call.gamma, plan.dtype) + REDUCED
+    floor = FLOOR[plan.dtype][GRADIENT]
+    message = f"the gradient in {question.argument} is not the derivative of the loss"
+    if not result.any():
+        message = f"the gradient in {question.argument} is 0 everywhere"
+    for entry, (x, term) in enumerate(zip(result.ravel().tolist(), question.truths, strict=True)):
+        error = math.inf if math.isnan(x) else error_in_eps(x, term, plan.dtype, floor)
+        point: dict[str, Any] = dict(call.problem.constants)
+        point |= {"derivative in": question.argument, "entry": entry}
+        yield Finding(error, units, x, digits(term), point, message)

@@ -1,0 +1,136 @@
+"""The loss of an element is that of the element alone: in every batch, at every place in it, beside
+any others, and as often as it is asked for."""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import mpmath
+import numpy as np
+from mpmath import mpf
+
+from parity_tests.contract.compare import error_in_eps
+from parity_tests.contract.problems import Problem
+from parity_tests.contract.tolerances import FLOOR, allowed
+from parity_tests.ports.subject import (
+    GRADIENT,
+    VALUE,
+    Plan,
+    PortError,
+    Subject,
+    logit_names,
+)
+from parity_tests.truth.jets import Term
+
+from .batch import Call, call_of, own_rounding
+from .judge import Finding, digits
+
+# How often the same call is made, so that what happens at every k-th shows.
+REPEATED = 16
+# Beside this logit any other underflows.
+FAR = 2.0**10
+
+
+class Arrangement(NamedTuple):
+    """Which of the six elements are asked, in this order; None is one that is far away."""
+
+    name: str
+    elements: Sequence[int | None]
+    times: int = 1
+
+
+def _arrangements() -> Iterator[Arrangement]:
+    six = list(range(6))
+    yield Arrangement("in the same call again", six, REPEATED)
+    yield Arrangement("in another order", six[::-1])
+    for element in six:
+        yield Arrangement("alone in its batch", [element])
+    yield Arrangement("in a batch of 20", [*six, *six[::-1], *six, 0, 3])
+    yield Arrangement("beside a very large logit", [0, None, 1, 2, 3, 4])
+    yield Arrangement("beside a very large logit", [None, 5, 4, 3, 2, 1])
+
+
+def neighbours(subject: Subject, plan: Plan, failed: list[PortError]) -> Iterator[Finding]:
+    # One number for a batch is that of no element.
+    if getattr(subject, "one_by_one", False) or plan.probabilities:
+        return
+    call = call_of(plan)
+    for order in (VALUE, GRADIENT):
+        if order not in subject.orders:
+            continue
+        try:
+            own = Own.of(subject, call, order)
+        except PortError as error:
+            failed.append(error)
+            continue
+        for arrangement in _arrangements():
+            for time in range(arrangement.times):
+                try:
+                    yield from _findings(subject, own, arrangement, time)
+                except PortError as error:
+                    failed.append(type(error)(f"an element {arrangement.name}: {error}"))
+
+
+class Own(NamedTuple):
+    """What a port says of the six elements, right or wrong: (elements, classes)."""
+
+    call: Call
+    order: int
+    answers: np.ndarray
+    rounding: np.ndarray
+
+    @classmethod
+    def of(cls, subject: Subject, call: Call, order: int) -> "Own":
+        answers = subject.answer(call.problem, order)
+        answers = answers.reshape(len(answers), -1)
+        return cls(call, order, answers, own_rounding(subject, call, order))
+
+    def term(self, element: int, column: int) -> Term:
+        """As if it were the truth, with the scale of either."""
+        problem = self.call.problem
+        name = logit_names(problem)[column]
+        scale = self.call.jets[element][(name,) * self.order].scale
+        answer = mpf(float(self.answers[element, column]))
+        return Term(answer, max(scale, abs(answer)))
+
+
+def _findings(subject: Subject, own: Own, arrangement: Arrangement, time: int) -> Iterator[Finding]:
+    problem, order = own.call.problem, own.order
+    asked = _arranged(problem, arrangement)
+    answers = subject.answer(asked, order)
+    answers = answers.reshape(len(answers), -1)
+    units = allowed(problem.function, ("logits",) * order, own.call.gamma, problem.dtype)
+    floor = FLOOR[problem.dtype][order]
+    kind = "gradient" if order else "loss"
+    message = (
+        f"the {kind} of an element is another one {arrangement.name}: it must not depend on its "
+        "neighbours, its place, or earlier calls"
+    )
+    for place, element in enumerate(arrangement.elements):
+        if element is None:
+            continue
+        for column, x in enumerate(answers[place].tolist()):
+            term = own.term(element, column)
+            if not mpmath.isfinite(term.value):
+                continue
+            error = math.inf if math.isnan(x) else error_in_eps(x, term, problem.dtype, floor)
+            limit = units + float(own.rounding[element, column])
+            point = _point(asked, place, order) | {"call": time + 1}
+            yield Finding(error, limit, x, digits(term), point, message)
+
+
+def _arranged(problem: Problem, arrangement: Arrangement) -> Problem:
+    rows = [0 if i is None else i for i in arrangement.elements]
+    points = problem.points[rows]
+    for place, element in enumerate(arrangement.elements):
+        if element is None:
+            points[place] = 0
+            points[place, 0] = FAR
+    assert problem.ids is not None
+    return replace(problem, points=points, ids=problem.ids[rows])
+
+
+def _point(problem: Problem, place: int, order: int) -> dict[str, Any]:
+    point = problem.sample(place) | problem.constants
+    return point | {"batch of": len(problem.points), "place": place, "derivative": order}

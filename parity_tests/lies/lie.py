@@ -1,0 +1,191 @@
+"""A lie: what is wrong, how, and when; and the port that tells it."""
+
+import itertools
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+import focal_torch
+
+from .changes import COTANGENTS, GRADIENTS, SECOND, VALUES, Change, Tampered, TamperedTwice
+from .occasions import LEFT_OUT, OCCASIONS, OF_SIGMOID, OF_SOFTMAX, Occasion, Told
+
+SIGMOID, SOFTMAX = "sigmoid_focal_loss", "softmax_focal_loss"
+Port = Callable[..., Tensor]
+
+# What may be wrong, and the layers one of which has to say so.
+IN_VALUES = ("values", "soft targets", "special values", "identities", "options", "dtypes")
+IN_VALUES += ("gradients", "backward", "neighbours", "second order")
+IN_GRADIENTS = ("gradients", "soft targets", "special values", "backward", "neighbours")
+IN_SECOND = ("second order", "backward")
+IN_ARGUMENTS = ("arguments",)
+
+
+@dataclass(frozen=True)
+class Lie:
+    function: str
+    # "loss", "cotangent", "second derivative", or the argument whose gradient it is.
+    subject: str
+    change_name: str
+    occasion_name: str
+    change: Change
+    occasion: Occasion
+    layers: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        of = "" if self.subject in ("loss", "cotangent", "second derivative") else "gradient in "
+        return f"{self.function}: {of}{self.subject} {self.change_name} {self.occasion_name}"
+
+    @property
+    def dtype(self) -> str:
+        """The dtype in which it is told."""
+        for dtype in ("float64", "bfloat16", "float16"):
+            if self.occasion_name == f"in {dtype}":
+                return dtype
+        return "float32"
+
+    def port(self) -> Port:
+        """A new one, which counts its calls."""
+        counter = itertools.count(1)
+        if self.function == SIGMOID:
+
+            def sigmoid_port(
+                logits: Tensor,
+                targets: Tensor,
+                *,
+                alpha: Any = 0.25,
+                gamma: Any = 2.0,
+                ignore_index: Any = None,
+                where: Any = None,
+                weight: Any = None,
+                reduction: str = "none",
+            ) -> Tensor:
+                options = {"alpha": alpha, "gamma": gamma, "ignore_index": ignore_index}
+                options |= {"where": where, "weight": weight, "reduction": reduction}
+                return self._call(logits, targets, options, next(counter))
+
+            return sigmoid_port
+
+        def softmax_port(
+            logits: Tensor,
+            targets: Tensor,
+            *,
+            alpha: Any = None,
+            gamma: Any = 2.0,
+            axis: int = -1,
+            label_smoothing: float = 0.0,
+            ignore_index: Any = None,
+            where: Any = None,
+            weight: Any = None,
+            reduction: str = "none",
+        ) -> Tensor:
+            options = {"alpha": alpha, "gamma": gamma, "ignore_index": ignore_index}
+            options |= {"where": where, "weight": weight, "reduction": reduction}
+            options |= {"label_smoothing": label_smoothing, "axis": axis}
+            return self._call(logits, targets, options, next(counter))
+
+        return softmax_port
+
+    def _call(self, logits: Tensor, targets: Tensor, options: dict[str, Any], calls: int) -> Tensor:
+        loss_of = getattr(focal_torch, self.function)
+        told = self._told(logits, targets, options, calls)
+        arguments = {"logits": logits, "targets": targets, **options}
+        if told is None:
+            return loss_of(**arguments)
+        if self.subject == "second derivative":
+            change = self._on_occasion(told)
+            arguments["logits"] = TamperedTwice.apply(logits, change)
+        elif self.subject in arguments and isinstance(arguments[self.subject], Tensor):
+            tensor: Tensor = arguments[self.subject]
+            if tensor.is_floating_point():
+                arguments[self.subject] = Tampered.apply(tensor, self._on_occasion(told))
+        loss = loss_of(**arguments)
+        if self.subject == "loss":
+            return self._on_occasion(told)(loss)
+        if self.subject == "cotangent":
+            return Tampered.apply(loss, self._on_occasion(told))  # type: ignore[no-any-return]
+        return loss
+
+    def _told(
+        self, logits: Tensor, targets: Tensor, options: dict[str, Any], calls: int
+    ) -> Told | None:
+        """The call as occasions see it; None where shapes do not fit."""
+        classes = self.function == SOFTMAX
+        shape = logits.shape[:-1] if classes else logits.shape
+        ids = targets.detach()
+        if classes and targets.is_floating_point():
+            ids = ids.argmax(-1) if ids.ndim else ids
+        if ids.shape != shape or not logits.numel():
+            return None
+        return Told(logits.detach(), ids, options, calls, classes)
+
+    def _on_occasion(self, told: Told) -> Change:
+        occasion = self.occasion(told)
+
+        def change(x: Tensor) -> Tensor:
+            if not isinstance(occasion, Tensor):
+                return self.change(x) if occasion else x
+            if x.ndim < occasion.ndim:
+                return self.change(x) if occasion.any() else x
+            mask = occasion.unsqueeze(-1) if x.ndim > occasion.ndim else occasion
+            return torch.where(mask, self.change(x), x)
+
+        return change
+
+
+def lies() -> Iterator[Lie]:
+    for function in (SIGMOID, SOFTMAX):
+        own = OF_SIGMOID if function == SIGMOID else OF_SOFTMAX
+        occasions = OCCASIONS | own
+        # Of one row there is no neighbour, and 0.1 % are less than half precision holds.
+        parts = (
+            ("loss", VALUES, occasions, IN_VALUES),
+            ("logits", GRADIENTS, occasions | LEFT_OUT, IN_GRADIENTS),
+            ("second derivative", SECOND, _of_second(occasions), IN_SECOND),
+            ("cotangent", COTANGENTS, _of_cotangents(occasions), IN_GRADIENTS + IN_SECOND),
+            ("gamma", SECOND, {"always": OCCASIONS["always"]}, IN_ARGUMENTS),
+            ("alpha", SECOND, {"always": OCCASIONS["always"]}, IN_ARGUMENTS),
+            ("weight", SECOND, {"always": OCCASIONS["always"]}, IN_ARGUMENTS),
+            ("targets", SECOND, {"always": OCCASIONS["always"]}, IN_ARGUMENTS),
+        )
+        for subject, changes, told_when, layers in parts:
+            for (change, to), (occasion, when) in itertools.product(
+                changes.items(), told_when.items()
+            ):
+                lie = Lie(function, subject, change, occasion, to, when, layers)
+                if _is_one(lie):
+                    yield lie
+
+
+def _of_second(occasions: dict[str, Occasion]) -> dict[str, Occasion]:
+    """Half precision has no second derivative that is judged."""
+    return {name: told for name, told in occasions.items() if name not in NOT_IN_SECOND}
+
+
+NOT_IN_SECOND = ("in bfloat16", "in float16")
+
+
+def _of_cotangents(occasions: dict[str, Occasion]) -> dict[str, Occasion]:
+    """A number has no elements of which a lie could be told."""
+    chosen = ("always", "with where", "with weight", "in float64", "at γ = 0", "at γ = 2")
+    return {name: told for name, told in occasions.items() if name in chosen}
+
+
+def _is_one(lie: Lie) -> bool:
+    """Whether it changes anything."""
+    alone = lie.occasion_name == "in batches of 1"
+    if alone and lie.change_name in ("shifted by a row", "averaged", "times N"):
+        return False
+    if alone and lie.change_name == "reversed" and lie.function == SIGMOID:
+        return False
+    half = lie.dtype in ("bfloat16", "float16")
+    if half and lie.change_name == "0.1 % off":
+        return False
+    # What is left out has gradient 0, of which these make 0.
+    if lie.occasion_name == "of what is left out":
+        return lie.change_name in ("raised", "shifted by a row", "averaged")
+    return True
