@@ -16,6 +16,7 @@ from parity_tests.checker.diagnosis.diagnose import diagnose
 from parity_tests.checker.layers.build import Options, build, pairs, plan_of, values
 from parity_tests.checker.layers.check import LAYERS, Report
 from parity_tests.checker.layers.check import check as judge
+from parity_tests.checker.layers.grades import SAFE
 from parity_tests.checker.report.xfails import apply, read
 from parity_tests.ports.program import ProcessPort
 from parity_tests.ports.subject import BadPortError
@@ -44,9 +45,9 @@ def check(arguments: argparse.Namespace) -> int:
                 passed.append(show_point(subject, arguments.at, console))
                 continue
             report = _judge(subject, arguments.layer, expected)
-            reports.show(report, command_line(arguments), console)
+            reports.show(report, command_line(arguments), console, bar_of(arguments))
             maps = _maps(subject, arguments)
-        passed.append(report.passed)
+        passed.append(reports.is_passed(report, bar_of(arguments)))
         entries.append(Entry(report, maps))
     if arguments.at is None:
         _write(arguments, entries)
@@ -61,9 +62,18 @@ def _require_consistent(arguments: argparse.Namespace) -> None:
     for path in (arguments.json, arguments.junit, arguments.html, arguments.badge):
         if path:
             _require_writable(Path(path))
+    if arguments.grade and (arguments.layer or arguments.xfails):
+        raise BadPortError("a grade is that of all layers: leave --layer and --xfails out")
     for layer in arguments.layer or ():
         if layer not in LAYERS:
             raise BadPortError(f"there is no layer {layer!r}; they are {', '.join(LAYERS)}")
+
+
+def bar_of(arguments: argparse.Namespace) -> str | None:
+    """The grade that a port has to reach; None: every layer that is judged has to pass."""
+    if arguments.layer or arguments.xfails:
+        return None
+    return arguments.grade or SAFE
 
 
 def _require_no_python_options(arguments: argparse.Namespace) -> None:
@@ -158,14 +168,15 @@ def _write(arguments: argparse.Namespace, entries: list[Entry]) -> None:
     command = command_line(arguments)
     framework = _framework_name(arguments)
     judged = [entry.report for entry in entries]
-    plain = [reports.as_dict(report, command, framework) for report in judged]
+    bar = bar_of(arguments)
+    plain = [reports.as_dict(report, command, framework, bar) for report in judged]
     if arguments.json:
         content = plain[0] if len(plain) == 1 else plain
         reports.write(arguments.json, json.dumps(content, indent=2, ensure_ascii=False))
     if arguments.junit:
-        reports.write(arguments.junit, reports.junit(judged, command))
+        reports.write(arguments.junit, reports.junit(judged, command, bar))
     if arguments.badge:
-        reports.write(arguments.badge, json.dumps(reports.badge(judged)))
+        reports.write(arguments.badge, json.dumps(reports.badge(judged, bar)))
     if arguments.html:
         from parity_tests.checker.report.page import render
 

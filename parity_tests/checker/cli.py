@@ -7,8 +7,7 @@ from importlib import import_module, metadata
 from typing import NoReturn
 
 EPILOG = (
-    "exit code: 0 everything passes, 1 something fails, 2 it could not be judged "
-    "(one line says why)"
+    "exit code: 0 the grade is reached, 1 it is not, 2 it could not be judged (one line says why)"
 )
 
 COMMANDS = {
@@ -104,6 +103,11 @@ def _check(check: argparse.ArgumentParser) -> None:
         "--dtype",
         action="append",
         help="float32 (default), float64, bfloat16 or float16; may be repeated",
+    )
+    how.add_argument(
+        "--grade",
+        choices=("same", "safe", "exact", "complete"),
+        help="what the port has to reach (default: safe); see focal-parity explain",
     )
     how.add_argument("--layer", action="append", help="only this layer; may be repeated")
     how.add_argument("--at", metavar="JSON", help="only this point, as a report gives it")

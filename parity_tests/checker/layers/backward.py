@@ -9,7 +9,7 @@ value does, is found out.
 """
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -21,6 +21,7 @@ from parity_tests.contract.compare import error_in_eps
 from parity_tests.contract.problems import Problem
 from parity_tests.contract.tolerances import FLOOR, allowed
 from parity_tests.ports.python import PythonPort
+from parity_tests.ports.questions import gammas
 from parity_tests.ports.subject import (
     GRADIENT,
     SECOND,
@@ -38,6 +39,8 @@ from .judge import HAVE_SECOND, Finding, digits
 from .reductions import Batch, batches, divisors
 
 EVERY_OTHER = (1.0, -2.0, 0.0, 0.5, -0.125, 3.0)
+# Of a number: large enough for the gradient of a mean to be clamped where somebody clamps.
+OF_ALL = -24.0
 ONE_OF_SIX = (0.0, 0.0, 0.0, 1.0, 0.0, 0.0)
 # How near a quotient has to come to be one of the known ones, which are not near each other.
 NEAR = 0.01
@@ -65,7 +68,12 @@ def backward(subject: Subject, plan: Plan, failed: list[PortError]) -> Iterator[
         other = replace(plan, dtype=dtype)
         call = call_of(other)
         for way in _ways(port, other, call, failed):
-            yield from _derivatives(port, other, call, way, failed)
+            yield from _derivatives(port, other, call, way, failed, _orders(port, other))
+    if not port.one_by_one:
+        for gamma in gammas(plan):
+            name = f"a cotangent at γ = {gamma:g}"
+            way = Way(name, np.array(EVERY_OTHER), np.ones(len(EVERY_OTHER)))
+            yield from _derivatives(port, plan, call_of(plan, gamma), way, failed, [GRADIENT])
 
 
 def differentiable(subject: Subject, plan: Plan) -> PythonPort | None:
@@ -78,6 +86,13 @@ def differentiable(subject: Subject, plan: Plan) -> PythonPort | None:
 def _dtypes(plan: Plan) -> list[str]:
     others = [dtype for dtype in plan.record.dtypes if dtype != plan.dtype]
     return [plan.dtype, *others]
+
+
+def _orders(port: PythonPort, plan: Plan) -> list[int]:
+    """Second derivatives are asked for in the plan's own dtype alone."""
+    if SECOND in port.orders and plan.dtype == port.plan.dtype and plan.dtype in HAVE_SECOND:
+        return [GRADIENT, SECOND]
+    return [GRADIENT]
 
 
 def _ways(port: PythonPort, plan: Plan, call: Call, failed: list[PortError]) -> Iterator[Way]:
@@ -124,7 +139,7 @@ def _ways_of(port: PythonPort, plan: Plan, batch: Batch, ids: np.ndarray) -> Ite
     for reduction, divisor in divisors(port, plan, batch, ids).items():
         name = f"{reduction} with {names}" if names else reduction
         options = batch.options | {"reduction": reduction}
-        yield Way(name, np.array(-0.75), factors, options, divisor)
+        yield Way(name, np.array(OF_ALL), factors, options, divisor)
 
 
 def _own_reduction(port: PythonPort, plan: Plan, call: Call, failed: list[PortError]) -> Way | None:
@@ -139,15 +154,17 @@ def _own_reduction(port: PythonPort, plan: Plan, call: Call, failed: list[PortEr
     count = len(call.terms)
     is_mean = abs(value - total / count) < abs(value - total)
     divisor = float(count) if is_mean else 1.0
-    return Way("mean" if is_mean else "sum", np.array(-0.75), np.ones(count), {}, divisor)
+    return Way("mean" if is_mean else "sum", np.array(OF_ALL), np.ones(count), {}, divisor)
 
 
 def _derivatives(
-    port: PythonPort, plan: Plan, call: Call, way: Way, failed: list[PortError]
+    port: PythonPort,
+    plan: Plan,
+    call: Call,
+    way: Way,
+    failed: list[PortError],
+    orders: Sequence[int],
 ) -> Iterator[Finding]:
-    orders = [GRADIENT]
-    if SECOND in port.orders and plan.dtype == port.plan.dtype and plan.dtype in HAVE_SECOND:
-        orders.append(SECOND)
     calls = [call]
     if "where" in way.options:
         # What a mask leaves out may hold anything.

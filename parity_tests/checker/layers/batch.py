@@ -56,8 +56,10 @@ class Call:
 _known: dict[tuple[Any, ...], Problem] = {}
 
 
-def call_of(plan: Plan) -> Call:
-    gamma, alpha = usual_gammas(plan, (2.0, 0.5))[0], usual_alpha(plan)
+def call_of(plan: Plan, gamma: float | None = None) -> Call:
+    alpha = usual_alpha(plan)
+    if gamma is None:
+        gamma = usual_gammas(plan, (2.0, 0.5))[0]
     key = (plan.record.name, plan.dtype, gamma, str(alpha))
     if key not in _known:
         _known[key] = _problem(plan, gamma, alpha)

@@ -12,7 +12,7 @@ from parity_tests.ports import questions
 from parity_tests.ports.python import PythonPort
 from parity_tests.ports.subject import BadPortError, Plan, PortError, Subject
 
-from . import judge
+from . import grades, judge
 from .arguments import arguments
 from .backward import backward
 from .identities import IDENTITIES
@@ -34,6 +34,18 @@ class Report:
     @property
     def passed(self) -> bool:
         return all(row.status != FAIL for row in self.rows)
+
+    @property
+    def grade(self) -> str:
+        """The highest that all rows leave, or "" if that is none."""
+        row = self.limit
+        return grades.COMPLETE if row is None else grades.below(row.kept_from)
+
+    @property
+    def limit(self) -> Row | None:
+        """The row that keeps the port from the next grade, the first of them."""
+        kept = [row for row in self.rows if row.kept_from]
+        return min(kept, key=lambda row: grades.ORDER.index(row.kept_from), default=None)
 
 
 def _all_of(
@@ -90,7 +102,7 @@ def check(subject: Subject, plan: Plan, layers: Iterable[str] = LAYERS) -> Repor
 def layer(subject: Subject, plan: Plan, name: str) -> Row:
     judged, optional = LAYERS[name]
     failed: list[PortError] = []
-    return verdict(name, judged(subject, plan, failed), failed, optional)
+    return verdict(name, judged(subject, plan, failed), failed, optional, plan.dtype)
 
 
 def _names(subject: Subject, plan: Plan) -> Row:

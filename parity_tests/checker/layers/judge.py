@@ -23,7 +23,7 @@ from parity_tests.ports.subject import (
 )
 from parity_tests.truth.jets import Term
 
-from . import truth
+from . import grades, truth
 
 # Below it there is no number in any dtype.
 SMALLEST = 5e-324
@@ -68,6 +68,9 @@ class Row:
     truth: str = ""
     point: dict[str, Any] | None = None
     note: str = ""
+    # The first grade that it keeps the port from, and by what.
+    kept_from: str = ""
+    reason: str = ""
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON, which has no infinity."""
@@ -79,10 +82,15 @@ class Row:
 
 
 def verdict(
-    layer: str, findings: Iterable[Finding], failed: list[PortError], optional: bool = False
+    layer: str,
+    findings: Iterable[Finding],
+    failed: list[PortError],
+    optional: bool = False,
+    dtype: str = "float32",
 ) -> Row:
     """The worst of a layer's findings, measured by how much is allowed. What is optional may be
     refused."""
+    kept = Kept()
     worst = None
     worst_share = -1.0
     count = 0
@@ -90,24 +98,54 @@ def verdict(
     for finding in findings:
         share = _share(finding)
         count += 1
-        wrong += share > 1
+        if share > 1:
+            wrong += 1
+            kept.by_number(layer, finding, dtype)
         if share > worst_share:
             worst = finding
             worst_share = share
     faults = [error for error in failed if not (optional and isinstance(error, RefusedError))]
     broken = bool(wrong or faults)
     notes = list(dict.fromkeys(map(str, failed)))
+    if faults:
+        kept.by_error(layer, faults[0])
     if worst is None:
-        return Row(layer, FAIL if broken else NOT_OFFERED, note="; ".join(notes))
+        status = FAIL if broken else NOT_OFFERED
+        note = "; ".join(notes)
+        if layer != "second order" or dtype in HAVE_SECOND:
+            kept.by(grades.COMPLETE, f"{layer}: not offered")
+        return Row(layer, status, note=note, kept_from=kept.grade, reason=kept.reason)
     if wrong and worst.message:
         notes.insert(0, worst.message)
     status = FAIL if broken else PASS
     row = Row(layer, status, worst.error, worst.allowed, count, wrong, note="; ".join(notes))
+    row = replace(row, kept_from=kept.grade, reason=kept.reason)
     if broken and not wrong:
         # The layer fails by an error of the port: all numbers are right, and none is to be shown.
         return row
     got = worst.got if isinstance(worst.got, str) else repr(worst.got)
     return replace(row, got=got, truth=worst.truth, point=worst.point)
+
+
+class Kept:
+    """The lowest grade that a layer keeps a port from, and the first reason for it."""
+
+    def __init__(self) -> None:
+        self.grade = ""
+        self.reason = ""
+
+    def by(self, grade: str, reason: str) -> None:
+        if not self.grade or not grades.reaches(grade, self.grade):
+            self.grade, self.reason = grade, reason
+
+    def by_number(self, layer: str, finding: Finding, dtype: str) -> None:
+        wrong = grades.Wrong(finding.error, finding.allowed, finding.got, finding.point)
+        where = ", ".join(f"{name} = {x}" for name, x in finding.point.items())
+        reason = f"{layer}: got {finding.got}, truth {finding.truth} at {where}"
+        self.by(grades.kept_from(layer, wrong, dtype), reason)
+
+    def by_error(self, layer: str, error: PortError) -> None:
+        self.by(grades.of_error(layer), f"{layer}: {error}")
 
 
 def _share(finding: Finding) -> float:

@@ -15,6 +15,7 @@ from parity_tests.contract.problems import Problem
 from parity_tests.contract.tolerances import FLOOR, allowed
 from parity_tests.ports.subject import (
     GRADIENT,
+    SECOND,
     VALUE,
     Plan,
     PortError,
@@ -23,8 +24,9 @@ from parity_tests.ports.subject import (
 )
 from parity_tests.truth.jets import Term
 
+from . import truth
 from .batch import Call, call_of, own_rounding
-from .judge import Finding, digits
+from .judge import HAVE_SECOND, Finding, digits
 
 # How often the same call is made, so that what happens at every k-th shows.
 REPEATED = 16
@@ -56,8 +58,8 @@ def neighbours(subject: Subject, plan: Plan, failed: list[PortError]) -> Iterato
     if getattr(subject, "one_by_one", False) or plan.probabilities:
         return
     call = call_of(plan)
-    for order in (VALUE, GRADIENT):
-        if order not in subject.orders:
+    for order in (VALUE, GRADIENT, SECOND):
+        if order not in subject.orders or (order == SECOND and plan.dtype not in HAVE_SECOND):
             continue
         try:
             own = Own.of(subject, call, order)
@@ -90,7 +92,7 @@ class Own(NamedTuple):
         """As if it were the truth, with the scale of either."""
         problem = self.call.problem
         name = logit_names(problem)[column]
-        scale = self.call.jets[element][(name,) * self.order].scale
+        scale = truth.derivative(problem, self.call.jets[element], name, self.order).scale
         answer = mpf(float(self.answers[element, column]))
         return Term(answer, max(scale, abs(answer)))
 
@@ -102,7 +104,7 @@ def _findings(subject: Subject, own: Own, arrangement: Arrangement, time: int) -
     answers = answers.reshape(len(answers), -1)
     units = allowed(problem.function, ("logits",) * order, own.call.gamma, problem.dtype)
     floor = FLOOR[problem.dtype][order]
-    kind = "gradient" if order else "loss"
+    kind = ("loss", "gradient", "second derivative")[order]
     message = (
         f"the {kind} of an element is another one {arrangement.name}: it must not depend on its "
         "neighbours, its place, or earlier calls"

@@ -7,6 +7,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from parity_tests.checker.layers.check import LAYERS
+from parity_tests.checker.layers.grades import GRADES
 from parity_tests.contract.records import ALIASES, RECORDS, REQUIRED, VERSION, Record
 from parity_tests.ports.subject import BadPortError
 
@@ -49,6 +50,8 @@ def _explain(record: Record, console: Console) -> None:
             label = f"{choice} (default)" if choice == default else choice
             choices.add_row(label, escape(meaning))
         console.print(choices)
+    for name, meaning in GRADES.items():
+        console.print(f"--grade {name}: {meaning}", highlight=False)
     for kind in ("identities", "special", "errors"):
         names = ", ".join(getattr(record, kind)).replace("_", " ")
         console.print(f"{kind}: {names}", highlight=False)

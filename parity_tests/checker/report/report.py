@@ -15,6 +15,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from parity_tests.checker.layers.check import Report
+from parity_tests.checker.layers.grades import ORDER, below, reaches
 from parity_tests.checker.layers.judge import FAIL, NOT_OFFERED, PASS, XFAIL, Row
 from parity_tests.contract.records import VERSION
 from parity_tests.ports.frameworks import FRAMEWORKS
@@ -66,7 +67,12 @@ def plain(x: Any) -> Any:
     return x if isinstance(x, str | int | float | bool | None) else str(x)
 
 
-def as_dict(report: Report, command: str, framework: str) -> dict[str, Any]:
+def is_passed(report: Report, bar: str | None) -> bool:
+    """Whether it reaches a grade; None: whether every layer passes."""
+    return report.passed if bar is None else reaches(report.grade, bar)
+
+
+def as_dict(report: Report, command: str, framework: str, bar: str | None) -> dict[str, Any]:
     """The whole report as JSON has it."""
     plan = report.plan
     rows = []
@@ -80,7 +86,10 @@ def as_dict(report: Report, command: str, framework: str) -> dict[str, Any]:
             "function": plan.record.name,
             "dtype": plan.dtype,
             "framework": framework,
-            "passed": report.passed,
+            "passed": is_passed(report, bar),
+            "grade": report.grade,
+            "asked": bar,
+            "kept from the next grade by": report.limit.reason if report.limit else "",
             "versions": versions(framework),
             "conventions": {name: plan.convention(name) for name in plan.record.conventions},
             "fixed": dict(plan.fixed),
@@ -90,8 +99,8 @@ def as_dict(report: Report, command: str, framework: str) -> dict[str, Any]:
     )
 
 
-def show(report: Report, command: str, console: Console) -> None:
-    """The table; below it what is wrong, why, and how to see it again."""
+def show(report: Report, command: str, console: Console, bar: str | None) -> None:
+    """The table; below it what is wrong, why, how to see it again, and the grade."""
     dtype = report.plan.dtype
     console.print(_table(report))
     for row in report.rows:
@@ -101,9 +110,19 @@ def show(report: Report, command: str, console: Console) -> None:
             console.print(f"[dim]{row.layer}: {escape(row.note)}[/]", highlight=False)
     for sentence in report.diagnosis:
         console.print(f"[bold]→ {escape(sentence)}[/]", highlight=False)
-    word = PASS if report.passed else FAIL
+    word = PASS if is_passed(report, bar) else FAIL
     verdict = f"[{COLOURS[word]}]{word}[/]"
-    console.print(f"{verdict} {escape(report.title)} in {dtype}", highlight=False)
+    grade = ""
+    if bar is not None:
+        grade = f": {_grade(report)}, asked for is {bar}"
+        if report.limit:
+            text = escape(f"not {report.limit.kept_from}: {report.limit.reason}")
+            console.print(text, highlight=False)
+    console.print(f"{verdict} {escape(report.title)} in {dtype}{grade}", highlight=False)
+
+
+def _grade(report: Report) -> str:
+    return f"grade {report.grade}" if report.grade else "no grade"
 
 
 def _table(report: Report) -> Table:
@@ -132,26 +151,37 @@ def _details(row: Row, command: str, dtype: str, console: Console) -> None:
     console.print(f"  {escape(line)}", highlight=False, soft_wrap=True)
 
 
-def junit(reports: list[Report], command: str) -> str:
-    """One test case per layer and dtype."""
+def junit(reports: list[Report], command: str, bar: str | None) -> str:
+    """One test case per layer and dtype. What is beyond the grade that is asked for is skipped."""
     rows = [row for report in reports for row in report.rows]
-    failures = sum(row.status == FAIL for row in rows)
+    failures = sum(_is_failure(row, bar) for row in rows)
     suite = ElementTree.Element("testsuite", name="focal-parity", tests=str(len(rows)))
     suite.set("failures", str(failures))
     for report in reports:
         for row in report.rows:
-            _test_case(suite, report, row, command)
+            _test_case(suite, report, row, command, bar)
     return ElementTree.tostring(suite, encoding="unicode", xml_declaration=True)
 
 
-def _test_case(suite: ElementTree.Element, report: Report, row: Row, command: str) -> None:
+def _is_failure(row: Row, bar: str | None) -> bool:
+    if row.status != FAIL:
+        return False
+    return bar is None or not reaches(below(row.kept_from), bar)
+
+
+def _test_case(
+    suite: ElementTree.Element, report: Report, row: Row, command: str, bar: str | None
+) -> None:
     dtype = report.plan.dtype
     name = f"{row.layer} [{dtype}]"
     case = ElementTree.SubElement(suite, "testcase", classname=report.title, name=name)
-    if row.status == FAIL:
+    if _is_failure(row, bar):
         failure = ElementTree.SubElement(case, "failure", message=one_line(row))
         lines = [reproduce(command, row, dtype), *report.diagnosis]
         failure.text = "\n".join(lines)
+    elif row.status == FAIL:
+        message = f"keeps from {row.kept_from}, which is not asked for: {one_line(row)}"
+        ElementTree.SubElement(case, "skipped", message=message)
     elif row.status in (NOT_OFFERED, XFAIL):
         ElementTree.SubElement(case, "skipped", message=row.note or row.status)
 
@@ -168,13 +198,17 @@ def one_line(row: Row) -> str:
     return "; ".join(parts)
 
 
-def badge(reports: list[Report]) -> dict[str, Any]:
+def badge(reports: list[Report], bar: str | None) -> dict[str, Any]:
     """What a badge service reads to draw a badge."""
     statuses = [row.status for report in reports for row in report.rows]
     judged = [status for status in statuses if status not in (NOT_OFFERED, XFAIL)]
     good = judged.count(PASS)
-    colour = "brightgreen" if good == len(judged) else "red"
+    is_good = all(is_passed(report, bar) for report in reports)
+    colour = "brightgreen" if is_good else "red"
     message = f"{good}/{len(judged)} layers, {VERSION}"
+    if bar is not None:
+        worst = min(reports, key=lambda report: ORDER.index(report.grade))
+        message = f"{_grade(worst)}, {message}"
     return {"schemaVersion": 1, "label": "focal-parity", "message": message, "color": colour}
 
 
