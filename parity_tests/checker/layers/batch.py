@@ -28,7 +28,7 @@ Options = Mapping[str, Any]
 # Adding up a dozen losses and dividing, in eps.
 REDUCED = 3.0
 # A textbook formula loses less at the logits below, and what is wrong is more: in eps.
-ROUNDING = 2.0**12
+ROUNDING = 4096.0
 KEPT = (True, False, True, True, False, True)
 WEIGHTS = (0.5, 2.0, 0.0, 1.0, 4.0, 0.25)
 CLASS_WEIGHTS = (0.5, 2.0, 0.25)

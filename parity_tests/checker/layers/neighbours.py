@@ -31,7 +31,7 @@ from .judge import HAVE_SECOND, Finding, digits
 # How often the same call is made, so that what happens at every k-th shows.
 REPEATED = 16
 # Beside this logit any other underflows.
-FAR = 2.0**10
+FAR = 1024.0
 
 
 class Arrangement(NamedTuple):
