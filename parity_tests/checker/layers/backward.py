@@ -68,6 +68,8 @@ def backward(subject: Subject, plan: Plan, failed: list[PortError]) -> Iterator[
     for dtype in _dtypes(plan):
         other = replace(plan, dtype=dtype)
         call = call_of(other)
+        if dtype != plan.dtype and _refuses(port, call):
+            continue
         for way in _ways(port, other, call, failed):
             yield from _derivatives(port, other, call, way, failed, _orders(port, other))
     if not port.one_by_one:
@@ -87,6 +89,17 @@ def differentiable(subject: Subject, plan: Plan) -> PythonPort | None:
 def _dtypes(plan: Plan) -> list[str]:
     others = [dtype for dtype in plan.record.dtypes if dtype != plan.dtype]
     return [plan.dtype, *others]
+
+
+def _refuses(port: PythonPort, call: Call) -> bool:
+    """Whether it raises an error for a dtype, which is an honest answer."""
+    try:
+        port.answer(call.problem, GRADIENT)
+    except RefusedError:
+        return True
+    except PortError:
+        return False
+    return False
 
 
 def _orders(port: PythonPort, plan: Plan) -> list[int]:

@@ -199,6 +199,18 @@ def test_a_ladder_that_ends_in_mean_is_no_mean_over_positives(name: str) -> None
     assert row(ladder, SIGMOID, name).status == PASS
 
 
+def in_one_dtype(logits, targets, *, alpha=0.25, gamma=2.0):
+    if logits.dtype != torch.float32:
+        raise TypeError("float32 alone")
+    return focal_torch.sigmoid_focal_loss(logits, targets, alpha=alpha, gamma=gamma)
+
+
+@pytest.mark.parametrize("name", ["backward", "dtypes"])
+def test_a_port_may_refuse_other_dtypes(name: str) -> None:
+    refused = row(in_one_dtype, SIGMOID, name)
+    assert refused.status != FAIL
+
+
 def textbook(logits, targets, *, gamma=2.0, axis=-1, reduction="none"):
     ce = cross_entropy(logits, targets, reduction="none")
     loss = (1 - torch.exp(-ce)) ** gamma * ce
