@@ -29,8 +29,11 @@ LAYERS = {
     "special values": "Infinite and NaN logits, empty and scalar input, types of labels",
     "identities": "Equations and orderings that every focal loss obeys",
     "options": "Weights, masks, reductions and the other optional arguments",
+    "backward": "Derivatives through cotangents, masks, weights and reductions",
+    "arguments": "Gradients in γ, α, weight and soft targets",
+    "neighbours": "The same elements in other batches, in other orders, and again",
     "shapes": "Shapes that have to be refused, and not broadcast",
-    "dtypes": "The loss in the other floating-point types",
+    "dtypes": "Loss and gradient in the other floating-point types",
 }
 NO_SIZE = {"limit": "", "share": 0.0}
 # The data of the maps: compact, and without NaN, which JSON does not have.

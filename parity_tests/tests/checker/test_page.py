@@ -11,8 +11,9 @@ from selenium.webdriver import ActionChains, Chrome, Keys
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 
-from parity_tests.checker.layers.check import first_contact, layer
+from parity_tests.checker.layers.check import LAYERS, first_contact, layer
 from parity_tests.checker.report import heat
+from parity_tests.checker.report.page import LAYERS as SENTENCES
 from parity_tests.checker.report.page import render
 from parity_tests.contract.records import RECORDS
 from parity_tests.ports.frameworks import load
@@ -64,6 +65,7 @@ def a_report(**changes: Any) -> Json:
     report |= {"function": "sigmoid_focal_loss", "dtype": "float32", "framework": "jax"}
     report |= {"conventions": {"alpha": "both"}, "fixed": {"gamma": 2.0}}
     report |= {"passed": False, "versions": {"jax": "0.10"}}
+    report |= {"grade": "same", "asked": "safe", "kept from the next grade by": "values: got 0.0"}
     report["rows"] = [failed, a_row("options", "not offered")]
     report["diagnosis"] = ["your alpha is ignored"]
     return report | changes
@@ -237,3 +239,17 @@ def test_a_real_check_is_drawn(opened: Open) -> None:
     right = maps["reference"]["value"]
     for errors, limit in zip(right["error"], right["allowed"], strict=True):
         assert max(errors) <= limit
+
+
+def test_every_layer_has_its_sentence() -> None:
+    assert SENTENCES.keys() == {"names", *LAYERS}
+
+
+def test_the_page_says_the_grade() -> None:
+    reached = render(a_report(passed=True, grade="safe", asked="safe"))
+    assert "reaches the grade <em>safe</em>" in reached
+    assert "Its grade is <em>safe</em>" in reached
+    below = render(a_report())
+    assert "Its grade is <em>same</em>" in below
+    assert "What keeps it from the next one: values: got 0.0" in below
+    assert "Its grade is" not in render(a_report(asked=None))

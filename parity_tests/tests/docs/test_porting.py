@@ -10,6 +10,7 @@ from typing import NamedTuple
 import pytest
 
 from parity_tests.checker.cli import main
+from parity_tests.checker.layers.check import LAYERS
 from parity_tests.pages import page_code
 from parity_tests.pages.make_readme import README
 
@@ -19,6 +20,8 @@ FILES = {"my_focal": CODE[0], "tf_focal": CODE[1]}
 NUMPY = ("--framework", "numpy", "--gradient", "my_focal:focal_gradient", "--set", "alpha=none")
 TENSORFLOW = ("--framework", "tensorflow", "--set", "alpha=none")
 
+EVERY_LAYER = tuple(word for name in LAYERS for word in ("--layer", name))
+
 Check = Callable[..., int]
 
 
@@ -27,6 +30,9 @@ def check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Check]:
     """The command of the page, in a folder with one of its files."""
 
     def run(name: str, code: str, *options: str) -> int:
+        # Not a grade: every layer has to pass.
+        if "--xfails" not in options:
+            options += EVERY_LAYER
         (tmp_path / f"{name}.py").write_text(code)
         return main(["check", f"{name}:focal", "--as", "sigmoid_focal_loss", *options])
 
