@@ -1,8 +1,10 @@
 """A lie: what is wrong, how, and when; and the port that tells it."""
 
+import inspect
 import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import wraps
 from typing import Any
 
 import torch
@@ -50,45 +52,19 @@ class Lie:
 
     def port(self) -> Port:
         """A new one, which counts its calls."""
-        counter = itertools.count(1)
-        if self.function == SIGMOID:
+        loss_of = getattr(focal_torch, self.function)
+        signature = inspect.signature(loss_of)
+        calls = itertools.count(1)
 
-            def sigmoid_port(
-                logits: Tensor,
-                targets: Tensor,
-                *,
-                alpha: Any = 0.25,
-                gamma: Any = 2.0,
-                ignore_index: Any = None,
-                where: Any = None,
-                weight: Any = None,
-                reduction: str = "none",
-            ) -> Tensor:
-                options = {"alpha": alpha, "gamma": gamma, "ignore_index": ignore_index}
-                options |= {"where": where, "weight": weight, "reduction": reduction}
-                return self._call(logits, targets, options, next(counter))
+        # The checker reads which arguments a port takes.
+        @wraps(loss_of)
+        def port(*args: Any, **options: Any) -> Tensor:
+            bound = signature.bind(*args, **options)
+            bound.apply_defaults()
+            logits, targets = (bound.arguments.pop(name) for name in ("logits", "targets"))
+            return self._call(logits, targets, bound.arguments, next(calls))
 
-            return sigmoid_port
-
-        def softmax_port(
-            logits: Tensor,
-            targets: Tensor,
-            *,
-            alpha: Any = None,
-            gamma: Any = 2.0,
-            axis: int = -1,
-            label_smoothing: float = 0.0,
-            ignore_index: Any = None,
-            where: Any = None,
-            weight: Any = None,
-            reduction: str = "none",
-        ) -> Tensor:
-            options = {"alpha": alpha, "gamma": gamma, "ignore_index": ignore_index}
-            options |= {"where": where, "weight": weight, "reduction": reduction}
-            options |= {"label_smoothing": label_smoothing, "axis": axis}
-            return self._call(logits, targets, options, next(counter))
-
-        return softmax_port
+        return port
 
     def _call(self, logits: Tensor, targets: Tensor, options: dict[str, Any], calls: int) -> Tensor:
         loss_of = getattr(focal_torch, self.function)
@@ -107,7 +83,7 @@ class Lie:
         if self.subject == "loss":
             return self._on_occasion(told)(loss)
         if self.subject == "cotangent":
-            return Tampered.apply(loss, self._on_occasion(told))  # type: ignore[no-any-return]
+            return Tampered.apply(loss, self._on_occasion(told))
         return loss
 
     def _told(

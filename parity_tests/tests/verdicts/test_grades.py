@@ -11,7 +11,7 @@ import torch
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, softplus
 
 import focal_torch
-from parity_tests.checker.cli import main
+from parity_tests.checker.cli import main, parser
 from parity_tests.checker.layers import grades
 from parity_tests.checker.layers.build import Options, build
 from parity_tests.checker.layers.check import Report, check
@@ -112,6 +112,15 @@ def test_grades_are_in_order() -> None:
     for low, high in zip(GRADES, list(GRADES)[1:], strict=False):
         assert grades.reaches(high, low)
         assert not grades.reaches(low, high)
+
+
+@pytest.mark.parametrize("grade", GRADES)
+def test_the_command_and_its_explanation_know_every_grade(
+    grade: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert parser().parse_args(["check", "m:f", "--grade", grade]).grade == grade
+    assert main(["explain", SIGMOID]) == 0
+    assert f"--grade {grade}: {GRADES[grade]}" in " ".join(capsys.readouterr().out.split())
 
 
 def test_a_layer_beyond_the_grade_is_no_failure_of_junit() -> None:
