@@ -115,6 +115,10 @@ def findings_of(
     point["logits"] = problem.points[:, 0].tolist()
     floor = SMALLEST_NORMAL[problem.dtype]
     for x, term in zip(losses.tolist(), terms, strict=True):
+        if not term.scale:
+            # A mask, or a weight of 0.
+            yield Finding.exact(x == 0, x, "0.0", point, message)
+            continue
         error = error_in_eps(x, term, problem.dtype, floor)
         yield Finding(error, units, x, digits(term), point, message)
 
@@ -155,7 +159,7 @@ def masked(terms: list[Term], kept: Iterable[bool]) -> list[Term]:
     result = list(terms)
     for index, keep in enumerate(kept):
         if not keep:
-            result[index] = Term(mpf(0), mpf(1))
+            result[index] = Term(mpf(0), mpf(0))
     return result
 
 

@@ -51,6 +51,12 @@ def clamped(logits, targets, *, alpha=0.25, gamma=2.0):
     return weights(targets, alpha) * (1 - p_t) ** gamma * -torch.log(p_t)
 
 
+def dead_far_out(logits, targets, *, alpha=0.25, gamma=2.0):
+    """Its losses are as good, and its gradient is 0 from some logit on."""
+    losses = by_logarithms(logits, targets, alpha=alpha, gamma=gamma)
+    return torch.where(logits.abs() > 20, losses.detach(), losses)
+
+
 def without_options(logits, targets, *, alpha=0.25, gamma=2.0):
     return focal_torch.sigmoid_focal_loss(logits, targets, alpha=alpha, gamma=gamma)
 
@@ -71,6 +77,7 @@ PORTS: dict[Callable[..., Any], tuple[str, str]] = {
     textbook: (SIGMOID, SAME),
     textbook_of_classes: (SOFTMAX, SAME),
     clamped: (SIGMOID, SAME),
+    dead_far_out: (SIGMOID, SAME),
     masks_leak: (SIGMOID, SAME),
     by_logarithms: (SIGMOID, SAFE),
     of_another_alpha: (SIGMOID, NONE),

@@ -149,15 +149,16 @@ def centred_on_the_batch(logits, targets, *, gamma=2.0, axis=-1):
     return -((1 - p) ** gamma) * p.log()
 
 
-def every_seventh(logits, targets, *, alpha=0.25, gamma=2.0, calls=[0]):  # noqa: B006 (likewise)
-    calls[0] += 1
-    factor = 1.5 if calls[0] % 7 == 0 else 1.0
+def every_thirteenth(logits, targets, *, alpha=0.25, gamma=2.0, calls=[0]):  # noqa: B006 (likewise)
+    """Is wrong at so many calls of one shape, without a gradient: other layers make fewer."""
+    calls[0] += logits.shape == (6,) and not logits.requires_grad
+    factor = 1.5 if calls[0] % 13 == 12 else 1.0
     return factor * focal_torch.sigmoid_focal_loss(logits, targets, alpha=alpha, gamma=gamma)
 
 
 @pytest.mark.parametrize(
     ("port", "function"),
-    [(caches, SIGMOID), (centred_on_the_batch, SOFTMAX), (every_seventh, SIGMOID)],
+    [(caches, SIGMOID), (centred_on_the_batch, SOFTMAX), (every_thirteenth, SIGMOID)],
     ids=lambda x: getattr(x, "__name__", x),
 )
 def test_ports_that_depend_on_more_than_the_element(
