@@ -16,10 +16,10 @@ unexport PYTHONDONTWRITEBYTECODE
 
 # The compilers for GPU and TPU are installed beside JAX, and would look for their devices.
 demo detection test-quick test test-slow vectors readme sweep: export JAX_PLATFORMS = cpu
-bench accelerators instruction-sets extras dist: export JAX_PLATFORMS = cpu
+bench accelerators instruction-sets mutants extras dist: export JAX_PLATFORMS = cpu
 
 .PHONY: demo detection docs test-quick test test-slow lint format vectors readme
-.PHONY: audit sweep bench bench-gpu accelerators instruction-sets versions extras dist clean
+.PHONY: audit sweep bench bench-gpu accelerators instruction-sets mutants versions extras dist clean
 
 demo: $(EXAMPLES)
 	$(BIN)/python -m examples
@@ -76,6 +76,11 @@ sweep: $(READY)
 # The layers from values to parity with the instruction sets of other processors; 1 is the exit code where one is red.
 instruction-sets: $(TEST)
 	$(BIN)/python -m parity_tests.tests.contract.instruction_sets --workers $(WORKERS)
+
+# Faults planted into the arithmetic of both packages, each of which a test has to notice: EVERY=20 is one in twenty,
+# and all take many hours. It continues where it was interrupted; 1 is the exit code where one is not noticed.
+mutants: $(READY)
+	$(BIN)/python -m parity_tests.mutants --jobs $(WORKERS) --every $(or $(EVERY),1)
 
 # Times beside those of others, in half an hour; 1 is the exit code where one is not what is required.
 bench: $(READY)

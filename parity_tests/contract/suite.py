@@ -24,6 +24,20 @@ def _problems() -> dict[str, Callable[[], Problem]]:
 
 PROBLEMS = _problems()
 
+# The small grid: the fewest classes, and of each kind of problem one, in float64 where it has few
+# variables.
+SMALL_GRID = {
+    "sigmoid, hard float32 gamma=0.5 alpha=0.25",
+    "sigmoid, hard float32 gamma=2.0 alpha=0.0",
+    "sigmoid, hard float64 gamma=0.5 alpha=0.25",
+    "sigmoid, soft float32 alpha=0.25",
+    "sigmoid, mixture float32 alpha=0.25",
+    "softmax, ids float32 gamma=0.5 classes=3",
+    "softmax, ids float32 gamma=2.0 classes=2",
+    "softmax, ids float64 gamma=2.0 classes=2",
+    "softmax, soft float32 classes=2",
+}
+
 
 def kind(name: str) -> str:
     """The loss, its targets and the dtype of a problem, as in "softmax, ids float32"."""

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from parity_tests.contract.suite import PROBLEMS
+from parity_tests.contract.suite import PROBLEMS, SMALL_GRID
 from parity_tests.ports.packages import EAGER_JAX, JAX, PORTS, TORCH
 
 TIERS = ("quick", "test", "slow")
@@ -33,6 +33,7 @@ SLOW_FILES = {
     "test_frameworks.py": PEERS,
     "test_keras_recipe.py": PEERS,
     "test_migration.py": PEERS,
+    "test_mutants.py": PROCESSES,
     "test_page.py": BROWSER,
     "test_plugin.py": PROCESSES,
     "test_pods.py": COMPILERS,
@@ -46,20 +47,9 @@ SLOW_FILES = {
     "test_vocabulary.py": TRAINING,
 }
 
-# The small grid: one γ that is no whole number and the usual one, each package in its usual way,
-# the fewest classes, and of each kind of problem one, in float64 where it has few variables.
+# Beside the small grid of problems: one γ that is no whole number and the usual one, and each
+# package in its usual way.
 QUICK_GAMMAS = (0.5, 2.0)
-SMALL_GRID = {
-    "sigmoid, hard float32 gamma=0.5 alpha=0.25",
-    "sigmoid, hard float32 gamma=2.0 alpha=0.0",
-    "sigmoid, hard float64 gamma=0.5 alpha=0.25",
-    "sigmoid, soft float32 alpha=0.25",
-    "sigmoid, mixture float32 alpha=0.25",
-    "softmax, ids float32 gamma=0.5 classes=3",
-    "softmax, ids float32 gamma=2.0 classes=2",
-    "softmax, ids float64 gamma=2.0 classes=2",
-    "softmax, soft float32 classes=2",
-}
 
 
 def is_ignored(path: Path, tier: str | None) -> bool:

@@ -1,6 +1,7 @@
 """What a port's reductions divide by, with masks and weights; and one number for a batch where it
 has no other."""
 
+import itertools
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -34,22 +35,43 @@ def reductions(port: PythonPort, plan: Plan) -> Iterator[Finding]:
 
 
 def batches(port: PythonPort, plan: Plan, ids: np.ndarray) -> Iterator[Batch]:
+    """Without an option, with each that the port takes, and with one that leaves elements out
+    beside one that weights them."""
     everything = np.ones(len(ids), bool)
     ones = np.ones(len(ids))
     yield Batch({}, everything, ones)
+    leaving_out = _leaving_out(port, ids, ones)
+    weighting = _weighting(port, plan, ids, everything)
+    yield from leaving_out
+    yield from weighting
+    for left_out, weighted in itertools.product(leaving_out, weighting):
+        options = left_out.options | weighted.options
+        yield Batch(options, left_out.kept, weighted.weights)
+
+
+def _leaving_out(port: PythonPort, ids: np.ndarray, ones: np.ndarray) -> list[Batch]:
+    chosen: list[Batch] = []
     if port.takes("where"):
         kept = np.array(KEPT)
-        yield Batch({"where": kept}, kept, ones)
+        chosen.append(Batch({"where": kept}, kept, ones))
     if port.takes("ignore_index"):
-        yield Batch({"ignore_index": 0}, ids != 0, ones)
+        chosen.append(Batch({"ignore_index": 0}, ids != 0, ones))
+    return chosen
+
+
+def _weighting(
+    port: PythonPort, plan: Plan, ids: np.ndarray, everything: np.ndarray
+) -> list[Batch]:
+    chosen: list[Batch] = []
     if port.takes("weight"):
         weight = np.array(WEIGHTS, DTYPES[plan.dtype])
-        yield Batch({"weight": weight}, everything, np.array(WEIGHTS))
+        chosen.append(Batch({"weight": weight}, everything, np.array(WEIGHTS)))
     if plan.record.classes and port.takes("alpha") and "alpha" not in plan.fixed:
         # α of a class is a factor of its losses, and enters no divisor but that of a declared
         # weighted mean.
         alpha = np.array(CLASS_WEIGHTS, DTYPES[plan.dtype])
-        yield Batch({"alpha": alpha}, everything, np.take(CLASS_WEIGHTS, ids))
+        chosen.append(Batch({"alpha": alpha}, everything, np.take(CLASS_WEIGHTS, ids)))
+    return chosen
 
 
 def divisors(port: PythonPort, plan: Plan, batch: Batch, ids: np.ndarray) -> dict[str, float]:

@@ -225,6 +225,24 @@ def test_class_axis_first_or_last(port: Port) -> None:
         assert_allclose(loss, last, rtol=1e-14)
 
 
+@both_packages
+@pytest.mark.parametrize("settings", [{}, {"alpha": spaced(0.1, 1, 5), "gamma": 0.5}])
+def test_rows_in_more_than_one_axis(port: Port, settings: dict[str, object]) -> None:
+    """A number for γ has a rule of its own in eager mode."""
+    logits = Draws(0).bell((2, 4, 3, 5)).astype(np.float32)
+    labels = Draws(1).integers(0, 5, (2, 4, 3))
+    flat, ids = logits.reshape(-1, 5), labels.ravel()
+    settings = {"axis": -1} | settings
+    loss = softmax(port, logits, labels, **settings)
+    slope = gradient(port, SOFTMAX, logits, labels, **settings)
+    rounding = 8 * EPS["float32"]
+    assert loss.shape == labels.shape
+    expected = softmax(port, flat, ids, **settings)
+    assert_allclose(loss.ravel(), expected, rtol=rounding, atol=0)
+    expected = gradient(port, SOFTMAX, flat, ids, **settings)
+    assert_allclose(slope.reshape(-1, 5), expected, rtol=rounding, atol=0)
+
+
 def test_jax_and_torch_defaults_of_axis() -> None:
     logits = np.zeros((2, 3, 4))
     labels = np.zeros((2, 3), np.int64)

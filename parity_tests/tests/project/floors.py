@@ -41,6 +41,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
     "parity_tests.checker": (PORTS, LAYERS, DIAGNOSIS, REPORT),
     "parity_tests.wrong_ports": (TRUTH, CONTRACT),
     "parity_tests.lies": (*PACKAGES, PORTS, LAYERS),
+    "parity_tests.mutants": (CONTRACT, PORTS, LAYERS, TABLES),
     "parity_tests.versions": (*PACKAGES, "focal_torch._base", CONTRACT, TABLES),
     "parity_tests.pages": (CONTRACT, PORTS, AUDIT, TABLES),
     "benchmarks": (*PACKAGES, CONTRACT, PORTS, AUDIT),

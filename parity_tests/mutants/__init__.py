@@ -1,0 +1,1 @@
+"""Faults planted into the packages, one at a time, to see whether the tests notice."""

@@ -1,0 +1,91 @@
+"""Faults that are planted into the packages: what they are, and that the command counts them."""
+
+import ast
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from parity_tests.mutants.equivalent import REASONS
+from parity_tests.mutants.mutant import ROOT, Mutant, mutants, original, paths
+from parity_tests.mutants.table import table
+from parity_tests.mutants.trial import CHECKER, QUICK, Outcome, controls
+
+SMALL = "focal_torch/_base/reduction.py"
+ALL = [mutant for path in paths() for mutant in mutants(path)]
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "parity_tests.mutants", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=1500)
+
+
+def test_there_are_some_in_every_module_that_computes() -> None:
+    assert {mutant.path for mutant in ALL} == set(paths())
+    assert len({mutant.identity for mutant in ALL}) == len(ALL)
+
+
+@pytest.mark.parametrize("mutant", ALL[::100], ids=lambda mutant: mutant.name)
+def test_a_mutant_is_another_program(mutant: Mutant) -> None:
+    program = ast.dump(ast.parse(mutant.source()))
+    assert program != ast.dump(ast.parse(original(mutant.path)))
+    assert mutant.lines()
+
+
+def test_reasons_are_of_mutants() -> None:
+    left = set(REASONS)
+    for mutant in ALL:
+        left.discard((mutant.path.partition("/")[2], mutant.lines()))
+    assert not left
+
+
+def test_the_table_counts() -> None:
+    three = list(mutants(SMALL))[:3]
+    outcomes = {
+        three[0].identity: Outcome(QUICK, "a test"),
+        three[1].identity: Outcome(CHECKER, "a layer"),
+        three[2].identity: Outcome("", ""),
+    }
+    last = table(three, outcomes).splitlines()[-1]
+    assert last == "| all | 3 | 1 | 1 | 0 | 0 | 1 | 66.7 % |"
+
+
+def recorded(out: Path, chosen: list[Mutant], outcome: Outcome) -> None:
+    lines = [json.dumps([mutant.identity, *outcome]) for mutant in chosen]
+    with out.open("a") as file:
+        file.write("\n".join(lines) + "\n")
+
+
+@pytest.mark.parametrize(("killer", "code"), [(QUICK, 0), ("", 1)])
+def test_the_exit_code_says_whether_all_were_noticed(
+    tmp_path: Path, killer: str, code: int
+) -> None:
+    out = tmp_path / "mutants.jsonl"
+    chosen = list(mutants(SMALL))
+    recorded(out, controls(chosen), Outcome("", ""))
+    recorded(out, chosen, Outcome(killer, ""))
+    result = run("--only", SMALL, "--out", str(out))
+    assert result.returncode == code, result.stderr
+    assert ("survived: " in result.stdout) == bool(code)
+
+
+def test_nothing_is_said_where_the_packages_fail_as_they_are(tmp_path: Path) -> None:
+    out = tmp_path / "mutants.jsonl"
+    chosen = list(mutants(SMALL))
+    recorded(out, [*controls(chosen), *chosen], Outcome(QUICK, "a test"))
+    result = run("--only", SMALL, "--out", str(out))
+    assert result.returncode == 2
+    assert "a test" in result.stdout
+
+
+def test_a_fault_is_noticed_and_the_module_as_it_is_is_not(tmp_path: Path) -> None:
+    chosen = list(mutants(SMALL))
+    out = tmp_path / "mutants.jsonl"
+    result = run("--only", SMALL, "--every", str(len(chosen)), "--out", str(out))
+    assert result.returncode == 0, result.stdout + result.stderr
+    lines = [json.loads(line) for line in out.read_text().splitlines()]
+    outcomes = {identity: killer for identity, killer, _ in lines}
+    (control,) = controls(chosen)
+    assert outcomes == {control.identity: "", chosen[0].identity: QUICK}
