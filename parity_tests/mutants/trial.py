@@ -29,7 +29,7 @@ RECIPES = ("losses/test_recipe_slopes.py", "losses/test_recipes.py")
 RECIPES += ("invalid/test_recipes_out_of_range.py",)
 LINEAR = ("linear/test_linear.py", "linear/test_linear_transformations.py")
 SMALL_CALLS = ("losses/test_fast_paths.py", "losses/test_small_calls.py")
-# Tests of what the quick tier asks little of, by the name of the file.
+# Tests of what the quick tier asks little of, such as compiled loops, by the name of the file.
 OWN_TESTS: dict[str, tuple[str, ...]] = {
     "hyperparameters.py": RECIPES,
     "posterior.py": RECIPES,
@@ -38,6 +38,7 @@ OWN_TESTS: dict[str, tuple[str, ...]] = {
     "linear_inputs.py": LINEAR,
     "linear_scan.py": LINEAR,
     "eager.py": SMALL_CALLS,
+    "focal.py": (SMALL_CALLS[0], "layers/test_2_values.py", LINEAR[0]),
     "programs.py": SMALL_CALLS,
 }
 SIGMOID, SOFTMAX = "sigmoid_focal_loss", "softmax_focal_loss"
