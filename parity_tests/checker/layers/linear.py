@@ -5,29 +5,29 @@ through everything that the layer "backward" asks about.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import mpmath
 import numpy as np
-from mpmath import mpf
 
 from parity_tests.contract.compare import error_in_eps
 from parity_tests.contract.exact import Draws
 from parity_tests.contract.grid import rounded
-from parity_tests.contract.problems import LINEAR
+from parity_tests.contract.problems import LINEAR, Problem
 from parity_tests.contract.tolerances import DTYPES, FLOOR, allowed
 from parity_tests.ports.linear import Inputs, LinearPort
+from parity_tests.ports.questions import gammas
 from parity_tests.ports.subject import GRADIENT, SECOND, VALUE, Plan, PortError, Subject
 from parity_tests.truth import linear_oracle
 from parity_tests.truth.jets import Jet, Term, argument_of, column
 
 from . import truth
 from .backward import EVERY_OTHER, OF_ALL, Way, differentiable, dtypes, orders_of, refuses, ways
-from .batch import KEPT, REDUCED, Call, call_of
+from .batch import KEPT, REDUCED, call_of
 from .judge import Finding, digits
-from .linear_reasons import Own, Reasons, sums
+from .linear_reasons import Own, Reasons, derivatives, sums
 
 DEPTH, CLASSES = 4, 3
 SOFTCAP = 4.0
@@ -35,6 +35,8 @@ SOFTCAP = 4.0
 CHUNK_SIZES = (1, 4, 7)
 POISONS = (None, math.nan, math.inf)
 MASKS = {"where", "ignore_index", "weight", "alpha"}
+SIX = range(6)
+ONE_ROW, MANY_ROWS = (2,), (*SIX, *SIX, *SIX, 0, 3)
 # Of second derivatives.
 DIRECTION = (1.0, -2.0, 0.5, 3.0)
 
@@ -43,14 +45,18 @@ DIRECTION = (1.0, -2.0, 0.5, 3.0)
 class Batch:
     """A call of a linear layer, and the variables that it is differentiated in."""
 
-    call: Call
+    problem: Problem
     inputs: Inputs
     names: list[str]
     has_bias: bool
 
+    @property
+    def gamma(self) -> float:
+        return float(self.problem.constants["gamma"])
+
     def jets(self, smoothing: float, softcap: float | None) -> list[Jet]:
         """The loss of each row."""
-        problem = self.call.problem
+        problem = self.problem
         assert problem.ids is not None
         kernel, bias = self.inputs.kernel.ravel().tolist(), self.inputs.bias.tolist()
         layer = linear_oracle.Layer(kernel, bias, softcap)
@@ -60,7 +66,7 @@ class Batch:
         for row, (own, target) in enumerate(rows):
             with mpmath.workdps(truth.DIGITS):
                 shares = linear_oracle.smoothed(target, CLASSES, smoothing)
-                args = (row, own, layer, shares, alpha, self.call.gamma)
+                args = (row, own, layer, shares, alpha, self.gamma)
                 jets.append(linear_oracle.row_jet(*args))
         return jets
 
@@ -70,9 +76,11 @@ class Batch:
         return along if self.has_bias else along._replace(bias=np.zeros(CLASSES))
 
 
-def _batch(port: LinearPort, plan: Plan) -> Batch:
+def _batch(
+    port: LinearPort, plan: Plan, gamma: float | None = None, rows: Sequence[int] = SIX
+) -> Batch:
     draws = Draws(11)
-    features = rounded(draws.bell((len(EVERY_OTHER), DEPTH)), plan.dtype)
+    features = rounded(draws.bell((len(SIX), DEPTH)), plan.dtype)[list(rows)]
     kernel = rounded(draws.bell((DEPTH, CLASSES)), plan.dtype)
     bias = rounded(draws.bell(CLASSES), plan.dtype)
     has_bias = port.takes("bias")
@@ -81,7 +89,10 @@ def _batch(port: LinearPort, plan: Plan) -> Batch:
     inputs = Inputs(features, kernel, bias)
     sizes = zip(Inputs._fields, inputs, strict=True)
     names = [column(name, i) for name, part in sizes for i in range(part.size)]
-    return Batch(call_of(plan), inputs, names, has_bias)
+    problem = call_of(plan, gamma).problem
+    assert problem.ids is not None
+    points, ids = problem.points[list(rows)], problem.ids[list(rows)]
+    return Batch(replace(problem, points=points, ids=ids), inputs, names, has_bias)
 
 
 def kernel_and_bias(subject: Subject, plan: Plan, failed: list[PortError]) -> Iterator[Finding]:
@@ -90,17 +101,30 @@ def kernel_and_bias(subject: Subject, plan: Plan, failed: list[PortError]) -> It
     has_gradient = differentiable(subject, plan) is not None
     for dtype in dtypes(plan):
         other = replace(plan, dtype=dtype)
-        batch = _batch(subject, other)
-        if dtype != plan.dtype and refuses(subject, batch.call):
+        batch, call = _batch(subject, other), call_of(other)
+        if dtype != plan.dtype and refuses(subject, call):
             continue
         orders = [VALUE, *orders_of(subject, other)] if has_gradient else [VALUE]
         if dtype != plan.dtype:
             # The loss is asked for by the layer "dtypes".
             orders.remove(VALUE)
-        asked = ways(subject, other, batch.call, failed)
+        asked = ways(subject, other, call, failed)
         if dtype == plan.dtype:
             asked = [*asked, *_of_a_layer(subject)]
         yield from _of_ways(Asked(subject, other, batch, failed), list(asked), orders)
+    if not subject.one_by_one:
+        for batch, name in _other_batches(subject, plan):
+            rows = len(batch.inputs.features)
+            way = Way(name, np.resize(EVERY_OTHER, rows), np.ones(rows))
+            order = GRADIENT if has_gradient else VALUE
+            yield from _of_ways(Asked(subject, plan, batch, failed), [way], [order])
+
+
+def _other_batches(port: LinearPort, plan: Plan) -> Iterator[tuple[Batch, str]]:
+    for gamma in gammas(plan):
+        yield _batch(port, plan, gamma), f"a cotangent at γ = {gamma:g}"
+    for rows in ONE_ROW, MANY_ROWS:
+        yield _batch(port, plan, rows=rows), f"a batch of {len(rows)}"
 
 
 def _of_a_layer(port: LinearPort) -> Iterator[Way]:
@@ -132,7 +156,7 @@ class Asked:
         dtype = DTYPES[self.plan.dtype]
         typed = Inputs(*(part.astype(dtype) for part in inputs))
         along = Inputs(*(part.astype(dtype) for part in self.batch.along))
-        arguments = self.port.arguments(self.batch.call.problem, typed.features)
+        arguments = self.port.arguments(self.batch.problem, typed.features)
         arguments |= dict(way.options)
         cotangent = way.cotangent.astype(dtype)
         result = self.port.in_all(typed, arguments, order, cotangent, along).astype(float)
@@ -147,8 +171,10 @@ def _of_ways(asked: Asked, every: list[Way], orders: list[int]) -> Iterator[Find
         for order in _orders(way, orders):
             key = (smoothing, softcap, order)
             if key not in known:
-                jets = asked.batch.jets(smoothing, softcap)
-                known[key] = [_derivatives(asked.batch, jet, order) for jet in jets]
+                batch = asked.batch
+                along = dict(zip(batch.names, batch.along.flat.tolist(), strict=True))
+                jets = batch.jets(smoothing, softcap)
+                known[key] = [derivatives(jet, order, along) for jet in jets]
             # What a mask leaves out may hold anything.
             for poison in POISONS if "where" in way.options else POISONS[:1]:
                 yield from _findings(asked, way, order, known[key], poison)
@@ -162,23 +188,6 @@ def _orders(way: Way, orders: list[int]) -> list[int]:
     if "reduction" in way.options:
         return [order for order in orders if order != SECOND]
     return orders
-
-
-def _derivatives(batch: Batch, jet: Jet, order: int) -> list[Term]:
-    """The loss of a row, or its derivative in each of the variables."""
-    if order == VALUE:
-        return [jet[()]]
-    if order == GRADIENT:
-        return [jet[(name,)] for name in batch.names]
-    along = dict(zip(batch.names, batch.along.flat.tolist(), strict=True))
-    terms = dict.fromkeys(batch.names, Term(mpf(0), mpf(0)))
-    with mpmath.workdps(truth.DIGITS):
-        for key in [key for key in jet if len(key) == 2]:
-            a, b = key
-            terms[a] = terms[a] + jet[key] * Term(mpf(along[b]), mpf(abs(along[b])))
-            if a != b:
-                terms[b] = terms[b] + jet[key] * Term(mpf(along[a]), mpf(abs(along[a])))
-    return list(terms.values())
 
 
 def _findings(
@@ -196,7 +205,7 @@ def _findings(
         asked.failed.append(type(error)(f"{way.name}, for a kernel of 4×3: {error}"))
         return
     terms = sums(own, way, way.factors)
-    units = allowed(LINEAR, ("features",) * order, batch.call.gamma, plan.dtype) + REDUCED
+    units = allowed(LINEAR, ("features",) * order, batch.gamma, plan.dtype) + REDUCED
     floor = FLOOR[plan.dtype][order]
     reasons = Reasons(way, order, batch.inputs.features, result, terms)
     places = batch.names if order else ["loss"]
@@ -220,7 +229,7 @@ def _error(x: float, term: Term, dtype: str, floor: float) -> float:
 
 
 def _point(asked: Asked, way: Way, order: int, name: str, poison: float | None) -> dict[str, Any]:
-    point: dict[str, Any] = dict(asked.batch.call.problem.constants)
+    point: dict[str, Any] = dict(asked.batch.problem.constants)
     point |= {option: str(x) for option, x in way.options.items()}
     point |= {"derivative": order, "in": name, "dtype": asked.plan.dtype}
     if poison is not None:

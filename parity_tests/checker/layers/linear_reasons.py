@@ -1,20 +1,38 @@
 """The derivatives of a batch from those of its rows, and what is said where a port has others."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import mpmath
 import numpy as np
 from mpmath import mpf
 
-from parity_tests.ports.subject import SECOND, VALUE
-from parity_tests.truth.jets import Term, argument_of
+from parity_tests.ports.subject import GRADIENT, SECOND, VALUE
+from parity_tests.truth.jets import Jet, Term, argument_of
 
 from . import truth
 from .backward import NEAR, Way
 
 # What a derivative of one row is, for each variable: (rows, variables).
 Own = list[list[Term]]
+
+
+def derivatives(jet: Jet, order: int, along: Mapping[str, float]) -> list[Term]:
+    """The loss of a row, or its derivative in each of the variables, the second one along a
+    direction."""
+    if order == VALUE:
+        return [jet[()]]
+    if order == GRADIENT:
+        return [jet[(name,)] for name in along]
+    terms = dict.fromkeys(along, Term(mpf(0), mpf(0)))
+    with mpmath.workdps(truth.DIGITS):
+        for key in [key for key in jet if len(key) == 2]:
+            a, b = key
+            terms[a] = terms[a] + jet[key] * Term(mpf(along[b]), mpf(abs(along[b])))
+            if a != b:
+                terms[b] = terms[b] + jet[key] * Term(mpf(along[a]), mpf(abs(along[a])))
+    return list(terms.values())
 
 
 def sums(own: Own, way: Way, factors: np.ndarray) -> list[Term]:
@@ -57,7 +75,8 @@ class Reasons:
         result = self.result[chosen]
         expected = np.array([float(term.value) for term in self.terms])[chosen]
         if not np.isfinite(result).all():
-            return f"{what} through {way.name} is not finite: 0 · NaN is NaN"
+            reason = ": 0 · NaN is NaN" if "where" in way.options else ""
+            return f"{what} through {way.name} is not finite{reason}"
         if not result.any():
             return f"{what} through {way.name} is 0"
         if np.any(result[expected == 0]):
@@ -83,4 +102,4 @@ class Reasons:
 def _by_a_factor(what: str, way: Way, ratio: float) -> str:
     if way.divisor != 1 and math.isclose(ratio, way.divisor, rel_tol=NEAR):
         return f"{what} of {way.name} is that of the sum: {ratio:.3g} times too large here"
-    return f"{what} through {way.name} is {ratio:.3g} times what it has to be"
+    return f"{what} through {way.name} is {ratio:.4g} times what it has to be"
