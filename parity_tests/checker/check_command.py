@@ -128,6 +128,11 @@ def subject_of(arguments: argparse.Namespace, dtype: str) -> Iterator[Any]:
     if not arguments.function:
         raise BadPortError("say what the program is by --as, e.g. --as sigmoid_focal_loss")
     plan = plan_of(options, dtype)
+    if plan.record.of_logits:
+        raise BadPortError(
+            f"a program is not asked about {plan.record.name}: let it answer the golden vectors, "
+            "focal-parity vectors, and score its answers, focal-parity score"
+        )
     with ProcessPort(arguments.command, plan, arguments.time_limit) as port:
         yield port.first_contact()
 

@@ -4,11 +4,12 @@ to the ends."""
 import itertools
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import numpy as np
 
 from .exact import Draws, decade
-from .problems import Problem, rounded
+from .problems import LINEAR, Problem, rounded
 
 GAMMAS = (0.0, 0.1, 0.5, 1.0, 1.5, 2.0, 2.7, 5.0)
 ALPHAS = (None, 0.0, 0.25, 1.0)
@@ -17,6 +18,20 @@ MAGNITUDES = tuple(decade(half / 2) for half in range(-8, 9))
 NEGATIVE = tuple(-magnitude for magnitude in reversed(MAGNITUDES))
 LOGITS = (*NEGATIVE, -17.0, -1.5, 0.0, 0.7, 17.0, 80.0, *MAGNITUDES)
 INFINITE = (-np.inf, np.inf)
+
+# A linear layer with fewer features than classes, and batches that one setting each is asked for.
+ROWS, DEPTH, CLASSES = 4, 2, 3
+BATCHES = 3
+LINEAR_SETTINGS: tuple[dict[str, Any], ...] = (
+    {"gamma": 2.0},
+    {"gamma": 0.0, "ignore_index": -100},
+    {"gamma": 0.5, "label_smoothing": 0.125},
+    {"gamma": 5.0, "alpha": [0.5, 2.0, 0.25]},
+    {"gamma": 1.5, "where": [True, False, True, True], "weight": [0.5, 2.0, 1.0, 0.0]},
+    {"gamma": 2.0, "softcap": 4.0},
+    {"gamma": 1.0, "reduction": "sum"},
+    {"gamma": 2.0, "ignore_index": 1, "label_smoothing": 0.25, "alpha": [2.0, 1.0, 0.5]},
+)
 
 Named = dict[str, Callable[[], Problem]]
 
@@ -83,6 +98,24 @@ def softmax_soft(dtype: str, classes: int) -> Problem:
         "weight": np.full(len(targets), 0.7),
     }
     return Problem.softmax(dtype, arguments)
+
+
+def linear(dtype: str) -> list[Problem]:
+    """Batches of a linear layer, each array flat: row by row, and the kernel as (D, C)."""
+    draws = Draws(17)
+    problems: list[Problem] = []
+    for settings in LINEAR_SETTINGS:
+        arguments = {
+            "features": draws.bell((BATCHES, ROWS * DEPTH)) * 2,
+            "kernel": draws.bell((BATCHES, DEPTH * CLASSES)),
+            "bias": draws.bell((BATCHES, CLASSES)),
+        }
+        targets = draws.integers(0, CLASSES, ROWS).tolist()
+        if settings.get("ignore_index", 0) < 0:
+            targets[1] = settings["ignore_index"]
+        constants = {"targets": targets, "reduction": "mean"} | settings
+        problems.append(Problem.of(LINEAR, dtype, arguments, constants=constants))
+    return problems
 
 
 def named_sigmoid_hard(dtype: str) -> Named:

@@ -8,13 +8,14 @@ from typing import Any, Self
 
 import numpy as np
 
-from parity_tests.truth import oracle, recipe_oracle
+from parity_tests.truth import linear_oracle, oracle, recipe_oracle
 from parity_tests.truth.jets import Jet, Key, argument_of, column
 
 from .port import Loss, Port
 from .tolerances import DTYPES, allowed
 
 SIGMOID, SOFTMAX = "sigmoid_focal_loss", "softmax_focal_loss"
+LINEAR = "linear_softmax_focal_loss"
 
 # Arguments that vary, of shape (samples,) or (samples, classes).
 Arguments = Mapping[str, np.ndarray]
@@ -134,8 +135,9 @@ class Problem:
             one_hot = np.arange(len(arguments["logits"])) == self.ids[row]
             arguments["targets"] = one_hot.astype(float).tolist()
         if not hasattr(oracle, self.function):
-            recipe = getattr(recipe_oracle, self.function)
-            return oracle.certified(lambda: recipe(**arguments))
+            others = linear_oracle if self.function == LINEAR else recipe_oracle
+            function = getattr(others, self.function)
+            return oracle.certified(lambda: function(**arguments))
         function = getattr(oracle, self.function)
         variables = frozenset(self.names)
         return oracle.certified(lambda: function(**arguments, variables=variables))

@@ -59,6 +59,19 @@ class Record:
     source: str
     dtypes: tuple[str, ...] = DTYPES
     classes: bool = False
+    # What a loss of a linear layer is where the kernel is the identity, and the bias 0.
+    of_logits: str = ""
+
+    @property
+    def asked_as(self) -> str:
+        """The loss of logits that most questions are about."""
+        return self.of_logits or self.name
+
+    @property
+    def arrays(self) -> tuple[str, ...]:
+        """The names of the arguments that every port takes, the first of them that of logits."""
+        needed = [argument for argument in self.arguments if argument.default is REQUIRED]
+        return tuple(argument.name for argument in needed)
 
     def argument(self, name: str) -> Argument | None:
         for argument in self.arguments:
@@ -114,6 +127,16 @@ FORM = Convention(
     {
         "FL": "(1 − p_t)^γ·BCE [eq. 5]",
         "FL*": "softplus(−(γ·u + β))/γ [eq. 9, 10]; give β by --set beta=1",
+    },
+)
+
+
+KERNEL = Convention(
+    "Which layout has the kernel?",
+    {
+        "framework": "(D, C), as in Flax and Keras; in PyTorch (C, D), as torch.nn.Linear.weight",
+        "inputs_first": "(D, C)",
+        "classes_first": "(C, D)",
     },
 )
 
@@ -200,12 +223,49 @@ SOFTMAX = Record(
     classes=True,
 )
 
-RECORDS: dict[str, Record] = {record.name: record for record in (SIGMOID, SOFTMAX)}
+LINEAR = Record(
+    name="linear_softmax_focal_loss",
+    summary="The softmax focal loss of a linear layer, from its features and its kernel.",
+    formulas=(
+        "loss      = the softmax focal loss of z = features·kernel + bias",
+        "softcap   = the same of c·tanh(z / c)",
+        "∂/∂features = ∂/∂z·kernelᵀ;  ∂/∂kernel = featuresᵀ·∂/∂z;  ∂/∂bias = Σ_rows ∂/∂z",
+        "A row that is left out is in none of them. With kernel = identity and bias = 0 it is "
+        "softmax_focal_loss, as which most layers judge it.",
+    ),
+    arguments=(
+        Argument("features", "floating, the last axis of length D"),
+        Argument("kernel", "floating, D times C numbers"),
+        Argument("targets", "class ids, in the shape of features without its last axis"),
+        Argument("bias", "None or one number per class", None),
+        Argument("alpha", "None or one weight of at least 0 per class", None),
+        Argument("gamma", "at least 0", 2.0, essential=True),
+        Argument("softcap", "None or above 0", None),
+        Argument("label_smoothing", "in [0, 1]", 0.0),
+        Argument("ignore_index", "None or an integer", None),
+        *OPTIONS[:2],
+        Argument("reduction", "none, sum, mean or mean_positive", "mean"),
+        Argument("chunk_size", "None or how many rows have logits at a time", None),
+    ),
+    conventions={"mean": MEAN, "kernel": KERNEL},
+    # That of the logits is the softmax's. `vectors` has batches.
+    grids={},
+    vectors=grid.linear,
+    identities=SOFTMAX.identities,
+    special=("wrong_by_60", "one_class", "nan_stays", "empty"),
+    errors=SOFTMAX.errors,
+    source=f"{LIN}; logits in chunks: P.-L. Hsu et al., Liger Kernel, arXiv:2410.10989",
+    classes=True,
+    of_logits=SOFTMAX.name,
+)
+
+RECORDS: dict[str, Record] = {record.name: record for record in (SIGMOID, SOFTMAX, LINEAR)}
 
 # The classes of the packages are their functions with settings as fields; one has other
 # conventions.
 ALIASES: dict[str, tuple[str, dict[str, str]]] = {
     "SigmoidFocalLoss": ("sigmoid_focal_loss", {}),
     "SoftmaxFocalLoss": ("softmax_focal_loss", {}),
+    "LinearSoftmaxFocalLoss": ("linear_softmax_focal_loss", {}),
     "WeightedFocalLoss": ("sigmoid_focal_loss", {"alpha": "negative", "soft_targets": "hard"}),
 }

@@ -33,6 +33,9 @@ PER_GAMMA = 2.0
 # The margin of a softmax is rounded with its logits, and the scale holds what that costs; γ enters
 # it there.
 SOFTMAX = 8.0
+# Of a linear layer, logits and gradients are sums of twenty products or fewer: half a unit of the
+# magnitudes of their terms for each addition.
+PRODUCTS = 10.0
 # What surrounds the loss has up to eight roundings. A posterior is a quotient of exponentials,
 # whose exponents the scale holds: (1 + γ) times a margin of at most 2·max|z|, rounded five times by
 # half a unit, above and below the line.
@@ -74,4 +77,6 @@ def allowed(
             return SIGMOID[order] + gamma * size
     if function == "softmax_focal_loss":
         return SOFTMAX
+    if function == "linear_softmax_focal_loss":
+        return SOFTMAX + PRODUCTS
     return SIGMOID[order] + PER_GAMMA * gamma

@@ -16,6 +16,7 @@ from .changes import COTANGENTS, GRADIENTS, SECOND, VALUES, Change, Tampered, Ta
 from .occasions import LEFT_OUT, OCCASIONS, OF_SIGMOID, OF_SOFTMAX, Occasion, Told
 
 SIGMOID, SOFTMAX = "sigmoid_focal_loss", "softmax_focal_loss"
+LINEAR = "linear_softmax_focal_loss"
 Port = Callable[..., Tensor]
 
 # What may be wrong, and the layers one of which has to say so.
@@ -24,6 +25,7 @@ IN_VALUES += ("gradients", "backward", "neighbours", "second order")
 IN_GRADIENTS = ("gradients", "soft targets", "special values", "backward", "neighbours")
 IN_SECOND = ("second order", "backward", "neighbours")
 IN_ARGUMENTS = ("arguments",)
+IN_LINEAR = ("kernel and bias",)
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,10 @@ class Lie:
     def name(self) -> str:
         of = "" if self.subject in ("loss", "cotangent", "second derivative") else "gradient in "
         return f"{self.function}: {of}{self.subject} {self.change_name} {self.occasion_name}"
+
+    @property
+    def input(self) -> str:
+        return "features" if self.function == LINEAR else "logits"
 
     @property
     def dtype(self) -> str:
@@ -61,7 +67,7 @@ class Lie:
         def port(*args: Any, **options: Any) -> Tensor:
             bound = signature.bind(*args, **options)
             bound.apply_defaults()
-            logits, targets = (bound.arguments.pop(name) for name in ("logits", "targets"))
+            logits, targets = (bound.arguments.pop(name) for name in (self.input, "targets"))
             return self._call(logits, targets, bound.arguments, next(calls))
 
         return port
@@ -69,12 +75,12 @@ class Lie:
     def _call(self, logits: Tensor, targets: Tensor, options: dict[str, Any], calls: int) -> Tensor:
         loss_of = getattr(focal_torch, self.function)
         told = self._told(logits, targets, options, calls)
-        arguments = {"logits": logits, "targets": targets, **options}
+        arguments = {self.input: logits, "targets": targets, **options}
         if told is None:
             return loss_of(**arguments)
         if self.subject == "second derivative":
             change = self._on_occasion(told)
-            arguments["logits"] = TamperedTwice.apply(logits, change)
+            arguments[self.input] = TamperedTwice.apply(logits, change)
         elif self.subject in arguments and isinstance(arguments[self.subject], Tensor):
             tensor: Tensor = arguments[self.subject]
             if tensor.is_floating_point():
@@ -90,7 +96,7 @@ class Lie:
         self, logits: Tensor, targets: Tensor, options: dict[str, Any], calls: int
     ) -> Told | None:
         """The call as occasions see it; None where shapes do not fit."""
-        classes = self.function == SOFTMAX
+        classes = self.function != SIGMOID
         shape = logits.shape[:-1] if classes else logits.shape
         ids = targets.detach()
         if classes and targets.is_floating_point():
@@ -135,6 +141,27 @@ def lies() -> Iterator[Lie]:
                 lie = Lie(function, subject, change, occasion, to, when, layers)
                 if _is_one(lie):
                     yield lie
+    yield from _of_a_linear_layer()
+
+
+def _of_a_linear_layer() -> Iterator[Lie]:
+    """As softmax losses they are those above: here is what rows share."""
+    changes = {name: GRADIENTS[name] for name in SHARED}
+    told_when = {name: told for name, told in (OCCASIONS | OF_SOFTMAX).items() if _of_all(name)}
+    for argument, (change, to), (occasion, when) in itertools.product(
+        ("kernel", "bias"), changes.items(), told_when.items()
+    ):
+        lie = Lie(LINEAR, argument, change, occasion, to, when, IN_LINEAR)
+        if _is_one(lie):
+            yield lie
+
+
+SHARED = ("negated", "zeroed", "0.1 % off", "raised", "averaged", "reversed")
+
+
+def _of_all(occasion: str) -> bool:
+    """Whether it is one of calls, and not of elements."""
+    return not occasion.startswith(("of ", "at |logit|"))
 
 
 def _of_second(occasions: dict[str, Occasion]) -> dict[str, Occasion]:

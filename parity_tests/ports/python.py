@@ -111,13 +111,27 @@ class PythonPort:
     ) -> np.ndarray:
         """The raw result for numpy arguments: the loss, or a derivative of its sum, or of the sum
         of its product with a cotangent."""
+        return self.trying(lambda: self._derivative(logits, arguments, order, cotangent))
+
+    def trying(self, ask: Callable[[], np.ndarray]) -> np.ndarray:
+        """What the port answers; an error of its own is a refusal."""
         try:
-            return self._derivative(logits, arguments, order, cotangent)
+            return ask()
         except PortError:
             raise
         except BaseException as error:
             stop(error)
             raise RefusedError(first_line(error)) from error
+
+    def weighted(self, result: Array, cotangent: np.ndarray) -> Array:
+        """The product, in float32 for a float32 loss of half precision."""
+        if cotangent.dtype.itemsize == 2 and not _is_half(result):
+            cotangent = cotangent.astype(np.float32)
+        return result * self.framework.array(cotangent)
+
+    def may_return(self, result: np.ndarray, logits: np.ndarray) -> bool:
+        """Whether losses may have this dtype."""
+        return result.dtype == logits.dtype
 
     def _derivative(
         self,
@@ -128,7 +142,7 @@ class PythonPort:
     ) -> np.ndarray:
         def loss(z: Array) -> Array:
             result = self._result(self.target, z, arguments)
-            return result if cotangent is None else result * self.framework.array(cotangent)
+            return result if cotangent is None else self.weighted(result, cotangent)
 
         def slope(z: Array) -> Array:
             return self._result(self.slope or self.target, z, arguments)
@@ -154,15 +168,9 @@ class PythonPort:
         def loss(value: Array) -> Array:
             z = self.framework.array(logits)
             result = self._result(self.target, z, {**arguments, argument: value})
-            return result * self.framework.array(cotangent)
+            return self.weighted(result, cotangent)
 
-        try:
-            return self.framework.gradient(loss, x)
-        except PortError:
-            raise
-        except BaseException as error:
-            stop(error)
-            raise RefusedError(first_line(error)) from error
+        return self.trying(lambda: self.framework.gradient(loss, x))
 
     def _result(self, target: Target, logits: Array, arguments: Arguments) -> Array:
         """Give the port what it takes under its own names, and leave out what it lacks."""
@@ -171,7 +179,7 @@ class PythonPort:
             # A question about fewer classes has the weights of those.
             numpy["alpha"] = arguments.get("alpha", numpy["alpha"])
         ours = {name: self._convert(x) for name, x in numpy.items() if name in self.names}
-        ours["logits"] = logits
+        ours[self.plan.record.arrays[0]] = logits
         mutable = {name: x for name, x in ours.items() if self._is_mutable(x)}
         before = {name: np.array(self.framework.numpy(x)) for name, x in mutable.items()}
         theirs = {self.names[name]: x for name, x in ours.items()}
@@ -214,7 +222,10 @@ class PythonPort:
                 f"a result of shape {result.shape} for logits of shape {logits.shape}, "
                 f"not {expected}"
             )
-        if result.dtype != logits.dtype:
+        is_typed = result.dtype == logits.dtype
+        if order == VALUE:
+            is_typed = self.may_return(result, logits)
+        if not is_typed:
             raise PortError(f"a result of {result.dtype} for logits of {logits.dtype}")
         return result.astype(float)
 
@@ -255,4 +266,4 @@ def _direction(arguments: Arguments, logits: np.ndarray) -> np.ndarray:
 
 
 def _is_half(x: Array) -> bool:
-    return "16" in str(x.dtype)
+    return "16" in str(getattr(x, "dtype", ""))

@@ -16,7 +16,15 @@ if TYPE_CHECKING:
 # What the two arrays are called elsewhere; the order of the two is not the same everywhere.
 LOGITS = ("logits", "inputs", "input", "y_pred", "pred", "preds", "predictions", "output", "x")
 TARGETS = ("targets", "target", "labels", "label", "y_true", "gt", "y")
-USUAL = {"logits": LOGITS, "targets": TARGETS}
+FEATURES = ("features", "inputs", "input", "hidden_states", "hidden", "x", "e")
+KERNEL = ("kernel", "linear_weight", "lin_weight", "classifier", "w", "c")
+USUAL = {
+    "logits": LOGITS,
+    "targets": TARGETS,
+    "features": FEATURES,
+    "kernel": KERNEL,
+    "bias": ("bias", "linear_bias"),
+}
 
 Target = Callable[..., Any]
 
@@ -57,7 +65,7 @@ def _usual_name(port: "PythonPort", name: str, free: list[str]) -> str:
 
 
 def _demand_arrays(port: "PythonPort", names: Mapping[str, str], parameters: list[str]) -> None:
-    for name in ("logits", "targets"):
+    for name in port.plan.record.arrays:
         if name not in names:
             have = ", ".join(parameters) or "none"
             raise BadPortError(

@@ -7,7 +7,7 @@ magnitudes of its terms, which is what the rounding errors of any floating-point
 proportional to.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import product
 from typing import Any, NamedTuple
 
@@ -93,7 +93,7 @@ def chain(inner: Jet, first: Term, second: Term, value: Term) -> Jet:
     """g(inner) for a function g of one number with the given value and derivatives at inner's
     value."""
     outer = Jet({(): value})
-    names = [key[0] for key in inner if len(key) == 1]
+    names = _variables(inner)
     for a in names:
         outer[(a,)] = first * inner[(a,)]
         for b in names:
@@ -101,6 +101,24 @@ def chain(inner: Jet, first: Term, second: Term, value: Term) -> Jet:
                 by_slopes = second * inner[(a,)] * inner[(b,)]
                 outer[(a, b)] = by_slopes + first * inner[(a, b)]
     return outer
+
+
+def compose(outer: Jet, inner: Mapping[str, Jet]) -> Jet:
+    """A function of several variables, each of which is a jet in others."""
+    jet = Jet({(): outer[()]})
+    for name, part in inner.items():
+        for key in part.keys() - {()}:
+            jet[key] = jet[key] + outer[(name,)] * part[key]
+    for (left, one), (right, other) in product(inner.items(), repeat=2):
+        bend = outer[tuple(sorted((left, right)))]
+        for a, b in product(_variables(one), _variables(other)):
+            if a <= b:
+                jet[(a, b)] = jet[(a, b)] + bend * one[(a,)] * other[(b,)]
+    return jet
+
+
+def _variables(jet: Jet) -> list[str]:
+    return [key[0] for key in jet if len(key) == 1]
 
 
 def total(jets: Iterable[Jet]) -> Jet:

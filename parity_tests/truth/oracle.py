@@ -163,33 +163,38 @@ def softmax_focal_loss(
     gamma: float = 2.0,
     weight: float = 1.0,
     variables: frozenset[str] | None = None,
+    sizes: Sequence[Real] | None = None,
 ) -> Jet:
     """w·Σ_c y_c·α_c·f(u_c; γ) for class probabilities y, as a jet in logits0…, targets0…, alpha0…,
     gamma and weight.
 
     A hard class id is a one-hot y; label smoothing is in y, too. `variables` are those whose
-    derivatives are wanted, or None for all.
+    derivatives are wanted, or None for all. `sizes` are what the rounding of logits goes by that
+    are sums themselves: the sums of the magnitudes.
     """
     z = tuple(mpf(x) for x in logits)
+    magnitudes = tuple(abs(x) for x in sizes or z)
     terms = []
     for c, y in enumerate(targets):
         share = Jet.variable(column("targets", c), mpf(y))
         if alpha is not None:
             share = share * Jet.variable(column("alpha", c), mpf(alpha[c]))
-        focal = _focal_of_class(z, c, mpf(gamma), mpmath.mp.prec)
+        focal = _focal_of_class(z, magnitudes, c, mpf(gamma), mpmath.mp.prec)
         terms.append(share.only(variables) * focal.only(variables))
     factor = Jet.variable("weight", mpf(weight))
     return factor.only(variables) * total(terms)
 
 
 @lru_cache(maxsize=4096)
-def _focal_of_class(z: tuple[Real, ...], c: int, gamma: Real, precision: int) -> Jet:
+def _focal_of_class(
+    z: tuple[Real, ...], sizes: tuple[Real, ...], c: int, gamma: Real, precision: int
+) -> Jet:
     """f(u_c; γ) with u_c = z_c − log Σ_{k≠c} exp(z_k), at the working precision, which all targets
     of a row share.
 
     Floating-point logits are rounded before anybody computes with them, and u_c moves with them by
-    up to `blur` = Σ_k |∂u_c/∂z_k|·|z_k| rounding units. The scales therefore hold |f′|·blur beside
-    |f|, and so on.
+    up to `blur` = Σ_k |∂u_c/∂z_k|·sizes_k rounding units. The scales therefore hold |f′|·blur
+    beside |f|, and so on.
     """
     if len(z) == 1:
         return Jet()
@@ -199,20 +204,20 @@ def _focal_of_class(z: tuple[Real, ...], c: int, gamma: Real, precision: int) ->
     parts = {k: mpmath.exp(z[k] - top) for k in others}
     whole = sum(parts.values())
     share = {k: part / whole for k, part in parts.items()}
-    mean = sum(share[k] * abs(z[k]) for k in others)
+    mean = sum(share[k] * sizes[k] for k in others)
 
     u = z[c] - top - mpmath.log(whole)
     margin = Jet({(): Term.of(u), (column("logits", c),): Term.of(mpf(1))})
     for k in others:
-        size = share[k] * (1 + abs(z[k]) + mean)
+        size = share[k] * (1 + sizes[k] + mean)
         margin[(column("logits", k),)] = Term(-share[k], size)
     for k, j in combinations_with_replacement(others, 2):
         both = share[k] * share[j]
         own = share[k] if j == k else 0
-        size = (both + own) * (1 + abs(z[k]) + abs(z[j]) + 2 * mean)
+        size = (both + own) * (1 + sizes[k] + sizes[j] + 2 * mean)
         key = sorted((column("logits", k), column("logits", j)))
         margin[tuple(key)] = Term(both - own, size)
-    return _focal_of_margin(margin, u, gamma, blur=abs(z[c]) + mean)
+    return _focal_of_margin(margin, u, gamma, blur=sizes[c] + mean)
 
 
 def _focal_of_margin(margin: Jet, u: Real, gamma: Real, blur: Real) -> Jet:

@@ -164,7 +164,7 @@ def _soft_rows(evidence: Evidence) -> str:
     names = tuple(f"{stem}{c}" for stem in ("logits", "targets") for c in range(3))
     points = np.concatenate([ROWS, SHARES], axis=1)
     constants = {"gamma": gamma}
-    problem = Problem(plan.record.name, plan.dtype, names, points, constants=constants)
+    problem = Problem(plan.record.asked_as, plan.dtype, names, points, constants=constants)
     try:
         answer = evidence.subject.answer(problem, 0)
     except PortError:

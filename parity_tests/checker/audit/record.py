@@ -12,6 +12,7 @@ from typing import Any
 WRAPPERS = "parity_tests.checker.audit.wrappers"
 FORMULAS = "parity_tests.checker.audit.formulas"
 SOFTMAX = "softmax_focal_loss"
+LINEAR = "linear_softmax_focal_loss"
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Everything that the audit runs: this project, the public implementations, and formulas that are
 read here."""
 
-from .record import FORMULAS, SOFTMAX, WRAPPERS, Adapter
+from .record import FORMULAS, LINEAR, SOFTMAX, WRAPPERS, Adapter
 from .sigmoid import SIGMOID
 
 
@@ -16,6 +16,8 @@ OWN = (
     _own("focal_torch sigmoid", "focal_torch:sigmoid_focal_loss", "torch"),
     _own("focal_jax softmax", "focal_jax:softmax_focal_loss", "jax"),
     _own("focal_torch softmax", "focal_torch:softmax_focal_loss", "torch"),
+    _own("focal_jax linear", "focal_jax:linear_softmax_focal_loss", "jax"),
+    _own("focal_torch linear", "focal_torch:linear_softmax_focal_loss", "torch"),
 )
 
 CLASSES = (
@@ -74,6 +76,17 @@ CLASSES = (
         "focal_loss.focal_loss.FocalLoss",
         function=SOFTMAX,
         note="given the softmax of the logits, as it asks for",
+    ),
+    Adapter(
+        "PyTorch linear cross entropy",
+        "torch.nn.functional:linear_cross_entropy",
+        "torch",
+        function=LINEAR,
+        # One weight per class, by whose sum its mean divides.
+        names={"alpha": "weight"},
+        fixed={"gamma": 0.0},
+        conventions={"mean": "weights"},
+        note="a cross entropy: γ = 0",
     ),
 )
 

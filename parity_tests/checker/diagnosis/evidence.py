@@ -79,7 +79,7 @@ class Evidence:
     ) -> Problem:
         points = np.stack([logits, rounded(targets, self.plan.dtype)], 1)
         constants = {"gamma": gamma, "alpha": alpha}
-        record, dtype = self.plan.record.name, self.plan.dtype
+        record, dtype = self.plan.record.asked_as, self.plan.dtype
         return Problem(record, dtype, ("logits", "targets"), points, constants=constants)
 
     def differentiates(self) -> bool:

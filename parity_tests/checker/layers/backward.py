@@ -65,13 +65,13 @@ def backward(subject: Subject, plan: Plan, failed: list[PortError]) -> Iterator[
     port = differentiable(subject, plan)
     if port is None:
         return
-    for dtype in _dtypes(plan):
+    for dtype in dtypes(plan):
         other = replace(plan, dtype=dtype)
         call = call_of(other)
-        if dtype != plan.dtype and _refuses(port, call):
+        if dtype != plan.dtype and refuses(port, call):
             continue
-        for way in _ways(port, other, call, failed):
-            yield from _derivatives(port, other, call, way, failed, _orders(port, other))
+        for way in ways(port, other, call, failed):
+            yield from _derivatives(port, other, call, way, failed, orders_of(port, other))
     if not port.one_by_one:
         for gamma in gammas(plan):
             name = f"a cotangent at γ = {gamma:g}"
@@ -86,12 +86,12 @@ def differentiable(subject: Subject, plan: Plan) -> PythonPort | None:
     return subject if GRADIENT in subject.orders and not subject.slope else None
 
 
-def _dtypes(plan: Plan) -> list[str]:
+def dtypes(plan: Plan) -> list[str]:
     others = [dtype for dtype in plan.record.dtypes if dtype != plan.dtype]
     return [plan.dtype, *others]
 
 
-def _refuses(port: PythonPort, call: Call) -> bool:
+def refuses(port: PythonPort, call: Call) -> bool:
     """Whether it raises an error for a dtype, which is an honest answer."""
     try:
         port.answer(call.problem, GRADIENT)
@@ -102,14 +102,14 @@ def _refuses(port: PythonPort, call: Call) -> bool:
     return False
 
 
-def _orders(port: PythonPort, plan: Plan) -> list[int]:
+def orders_of(port: PythonPort, plan: Plan) -> list[int]:
     """Second derivatives are asked for in the plan's own dtype alone."""
     if SECOND in port.orders and plan.dtype == port.plan.dtype and plan.dtype in HAVE_SECOND:
         return [GRADIENT, SECOND]
     return [GRADIENT]
 
 
-def _ways(port: PythonPort, plan: Plan, call: Call, failed: list[PortError]) -> Iterator[Way]:
+def ways(port: PythonPort, plan: Plan, call: Call, failed: list[PortError]) -> Iterator[Way]:
     if port.one_by_one:
         way = _own_reduction(port, plan, call, failed)
         if way is not None:

@@ -60,7 +60,7 @@ def call_of(plan: Plan, gamma: float | None = None) -> Call:
     alpha = usual_alpha(plan)
     if gamma is None:
         gamma = usual_gammas(plan, (2.0, 0.5))[0]
-    key = (plan.record.name, plan.dtype, gamma, str(alpha))
+    key = (plan.record.asked_as, plan.dtype, gamma, str(alpha))
     if key not in _known:
         _known[key] = _problem(plan, gamma, alpha)
     return Call(_known[key], truth.jets(_known[key], plan))

@@ -9,6 +9,7 @@ from typing import Any
 
 from parity_tests.contract.records import ALIASES, DTYPES, RECORDS, Record
 from parity_tests.ports.frameworks import FRAMEWORKS, Framework, load
+from parity_tests.ports.linear import LinearPort, kind_of
 from parity_tests.ports.python import PythonPort, locate
 from parity_tests.ports.signature import bind
 from parity_tests.ports.subject import BadPortError, Plan
@@ -121,7 +122,7 @@ def build(options: Options, dtype: str = "float32") -> PythonPort:
     plan = plan_of(options, dtype)
     target = locate(options.port) if isinstance(options.port, str) else options.port
     framework = _framework(options, target)
-    port = PythonPort(options.title, target, framework, plan)
+    port = kind_of(plan.record)(options.title, target, framework, plan)
     port = replace(port, extra=options.extra, values_only=options.values_only)
     if options.gradient:
         port = replace(port, slope=locate(options.gradient))
@@ -131,7 +132,10 @@ def build(options: Options, dtype: str = "float32") -> PythonPort:
             raise BadPortError(
                 f"{options.title} takes no {name}, so that --set {name} has no effect; leave it out"
             )
-    return first_contact(port)
+    port = first_contact(port)
+    if isinstance(port, LinearPort):
+        port.require_layout()
+    return port
 
 
 def _framework(options: Options, target: Callable[..., Any]) -> Framework:
@@ -156,11 +160,9 @@ def guess(target: Any) -> str | None:
         return None
     roots = set()
     for value in vars(module).values():
-        # An object without a name is one of a class, and names the module of that.
-        name = getattr(value, "__name__", None)
-        if name is None:
-            name = getattr(value, "__module__", None)
-        roots.add(str(name).partition(".")[0])
+        # A module has a name; a class, a function, and an object of a class name their module.
+        for attribute in ("__name__", "__module__"):
+            roots.add(str(getattr(value, attribute, None)).partition(".")[0])
     # All of the others import numpy beside them.
     for framework in ("keras", "jax", "torch", "tensorflow", "numpy"):
         if framework in roots:

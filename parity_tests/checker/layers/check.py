@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from parity_tests.contract.problems import Problem
+from parity_tests.contract.records import Record
 from parity_tests.contract.tolerances import DTYPES
 from parity_tests.ports import questions
 from parity_tests.ports.python import PythonPort
@@ -16,7 +17,8 @@ from . import grades, judge
 from .arguments import arguments
 from .backward import backward
 from .identities import IDENTITIES
-from .judge import FAIL, PASS, Check, Finding, Row, verdict
+from .judge import FAIL, NOT_OFFERED, PASS, Check, Finding, Row, verdict
+from .linear import kernel_and_bias
 from .neighbours import neighbours
 from .options import ERRORS, options
 from .special import SPECIAL
@@ -85,6 +87,7 @@ LAYERS: dict[str, tuple[Check, bool]] = {
     "identities": (_identities, False),
     "options": (options, False),
     "backward": (backward, False),
+    "kernel and bias": (kernel_and_bias, False),
     "arguments": (arguments, False),
     "neighbours": (neighbours, False),
     "shapes": (_shapes, False),
@@ -95,11 +98,20 @@ LAYERS: dict[str, tuple[Check, bool]] = {
 def check(subject: Subject, plan: Plan, layers: Iterable[str] = LAYERS) -> Report:
     """The rows of these layers, after what was learned at first contact."""
     rows = [_names(subject, plan)]
-    rows += [layer(subject, plan, name) for name in layers]
+    rows += [layer(subject, plan, name) for name in layers if is_asked(plan.record, name)]
     return Report(subject.title, plan, tuple(rows))
 
 
+def is_asked(record: Record, name: str) -> bool:
+    """Whether a layer is about this function."""
+    # Of a linear layer, targets are class ids.
+    another = "soft targets" if record.of_logits else "kernel and bias"
+    return name != another
+
+
 def layer(subject: Subject, plan: Plan, name: str) -> Row:
+    if not is_asked(plan.record, name):
+        return Row(name, NOT_OFFERED, note=f"{plan.record.name} has none")
     judged, optional = LAYERS[name]
     failed: list[PortError] = []
     return verdict(name, judged(subject, plan, failed), failed, optional, plan.dtype)
@@ -161,7 +173,7 @@ def _require_losses(port: PythonPort, logits: np.ndarray, losses: np.ndarray) ->
             f"{port.title} returned shape {losses.shape} for logits of shape {logits.shape}: "
             f"one loss per element, shape {expected}, is expected"
         )
-    if losses.dtype != logits.dtype:
+    if not port.may_return(losses, logits):
         raise BadPortError(
             f"{port.title} returned {losses.dtype} for logits of {logits.dtype}: "
             f"return the dtype of the logits, or check with --dtype {losses.dtype}"

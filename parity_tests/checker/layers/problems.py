@@ -33,4 +33,4 @@ def hard_problem(plan: Plan, points: np.ndarray, ids: Any, gamma: float, alpha: 
             del constants["alpha"]
         elif isinstance(alpha, list):
             constants["alpha"] = alpha[:classes]
-    return Problem(plan.record.name, plan.dtype, names, points, np.asarray(ids), constants)
+    return Problem(plan.record.asked_as, plan.dtype, names, points, np.asarray(ids), constants)

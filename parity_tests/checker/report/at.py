@@ -74,7 +74,7 @@ def problem_of(plan: Plan, text: str) -> Problem:
         rounded = np.array([row]).astype(DTYPES[plan.dtype]).astype(float)
     is_finite = bool(np.isfinite(rounded).all())
     _require(is_finite, "logits", f"finite in {plan.dtype}; see --layer 'special values'")
-    return Problem(plan.record.name, plan.dtype, names, rounded, ids, constants)
+    return Problem(plan.record.asked_as, plan.dtype, names, rounded, ids, constants)
 
 
 def _columns(inputs: dict[str, Any]) -> tuple[tuple[str, ...], list[float]]:

@@ -18,6 +18,7 @@ from parity_tests.contract.grid import rounded
 from parity_tests.contract.problems import Problem
 from parity_tests.contract.tolerances import allowed
 from parity_tests.ports.frameworks import load
+from parity_tests.ports.linear import kind_of
 from parity_tests.ports.python import PythonPort, locate
 from parity_tests.ports.signature import bind
 from parity_tests.ports.subject import GRADIENT, VALUE, BadPortError, Plan, PortError, Subject
@@ -104,7 +105,7 @@ def _alpha(plan: Plan) -> Any:
 
 
 def _problem(plan: Plan, gamma: float, margins: tuple[float, ...]) -> Problem:
-    name, dtype, alpha = plan.record.name, plan.dtype, _alpha(plan)
+    name, dtype, alpha = plan.record.asked_as, plan.dtype, _alpha(plan)
     if plan.record.classes:
         return _softmax(name, dtype, gamma, alpha, margins)
     return _sigmoid(name, dtype, gamma, alpha, margins, plan.probabilities)
@@ -209,6 +210,7 @@ def _reference(subject: Subject, plan: Plan) -> tuple[Any, str]:
         except BadPortError:
             continue
         if target is not subject.target:
-            port = PythonPort(path, target, load(name), Plan(plan.record, plan.dtype))
+            own = Plan(plan.record, plan.dtype)
+            port = kind_of(plan.record)(path, target, load(name), own)
             return bind(port, {}), ""
     return None, "There is no reference beside it, for neither JAX nor PyTorch is installed."

@@ -26,6 +26,9 @@ def test_questions_have_the_form_of_the_golden_vectors() -> None:
     """Where everything varies, a question is a golden vector without its results."""
     taken = ["logits", "targets", "alpha", "gamma", "weight", "soft_targets"]
     for record in RECORDS.values():
+        if record.of_logits:
+            # No program is asked about it: it answers the vectors.
+            continue
         plan = Plan(record, "float64")
         text = (golden.FOLDER / f"{record.name}_float64.jsonl").read_text()
         vectors = map(json.loads, text.splitlines())

@@ -29,7 +29,7 @@ from parity_tests.contract import grid, make_vectors
 from parity_tests.contract.problems import Problem
 from parity_tests.contract.records import RECORDS
 from parity_tests.ports.frameworks import load
-from parity_tests.ports.python import PythonPort
+from parity_tests.ports.linear import kind_of
 from parity_tests.ports.subject import Plan, PortError
 from parity_tests.tests import ROOT
 
@@ -92,7 +92,7 @@ def questions() -> Iterator[np.ndarray]:
 def questions_of(plan: Plan) -> list[np.ndarray]:
     names = {argument.name: argument.name for argument in plan.record.arguments}
     recorder = Recorder()
-    port = PythonPort("recorder", recorder, load("numpy"), plan, names)
+    port = kind_of(plan.record)("recorder", recorder, load("numpy"), plan, names)
     for name in LAYERS:
         layer(port, plan, name)
     list(tails.diagnose(Evidence(port, plan)))

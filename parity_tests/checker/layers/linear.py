@@ -1,0 +1,237 @@
+"""The loss of a linear layer in all that it is made of: gradients in features, kernel and bias,
+through everything that the layer "backward" asks about.
+
+    rows    six, of four features each        kernel    (4, 3)        jets    one per row
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import mpmath
+import numpy as np
+
+from parity_tests.contract.compare import error_in_eps
+from parity_tests.contract.exact import Draws
+from parity_tests.contract.grid import rounded
+from parity_tests.contract.problems import LINEAR, Problem
+from parity_tests.contract.tolerances import DTYPES, FLOOR, allowed
+from parity_tests.ports.linear import Inputs, LinearPort
+from parity_tests.ports.questions import gammas
+from parity_tests.ports.subject import GRADIENT, SECOND, VALUE, Plan, PortError, Subject
+from parity_tests.truth import linear_oracle
+from parity_tests.truth.jets import Jet, Term, argument_of, column
+
+from . import truth
+from .backward import EVERY_OTHER, OF_ALL, Way, differentiable, dtypes, orders_of, refuses, ways
+from .batch import KEPT, REDUCED, call_of
+from .judge import Finding, digits
+from .linear_reasons import Own, Reasons, derivatives, sums
+
+DEPTH, CLASSES = 4, 3
+SOFTCAP = 4.0
+# One divides the six rows, and two do not.
+CHUNK_SIZES = (1, 4, 7)
+POISONS = (None, math.nan, math.inf)
+MASKS = {"where", "ignore_index", "weight", "alpha"}
+SIX = range(6)
+ONE_ROW, MANY_ROWS = (2,), (*SIX, *SIX, *SIX, 0, 3)
+# Of second derivatives.
+DIRECTION = (1.0, -2.0, 0.5, 3.0)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A call of a linear layer, and the variables that it is differentiated in."""
+
+    problem: Problem
+    inputs: Inputs
+    names: list[str]
+    has_bias: bool
+
+    @property
+    def gamma(self) -> float:
+        return float(self.problem.constants["gamma"])
+
+    def jets(self, smoothing: float, softcap: float | None) -> list[Jet]:
+        """The loss of each row."""
+        problem = self.problem
+        assert problem.ids is not None
+        kernel, bias = self.inputs.kernel.ravel().tolist(), self.inputs.bias.tolist()
+        layer = linear_oracle.Layer(kernel, bias, softcap)
+        alpha = problem.constants.get("alpha")
+        rows = zip(self.inputs.features.tolist(), problem.ids.tolist(), strict=True)
+        jets: list[Jet] = []
+        for row, (own, target) in enumerate(rows):
+            with mpmath.workdps(truth.DIGITS):
+                shares = linear_oracle.smoothed(target, CLASSES, smoothing)
+                args = (row, own, layer, shares, alpha, self.gamma)
+                jets.append(linear_oracle.row_jet(*args))
+        return jets
+
+    @property
+    def along(self) -> Inputs:
+        along = self.inputs.like(np.resize(DIRECTION, len(self.names)))
+        return along if self.has_bias else along._replace(bias=np.zeros(CLASSES))
+
+
+def _batch(
+    port: LinearPort, plan: Plan, gamma: float | None = None, rows: Sequence[int] = SIX
+) -> Batch:
+    draws = Draws(11)
+    features = rounded(draws.bell((len(SIX), DEPTH)), plan.dtype)[list(rows)]
+    kernel = rounded(draws.bell((DEPTH, CLASSES)), plan.dtype)
+    bias = rounded(draws.bell(CLASSES), plan.dtype)
+    has_bias = port.takes("bias")
+    if not has_bias:
+        bias = np.zeros(CLASSES)
+    inputs = Inputs(features, kernel, bias)
+    sizes = zip(Inputs._fields, inputs, strict=True)
+    names = [column(name, i) for name, part in sizes for i in range(part.size)]
+    problem = call_of(plan, gamma).problem
+    assert problem.ids is not None
+    points, ids = problem.points[list(rows)], problem.ids[list(rows)]
+    return Batch(replace(problem, points=points, ids=ids), inputs, names, has_bias)
+
+
+def kernel_and_bias(subject: Subject, plan: Plan, failed: list[PortError]) -> Iterator[Finding]:
+    if not isinstance(subject, LinearPort):
+        return
+    has_gradient = differentiable(subject, plan) is not None
+    for dtype in dtypes(plan):
+        other = replace(plan, dtype=dtype)
+        batch, call = _batch(subject, other), call_of(other)
+        if dtype != plan.dtype and refuses(subject, call):
+            continue
+        orders = [VALUE, *orders_of(subject, other)] if has_gradient else [VALUE]
+        if dtype != plan.dtype:
+            # The loss is asked for by the layer "dtypes".
+            orders.remove(VALUE)
+        asked = ways(subject, other, call, failed)
+        if dtype == plan.dtype:
+            asked = [*asked, *_of_a_layer(subject)]
+        yield from _of_ways(Asked(subject, other, batch, failed), list(asked), orders)
+    if not subject.one_by_one:
+        for batch, name in _other_batches(subject, plan):
+            rows = len(batch.inputs.features)
+            way = Way(name, np.resize(EVERY_OTHER, rows), np.ones(rows))
+            order = GRADIENT if has_gradient else VALUE
+            yield from _of_ways(Asked(subject, plan, batch, failed), [way], [order])
+
+
+def _other_batches(port: LinearPort, plan: Plan) -> Iterator[tuple[Batch, str]]:
+    for gamma in gammas(plan):
+        yield _batch(port, plan, gamma), f"a cotangent at γ = {gamma:g}"
+    for rows in ONE_ROW, MANY_ROWS:
+        yield _batch(port, plan, rows=rows), f"a batch of {len(rows)}"
+
+
+def _of_a_layer(port: LinearPort) -> Iterator[Way]:
+    """What only the loss of a linear layer has."""
+    ones = np.ones(len(EVERY_OTHER))
+    has_none = not port.one_by_one
+    if has_none and port.takes("softcap"):
+        yield Way("softcap", np.array(EVERY_OTHER), ones, {"softcap": SOFTCAP})
+    if not port.takes("chunk_size"):
+        return
+    for size in CHUNK_SIZES:
+        chunks: dict[str, Any] = {"chunk_size": size}
+        if has_none:
+            yield Way(f"chunk_size {size}", np.array(EVERY_OTHER), ones, chunks)
+        if port.takes("reduction") and port.takes("where"):
+            kept = np.array(KEPT)
+            options = chunks | {"reduction": "sum", "where": kept}
+            yield Way(f"sum with where, chunk_size {size}", np.array(OF_ALL), ones * kept, options)
+
+
+@dataclass(frozen=True)
+class Asked:
+    port: LinearPort
+    plan: Plan
+    batch: Batch
+    failed: list[PortError]
+
+    def answer(self, inputs: Inputs, way: Way, order: int) -> np.ndarray:
+        dtype = DTYPES[self.plan.dtype]
+        typed = Inputs(*(part.astype(dtype) for part in inputs))
+        along = Inputs(*(part.astype(dtype) for part in self.batch.along))
+        arguments = self.port.arguments(self.batch.problem, typed.features)
+        arguments |= dict(way.options)
+        cotangent = way.cotangent.astype(dtype)
+        result = self.port.in_all(typed, arguments, order, cotangent, along).astype(float)
+        return np.atleast_1d(result.sum()) if order == VALUE else result
+
+
+def _of_ways(asked: Asked, every: list[Way], orders: list[int]) -> Iterator[Finding]:
+    known: dict[tuple[Any, ...], Own] = {}
+    for way in every:
+        smoothing = way.options.get("label_smoothing", 0.0)
+        softcap = way.options.get("softcap")
+        for order in _orders(way, orders):
+            key = (smoothing, softcap, order)
+            if key not in known:
+                batch = asked.batch
+                along = dict(zip(batch.names, batch.along.flat.tolist(), strict=True))
+                jets = batch.jets(smoothing, softcap)
+                known[key] = [derivatives(jet, order, along) for jet in jets]
+            # What a mask leaves out may hold anything.
+            for poison in POISONS if "where" in way.options else POISONS[:1]:
+                yield from _findings(asked, way, order, known[key], poison)
+
+
+def _orders(way: Way, orders: list[int]) -> list[int]:
+    """What masks and weights do to losses, and reductions to second derivatives, is the question of
+    other layers."""
+    if MASKS & way.options.keys():
+        return [order for order in orders if order == GRADIENT]
+    if "reduction" in way.options:
+        return [order for order in orders if order != SECOND]
+    return orders
+
+
+def _findings(
+    asked: Asked, way: Way, order: int, own: Own, poison: float | None
+) -> Iterator[Finding]:
+    batch, plan = asked.batch, asked.plan
+    inputs = batch.inputs
+    if poison is not None:
+        features = inputs.features.copy()
+        features[way.factors == 0] = poison
+        inputs = inputs._replace(features=features)
+    try:
+        result = asked.answer(inputs, way, order)
+    except PortError as error:
+        asked.failed.append(type(error)(f"{way.name}, for a kernel of 4×3: {error}"))
+        return
+    terms = sums(own, way, way.factors)
+    units = allowed(LINEAR, ("features",) * order, batch.gamma, plan.dtype) + REDUCED
+    floor = FLOOR[plan.dtype][order]
+    reasons = Reasons(way, order, batch.inputs.features, result, terms)
+    places = batch.names if order else ["loss"]
+    for name, x, term in zip(places, result.tolist(), terms, strict=True):
+        if name.startswith("bias") and not batch.has_bias:
+            continue
+        error = _error(x, term, plan.dtype, floor)
+        # A row that is left out has exactly 0.
+        limit = units if term.scale else 0.0
+        message = ""
+        if error > limit:
+            message = reasons.of(argument_of(name), batch.names)
+        where = _point(asked, way, order, name, poison)
+        yield Finding(error, limit, x, digits(term), where, message)
+
+
+def _error(x: float, term: Term, dtype: str, floor: float) -> float:
+    if not term.scale:
+        return 0.0 if x == 0 else math.inf
+    return math.inf if math.isnan(x) else error_in_eps(x, term, dtype, floor)
+
+
+def _point(asked: Asked, way: Way, order: int, name: str, poison: float | None) -> dict[str, Any]:
+    point: dict[str, Any] = dict(asked.batch.problem.constants)
+    point |= {option: str(x) for option, x in way.options.items()}
+    point |= {"derivative": order, "in": name, "dtype": asked.plan.dtype}
+    if poison is not None:
+        point["features left out"] = poison
+    return point | {"cotangent": way.cotangent.tolist()}
