@@ -1,21 +1,33 @@
 """Why a port fails: it is compared with the known conventions and the published mistakes."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
+from parity_tests.checker.layers.check import LAYERS
 from parity_tests.ports.subject import Plan, Subject
 
-from . import sigmoid, softmax, tails, usage
+from . import sigmoid, soft, softmax, tails, usage
 from .evidence import Diagnosis, Evidence
 
 
-def diagnose(subject: Subject, plan: Plan) -> tuple[Diagnosis, ...]:
-    """What explains the port's answers, the formula first. Nothing, where nothing known does."""
+def diagnose(
+    subject: Subject, plan: Plan, layers: Collection[str] = tuple(LAYERS)
+) -> tuple[Diagnosis, ...]:
+    """What explains the port's answers in the layers that fail, the formula first. Nothing, where
+    nothing known does."""
     evidence = Evidence(subject, plan)
-    return tuple(dict.fromkeys(_all(evidence)))
+    return tuple(dict.fromkeys(_all(evidence, layers)))
 
 
-def _all(evidence: Evidence) -> Iterator[Diagnosis]:
+def _all(evidence: Evidence, layers: Collection[str]) -> Iterator[Diagnosis]:
     formula = softmax if evidence.plan.record.classes else sigmoid
-    yield from formula.diagnose(evidence)
-    yield from tails.diagnose(evidence)
-    yield from usage.diagnose(evidence)
+    found = list(formula.diagnose(evidence))
+    yield from found
+    if not found and "soft targets" in layers:
+        yield from soft.diagnose(evidence)
+    # A softmax over the batch has other tails, and its rows depend on each other.
+    is_over_rows = softmax.WRONG_AXIS in found
+    if not is_over_rows:
+        yield from tails.diagnose(evidence, layers)
+    for diagnosis in usage.diagnose(evidence, layers):
+        if diagnosis.name != "mixes_rows" or not is_over_rows:
+            yield diagnosis
