@@ -30,7 +30,7 @@ ALLOWED = {
     "parity_tests/checker/layers/identities.py": "",
     "parity_tests/checker/layers/neighbours.py": "FAR _arrangements _arranged",
     "parity_tests/checker/diagnosis/means.py": "LOGITS ROWS IDS CLASSES KEPT WEIGHTS",
-    "parity_tests/checker/diagnosis/tails.py": "EASY FAR FARTHER _far _points",
+    "parity_tests/checker/diagnosis/climb.py": "EASY FAR FARTHER far _points",
     "parity_tests/ports/questions.py": "",
     "parity_tests/checker/layers/special.py": "",
     "parity_tests/checker/sweep/command.py": "GAMMAS exponent first_contact",

@@ -14,7 +14,7 @@ from parity_tests.checker.layers.judge import FAIL
 from parity_tests.ports.python import PythonPort
 
 from .faulty_ports import FAULTS, SIGMOID, SOFTMAX, sigmoid
-from .test_grades import textbook
+from .test_grades import clamped, dead_far_out, textbook
 
 
 def port_of(loss: Callable[..., Any], function: str, dtype: str = "float32") -> PythonPort:
@@ -102,3 +102,10 @@ def test_a_cause_is_named_for_that_fault_alone() -> None:
     port = port_of(textbook, SIGMOID)
     found = dict(diagnose(port, port.plan))
     assert "power rule" in found["nan_gradient"]
+
+
+def test_a_dead_gradient_is_blamed_on_a_clipped_p_where_the_loss_is_clipped() -> None:
+    for loss, is_clipped in ((clamped, True), (dead_far_out, False)):
+        port = port_of(loss, SIGMOID)
+        found = dict(diagnose(port, port.plan))
+        assert ("p is clipped" in found["dead_gradient"]) == is_clipped
