@@ -19,15 +19,22 @@ def diagnose(
 
 
 def _all(evidence: Evidence, layers: Collection[str]) -> Iterator[Diagnosis]:
+    if usage.is_unsteady(evidence):
+        # Nothing else can be told from one answer.
+        yield usage.UNSTEADY
+        return
     formula = softmax if evidence.plan.record.classes else sigmoid
     found = list(formula.diagnose(evidence))
     yield from found
     if not found and "soft targets" in layers:
         yield from soft.diagnose(evidence)
+    is_unknown = "unknown" in {diagnosis.name for diagnosis in found}
     # A softmax over the batch has other tails, and its rows depend on each other.
     is_over_rows = softmax.WRONG_AXIS in found
-    if not is_over_rows:
+    if not is_unknown and not is_over_rows:
         yield from tails.diagnose(evidence, layers)
-    for diagnosis in usage.diagnose(evidence, layers):
+    # Of losses that nobody knows, options and sums are not known either.
+    usable = {"shapes", "values"} & {*layers} if is_unknown else layers
+    for diagnosis in usage.diagnose(evidence, usable):
         if diagnosis.name != "mixes_rows" or not is_over_rows:
             yield diagnosis

@@ -83,11 +83,16 @@ def diagnose(evidence: Evidence, port: PythonPort) -> Iterator[Diagnosis]:
         return
     rows = [tuple(row) for row in call.problem.points.tolist()]
     points = list(zip(rows, ids.tolist(), strict=True))
+    if not evidence.agrees(plain.astype(float), _expected(focal, points, call.gamma)):
+        return
     for name, formula in FORMULAS.items():
-        with mpmath.workdps(20):
-            expected = [float(formula(row, t, call.gamma)) for row, t in points]
-        if evidence.agrees(losses.astype(float), expected):
+        if evidence.agrees(losses.astype(float), _expected(formula, points, call.gamma)):
             if name != RIGHT:
                 yield Diagnosis(name, messages.SMOOTHING[name])
             return
     yield Diagnosis("smoothing_unknown", "your label_smoothing follows none of the known formulas")
+
+
+def _expected(formula: Formula, points: list[tuple[Row, int]], gamma: float) -> list[float]:
+    with mpmath.workdps(20):
+        return [float(formula(row, t, gamma)) for row, t in points]

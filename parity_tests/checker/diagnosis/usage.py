@@ -21,6 +21,26 @@ OPTIONS: dict[str, Any] = {
 }
 
 
+UNSTEADY = Diagnosis("unsteady", "your loss is not the same at every call with the same arguments")
+# Enough for a port that is wrong at every seventh call.
+CALLS = 16
+
+
+def is_unsteady(evidence: Evidence) -> bool:
+    """Whether a row of equal calls has different answers."""
+    settings = (evidence.gammas[0], evidence.alpha)
+    row = (0.5, -1.0, 0.25)
+    logits = (row, row) if evidence.plan.record.classes else row[:2]
+    first = evidence.ask(logits, [0, 1], *settings)
+    if first is None:
+        return False
+    for _ in range(CALLS):
+        answers = evidence.ask(logits, [0, 1], *settings)
+        if answers is None or not np.array_equal(answers, first, equal_nan=True):
+            return True
+    return False
+
+
 def diagnose(evidence: Evidence, layers: Collection[str]) -> Iterator[Diagnosis]:
     """Of the layers that fail, or all."""
     port = evidence.subject
@@ -94,7 +114,7 @@ def _sum_precision(evidence: Evidence, port: PythonPort) -> Iterator[Diagnosis]:
     half = _sum(evidence, port, np.full(count, -1.0, np.float16))
     full = _sum(evidence, port, np.full(count, -1.0, np.float32))
     # Rounding the float32 sum once costs half an eps.
-    if half and full and abs(half - full) > 0.75 * EPS["float16"] * full:
+    if half and full and abs(half - full) > 0.75 * EPS["float16"] * abs(full):
         message = (
             f"your sum of {count} float16 losses is {half:.6g}, not {full:.6g}: add in float32"
         )

@@ -11,6 +11,7 @@ from parity_tests.checker.diagnosis.diagnose import diagnose
 from parity_tests.checker.layers.build import Options, build
 from parity_tests.checker.layers.check import check
 from parity_tests.checker.layers.judge import FAIL
+from parity_tests.lies.lie import Lie, lies
 from parity_tests.ports.python import PythonPort
 
 from .faulty_ports import FAULTS, SIGMOID, SOFTMAX, sigmoid
@@ -87,6 +88,34 @@ def test_of_layers_that_pass_nothing_is_said() -> None:
     assert {name for name, _ in diagnose(port, port.plan, ["soft targets"])} == {"mixture"}
     assert {name for name, _ in diagnose(port, port.plan, ["shapes"])} == {"broadcast"}
     assert not diagnose(port, port.plan, ["values", "gradients", "options", "backward"])
+
+
+def named(name: str) -> Lie:
+    (lie,) = [lie for lie in lies() if lie.name == name]
+    return lie
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        # A gradient that is wrong through an option is no fault of the loss, nor of the option.
+        (f"{SIGMOID}: gradient in logits doubled with where", []),
+        (f"{SIGMOID}: gradient in logits doubled through mean with weight", []),
+        (f"{SIGMOID}: second derivative doubled through mean", []),
+        (f"{SIGMOID}: gradient in alpha negated always", []),
+        (f"{SIGMOID}: loss 5 % off with where", ["where_changes"]),
+        (f"{SIGMOID}: loss doubled through mean with where", ["mean_unknown"]),
+        (f"{SOFTMAX}: loss doubled with label_smoothing", ["smoothing_unknown"]),
+        (f"{SIGMOID}: loss doubled of class 0", ["unknown"]),
+        (f"{SIGMOID}: loss doubled at every call by 5", ["unsteady"]),
+        (f"{SOFTMAX}: loss doubled at every call by 3", ["unsteady"]),
+        (f"{SIGMOID}: loss doubled always", ["factor"]),
+    ],
+)
+def test_a_lie_has_no_cause_but_its_own(name: str, expected: list[str]) -> None:
+    lie = named(name)
+    port = port_of(lie.port(), lie.function, lie.dtype)
+    assert [diagnosis.name for diagnosis in diagnose(port, port.plan)] == expected
 
 
 def rule_of_one_power(logits, targets, *, alpha=0.25, gamma=2.0):
