@@ -17,6 +17,7 @@ from parity_tests.checker.layers.build import Options, build, pairs, plan_of, va
 from parity_tests.checker.layers.check import LAYERS, Report
 from parity_tests.checker.layers.check import check as judge
 from parity_tests.checker.layers.grades import SAFE
+from parity_tests.checker.layers.judge import NOT_OFFERED, PASS
 from parity_tests.checker.report.xfails import apply, read
 from parity_tests.ports.program import ProcessPort
 from parity_tests.ports.subject import BadPortError
@@ -145,7 +146,9 @@ def _judge(subject: Any, layers: list[str] | None, expected: list[tuple[str, str
     report = replace(report, rows=rows)
     if report.passed:
         return report
-    diagnoses = diagnose(subject, subject.plan)
+    right = [row.layer for row in report.rows if row.status in (PASS, NOT_OFFERED)]
+    suspects = [name for name in LAYERS if name not in right]
+    diagnoses = diagnose(subject, subject.plan, suspects)
     return replace(report, diagnosis=tuple(diagnosis.message for diagnosis in diagnoses))
 
 

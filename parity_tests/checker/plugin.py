@@ -80,7 +80,6 @@ class Judge:
     def __init__(self, config: pytest.Config) -> None:
         self.config = config
         self.built: dict[tuple[int, str], PythonPort] = {}
-        self.diagnoses: dict[tuple[int, str], list[str]] = {}
 
     def verdict(self, port: Any, dtype: str, layer: str) -> Verdict:
         from parity_tests.checker.diagnosis.diagnose import diagnose
@@ -94,10 +93,8 @@ class Judge:
         row = judge(subject, subject.plan, layer)
         if row.status != "FAIL":
             return Verdict(row, dtype, [])
-        if key not in self.diagnoses:
-            diagnoses = diagnose(subject, subject.plan)
-            self.diagnoses[key] = [diagnosis.message for diagnosis in diagnoses]
-        return Verdict(row, dtype, self.diagnoses[key])
+        diagnoses = diagnose(subject, subject.plan, [layer])
+        return Verdict(row, dtype, [diagnosis.message for diagnosis in diagnoses])
 
     def _options(self, port: Any) -> "Options":
         """The options of the command line; a port that is a dict has its own beside them."""

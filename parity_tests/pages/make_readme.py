@@ -10,7 +10,8 @@ The first makes what this environment has all packages for.
 takes an hour, `bench` half an hour on a machine that does nothing else, `gpu` five minutes where
 there is a GPU or TPU, `sharding` ten (several devices and processes), `calibration` two (networks
 trained with five seeds, and their picture), `detection` ten (detectors trained with every loss, and
-their pictures), and `versions` half an hour (the oldest versions, the newest and some between).
+their pictures), `versions` half an hour (the oldest versions, the newest and some between), and
+`mistakes` five minutes (each published mistake through all layers).
 """
 
 import re
@@ -37,6 +38,7 @@ ASKED_FOR = {
     "detection": ("examples.detection_jax ",),
     "sharding": ("parity_tests.tests.sharding.split_table ",),
     "versions": ("parity_tests.versions ",),
+    "mistakes": ("parity_tests.pages.mistakes_table ",),
 }
 
 

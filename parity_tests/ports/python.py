@@ -4,6 +4,7 @@ frameworks."""
 import importlib
 import inspect
 import os
+import re
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -24,6 +25,7 @@ from .subject import (
     Plan,
     PortError,
     RefusedError,
+    UnsupportedError,
     along,
 )
 
@@ -77,6 +79,22 @@ def first_line(error: BaseException) -> str:
     return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
 
 
+# What TensorFlow and PyTorch say of an operation that they do not have for half precision.
+NO_OPERATION = re.compile(
+    r"Could not find device for node: .*=DT_(HALF|BFLOAT16)"
+    r"|of (half|bfloat16) is not in the list of allowed values"
+    r"|not implemented for '(Half|BFloat16)'"
+)
+
+
+def refusal(error: BaseException) -> RefusedError:
+    """The error of a port, or of its framework, as one of an answer."""
+    line = first_line(error)
+    if NO_OPERATION.search(line):
+        return UnsupportedError(f"the framework has no such operation: {line}")
+    return RefusedError(line)
+
+
 @dataclass(frozen=True)
 class PythonPort:
     title: str
@@ -121,7 +139,7 @@ class PythonPort:
             raise
         except BaseException as error:
             stop(error)
-            raise RefusedError(first_line(error)) from error
+            raise refusal(error) from error
 
     def weighted(self, result: Array, cotangent: np.ndarray) -> Array:
         """The product, in float32 for a float32 loss of half precision."""
@@ -244,7 +262,7 @@ class PythonPort:
             return self.framework.rows(loss, logits, arguments["targets"], order, direction)
         except BaseException as error:
             stop(error)
-            raise RefusedError(first_line(error)) from error
+            raise refusal(error) from error
 
     def arguments(self, problem: Problem, logits: np.ndarray) -> dict[str, Any]:
         """The arguments that go with a batch of logits, in numpy."""

@@ -27,6 +27,10 @@ class RefusedError(PortError):
     honest answer."""
 
 
+class UnsupportedError(RefusedError):
+    """The framework has no such operation for this dtype, which is no fault of the port."""
+
+
 @dataclass(frozen=True)
 class Plan:
     """What the user says of the port: fixed settings, conventions, and what it takes in place of

@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 
 from parity_tests.checker.diagnosis.evidence import Evidence
+from parity_tests.checker.layers import grades
 from parity_tests.checker.layers.build import Options, build
-from parity_tests.checker.layers.check import LAYERS, layer
+from parity_tests.checker.layers.check import LAYERS, Report, layer
 from parity_tests.checker.layers.judge import Row
 from parity_tests.contract.tolerances import DTYPES, SMALLEST_NORMAL
 from parity_tests.ports.python import PythonPort, first_line
@@ -55,6 +56,7 @@ def facts(adapter: Adapter, layers: tuple[str, ...]) -> dict[str, Any]:
     dtypes = {dtype: _dtype(evidence, dtype) for dtype in ("float64", "bfloat16")}
     return {
         "layers": {name: row.status for name, row in rows.items()},
+        "grade": _grade(Report(port.title, port.plan, tuple(rows.values()))),
         "value": _worst(rows.get("values")),
         "gradient": _worst(rows.get("gradients")),
         **_easy(evidence),
@@ -67,6 +69,19 @@ def facts(adapter: Adapter, layers: tuple[str, ...]) -> dict[str, Any]:
         "soft": conventions.soft_targets(evidence),
         "column": conventions.column(evidence) if adapter.shapes else "",
     }
+
+
+def _grade(report: Report) -> str | None:
+    """None unless all layers are judged. Shapes that do not reach the implementation keep it from
+    the grade that asks for them."""
+    judged = {row.layer for row in report.rows}
+    missing = {*LAYERS} - judged
+    if missing - {"shapes"}:
+        return None
+    of_shapes = grades.below(grades.OF_LAYER["shapes"])
+    if missing and grades.reaches(report.grade, of_shapes):
+        return of_shapes
+    return report.grade
 
 
 def _worst(row: Row | None) -> dict[str, Any] | None:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from rich.table import Table
 
 from parity_tests import tables
+from parity_tests.checker.layers.grades import shown
 from parity_tests.checker.layers.judge import FAIL
 
 Row = dict[str, Any]
@@ -96,8 +97,13 @@ def _failed(row: Row) -> str:
     return ", ".join(name for name, status in row["layers"].items() if status == FAIL) or "none"
 
 
+def _grade(row: Row) -> str:
+    return NEVER if row["grade"] is None else shown(row["grade"])
+
+
 LABEL = Column("implementation", itemgetter("label"))
 VERSION = Column("version", lambda row: row["version"] or "not installed")
+GRADE = Column("grade", _grade)
 VALUE = Column("value, eps", lambda row: _eps(row["value"]), right=True)
 VALUE_AT = Column("at u, γ", lambda row: _place(row["value"]), right=True)
 GRADIENT = Column("gradient, eps", lambda row: _eps(row["gradient"]), right=True)
@@ -119,9 +125,9 @@ BFLOAT16 = Column("bfloat16", lambda row: _dtype(row, "bfloat16"))
 NOTE = Column("note", itemgetter("note"))
 
 TAILS = (OFF, ZERO, HARD, NAN)
-ACCURACY = (LABEL, VERSION, VALUE, VALUE_AT, GRADIENT, GRADIENT_AT, *TAILS, FAILED)
+ACCURACY = (LABEL, VERSION, GRADE, VALUE, VALUE_AT, GRADIENT, GRADIENT_AT, *TAILS, FAILED)
 CONVENTIONS = (LABEL, CALLS, ALPHA, SOFT, SHAPE, EASY_END, HARD_END, FLOAT64, BFLOAT16, NOTE)
-SHORT = (LABEL, VERSION, VALUE, GRADIENT, ZERO, NAN, ALPHA, SOFT)
+SHORT = (LABEL, VERSION, GRADE, VALUE, GRADIENT, ZERO, NAN, ALPHA, SOFT)
 FULL = {"Accuracy": ACCURACY, "Conventions": CONVENTIONS}
 
 

@@ -63,12 +63,13 @@ class Evidence:
             points = sigmoids(points)
         points = rounded(points, self.plan.dtype)
         targets = np.asarray(targets)
-        if self.plan.record.classes:
-            problem = hard_problem(self.plan, points, targets, gamma, alpha)
-        elif targets.dtype.kind != "f":
-            problem = hard_problem(self.plan, points[:, None], targets, gamma, alpha)
-        else:
+        is_soft = targets.dtype.kind == "f"
+        if is_soft:
             problem = self._soft_problem(points, targets, gamma, alpha)
+        elif self.plan.record.classes:
+            problem = hard_problem(self.plan, points, targets, gamma, alpha)
+        else:
+            problem = hard_problem(self.plan, points[:, None], targets, gamma, alpha)
         try:
             return self.subject.answer(problem, order)
         except PortError:
@@ -77,10 +78,14 @@ class Evidence:
     def _soft_problem(
         self, logits: np.ndarray, targets: np.ndarray, gamma: float, alpha: Alpha
     ) -> Problem:
-        points = np.stack([logits, rounded(targets, self.plan.dtype)], 1)
-        constants = {"gamma": gamma, "alpha": alpha}
-        record, dtype = self.plan.record.asked_as, self.plan.dtype
-        return Problem(record, dtype, ("logits", "targets"), points, constants=constants)
+        arguments = {"logits": logits, "targets": rounded(targets, self.plan.dtype)}
+        dtype = self.plan.dtype
+        if not self.plan.record.classes:
+            return Problem.sigmoid(dtype, arguments, gamma=gamma, alpha=alpha)
+        constants: dict[str, Any] = {"gamma": gamma}
+        if alpha is not None:
+            constants["alpha"] = alpha
+        return Problem.softmax(dtype, arguments, None, **constants)
 
     def differentiates(self) -> bool:
         return GRADIENT in self.subject.orders and not self.plan.probabilities

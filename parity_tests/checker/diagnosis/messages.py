@@ -33,16 +33,47 @@ FORM = {
     "log_base_10": "your logarithm is to base 10",
     "positives_only": "your loss leaves out the negatives",
     "negated": "your loss has the wrong sign",
+    "swapped": "your alpha and gamma are swapped: alpha is the exponent, and gamma weights classes",
     # Those that only a softmax can have.
     "sigmoid": "your loss is a sigmoid of the true logit alone: the other classes do not enter",
     "one_against_all": "your loss is the sum of one sigmoid loss per class, not a softmax",
     "one_against_all_mean": "your loss is the mean of one sigmoid loss per class, not a softmax",
     "softmax_twice": "your softmax is taken twice",
 }
-WEIGHTED_P_T = (
-    "your p_t is exp(−weighted cross entropy): with class weights that is p_t^α, so take p_t from "
-    "the unweighted one"
-)
+# The same by a noun, for a value and a gradient that belong to different ones.
+NOUN = {
+    "FL": "the focal loss",
+    "FL*": "the paper's other form, FL*",
+    "gamma_ignored": "cross entropy, without (1 − p_t)^γ",
+    "gamma_plus_one": "the exponent γ + 1",
+    "gamma_minus_one": "the exponent γ − 1",
+    "gamma_doubled": "the exponent 2γ",
+    "gamma_halved": "the exponent γ/2",
+    "gamma_squared": "the exponent γ²",
+    "swapped_targets": "the other target",
+    "modulator_of_p_t": "p_t^γ in place of (1 − p_t)^γ",
+    "positives_only": "the positives alone",
+    "negated": "the loss with the other sign",
+    "swapped": "alpha and gamma swapped",
+    "alpha ignored": "the loss without alpha",
+    "alpha negative": "alpha for class 0",
+    "alpha positive_only": "alpha for class 1 alone",
+    "alpha both": "alpha for both classes",
+    "alpha squared": "alpha applied twice",
+}
+CLASS_WEIGHTS = {
+    "weighted_p_t": (
+        "your p_t is exp(−weighted cross entropy): with class weights that is p_t^α, so take p_t "
+        "from the unweighted one"
+    ),
+    "swapped": FORM["swapped"],
+    "alpha_squared": "your class weights are applied twice",
+    "alpha_reversed": "your class weights are applied as 1 − α",
+    "alpha_normalised": "your class weights are divided by their sum",
+    "alpha_of_mean_1": "your class weights are divided by their mean",
+    "alpha_of_predicted": "your class weights are those of the predicted class, not of the target",
+}
+WRONG_AXIS = "your softmax is over the wrong axis: it runs over the rows of the batch"
 SOFT = {
     "interpolate": (
         "soft targets follow the interpolated rule, (1 − p_t)^γ·BCE (optax, torchvision, Keras)"
@@ -58,10 +89,57 @@ SOFT = {
     "hard_modulator": "soft targets are rounded to 0 or 1 in the modulating factor",
     "scaled_margin": "soft targets scale the margin: your loss is f((2y − 1)·z)",
     "rounded": "soft targets are rounded to 0 or 1",
+    "truncated": "soft targets are truncated to integers: 0.3 and 0.8 become 0",
+    # Class probabilities of a softmax.
+    "interpolated_classes": (
+        "class probabilities share one factor, (1 − Σ y_c·p_c)^γ; each class has its own"
+    ),
+    "exp_ce": (
+        "class probabilities share one factor, (1 − exp(−cross entropy))^γ; each class has its own"
+    ),
+    "argmax": "of class probabilities only the largest counts",
 }
-MEAN = {
-    "kept": "your mean divides by the elements that are kept",
-    "all": "you average over ignored elements: mean divides by all of them",
-    "weights": "your mean divides by the sum of the weights, so a common weight has no effect",
-    "nothing": "your mean is the sum: it divides by nothing",
+# What the sum of the losses may be divided by.
+DIVISORS = {
+    "kept": "the elements that are kept",
+    "all": "all elements, those that are left out included",
+    "positives": "the positives that are kept",
+    "all_positives": "all positives, those that are left out included",
+    "weights": "the sum of the weights that are kept",
+    "all_weights": "the sum of all weights",
+    "nonzero": "the elements whose weight is not 0",
+    "alphas": "the sum of α_t",
+    "nothing": "nothing",
+    "logits": "the number of logits, rows times classes",
+    "kept_logits": "the logits of the rows that are kept",
+    "classes": "the number of classes",
+    "but_one": "the elements that are kept, less one",
+}
+# The same for a port that leaves nothing out.
+DIVISORS_OF_ALL = {
+    "kept": "the number of elements",
+    "all": "the number of elements",
+    "positives": "the number of positives",
+    "weights": "the sum of the weights",
+    "kept_logits": "the number of logits",
+    "but_one": "the number of elements, less one",
+}
+SMOOTHING = {
+    "smoothing_of_others": "your label_smoothing gives ε/(C − 1) to the other classes, not ε/C",
+    "smoothing_lost": (
+        "your smoothed targets do not add up to 1: the target keeps 1 − ε, and lacks its own ε/C"
+    ),
+    "smoothing_undivided": "your label_smoothing gives each class ε, not ε/C",
+    "smoothing_of_two": "your label_smoothing gives each class ε/2, as for two classes, not ε/C",
+    "smoothing_of_target": (
+        "your label_smoothing enters the cross entropy alone: (1 − p_t)^γ has p_t of the target, "
+        "and each class has to have its own"
+    ),
+    "smoothing_of_p_t": (
+        "your p_t is exp(−smoothed cross entropy): each class has to have its own (1 − p)^γ"
+    ),
+    "smoothing_interpolated": (
+        "your p_t is Σ y_c·p_c of the smoothed targets: each class has to have its own (1 − p)^γ"
+    ),
+    "smoothing_uniform": "the uniform part of your label_smoothing lacks (1 − p)^γ",
 }

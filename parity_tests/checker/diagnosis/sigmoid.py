@@ -2,7 +2,7 @@
 not matter."""
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, NamedTuple
@@ -16,18 +16,17 @@ from parity_tests.ports.subject import GRADIENT
 from parity_tests.truth import readings
 
 from . import messages
-from .evidence import DETACHED, NO_GRADIENT, WRONG_GRADIENT, Diagnosis, Evidence
+from .evidence import Diagnosis, Evidence
+from .slopes import Named, Setting, Slopes, different
 
 Real = Any  # an mpf; mpmath has no types
 
 ORDINARY = (-2.0, -0.75, 0.5, 1.25)
 POINTS = tuple(itertools.product(ORDINARY, (0, 1)))
-SOFT_POINTS = tuple(itertools.product(ORDINARY, (0.3, 0.8)))
-
-
-class Setting(NamedTuple):
-    gamma: float
-    alpha: float | None
+LOGITS, TARGETS = zip(*POINTS, strict=True)
+# α is the exponent, and γ weights the classes.
+SWAPPED = "swapped"
+FORMS = (*readings.FORM, SWAPPED)
 
 
 class Reading(NamedTuple):
@@ -36,20 +35,41 @@ class Reading(NamedTuple):
     alpha: str
     form: str
 
+    def loss(self, setting: Setting, beta: float) -> Callable[[Real, int], Real]:
+        """The loss of a logit and a hard target."""
+        gamma, alpha = setting
+        name = self.form
+        if name == SWAPPED:
+            name = "FL"
+            if alpha is not None:
+                gamma, alpha = alpha, gamma
+        form = readings.FORM[name]
+        extra = (beta,) if name == "FL*" else ()
+
+        def of_point(z: Real, y: int) -> Real:
+            loss = form(z, y, mpf(gamma), *extra)
+            return loss if alpha is None else loss * readings.ALPHA[self.alpha](y, mpf(alpha))
+
+        return of_point
+
 
 @cache
 def predicted(reading: Reading, setting: Setting, beta: float) -> tuple[float, ...]:
     """A reading's losses at the ordinary points."""
-    form = readings.FORM[reading.form]
-    extra = (beta,) if reading.form == "FL*" else ()
-    losses = []
+    loss = reading.loss(setting, beta)
     with mpmath.workdps(20):
+        return tuple(float(loss(mpf(z), y)) for z, y in POINTS)
+
+
+@cache
+def derivatives(reading: Reading, setting: Setting, beta: float) -> np.ndarray:
+    """A reading's gradients at the ordinary points."""
+    loss = reading.loss(setting, beta)
+    grads: list[float] = []
+    with mpmath.workdps(30):
         for z, y in POINTS:
-            loss = form(mpf(z), y, mpf(setting.gamma), *extra)
-            if setting.alpha is not None:
-                loss *= readings.ALPHA[reading.alpha](y, mpf(setting.alpha))
-            losses.append(float(loss))
-    return tuple(losses)
+            grads.append(float(mpmath.diff(lambda x, y=y: loss(x, y), mpf(z))))
+    return np.array(grads)
 
 
 @dataclass(frozen=True)
@@ -67,21 +87,18 @@ class Answers:
         expected = predicted(reading, setting, self.evidence.beta)
         return self.evidence.agrees(self.losses[setting], expected)
 
-    def explain(self, settings: list[Setting]) -> list[Diagnosis]:
+    def reading(self, settings: list[Setting]) -> Reading | None:
         """The reading nearest to the declared one that fits all of these settings."""
-        own = self.declared
-        pairs = itertools.product((own.alpha, *readings.ALPHA), (own.form, *readings.FORM))
-        candidates = itertools.starmap(Reading, pairs)
-        for reading in sorted(candidates, key=self._differences):
+        for reading in candidates(self.declared):
             if all(self.fits(reading, setting) for setting in settings):
-                return self._diagnoses(reading)
-        return []
+                return reading
+        return None
 
-    def _differences(self, reading: Reading) -> int:
-        return (reading.alpha != self.declared.alpha) + (reading.form != self.declared.form)
-
-    def _diagnoses(self, reading: Reading) -> list[Diagnosis]:
-        diagnoses = []
+    def diagnoses(self, reading: Reading) -> list[Diagnosis]:
+        """What a reading says that is not declared."""
+        if reading.form == SWAPPED:
+            return [Diagnosis(SWAPPED, messages.FORM[SWAPPED])]
+        diagnoses: list[Diagnosis] = []
         if reading.alpha != self.declared.alpha:
             diagnoses.append(Diagnosis(reading.alpha, messages.ALPHA[reading.alpha]))
         if reading.form != self.declared.form:
@@ -117,17 +134,54 @@ class Answers:
         return float(np.mean(ratios)) if self.evidence.is_constant(ratios) else 0.0
 
 
+def candidates(declared: Reading) -> list[Reading]:
+    """All readings, those nearest to the declared one first."""
+    pairs = itertools.product((declared.alpha, *readings.ALPHA), (declared.form, *FORMS))
+    readings_ = list(itertools.starmap(Reading, pairs))
+    return sorted(readings_, key=lambda reading: _differences(reading, declared))
+
+
+def _differences(reading: Reading, declared: Reading) -> int:
+    return (reading.alpha != declared.alpha) + (reading.form != declared.form)
+
+
 def diagnose(evidence: Evidence) -> Iterator[Diagnosis]:
     """The readings of α and of the formula that explain every answer, or those answers that are not
     explained."""
     answers = _answers(evidence)
+    slopes = _slopes(evidence)
     settings = list(answers.losses)
-    wrong = [setting for setting in settings if not answers.fits(answers.declared, setting)]
-    if wrong:
-        yield from answers.explain(settings) or _partly(answers, wrong)
+    own = answers.declared
+    wrong = [setting for setting in settings if not answers.fits(own, setting)]
+    if not wrong:
+        asked, detached = _named(evidence, own, own), Named("detached", _detached_of(own))
+        yield from slopes.of_right_value(asked, detached, _others(evidence, own))
         return
-    yield from _slope(evidence, answers.declared)
-    yield from _soft(evidence)
+    reading = answers.reading(settings)
+    if reading is None:
+        yield from _partly(answers, wrong, slopes)
+        return
+    found = list(slopes.follow(_named(evidence, reading, own), _others(evidence, own)))
+    if "different_losses" in {diagnosis.name for diagnosis in found}:
+        yield from found
+    elif found and reading.form == "gamma_ignored" and slopes.answers:
+        yield different("that of cross entropy, without (1 − p_t)^γ", "not its derivative")
+    else:
+        yield from [*answers.diagnoses(reading), *found]
+
+
+def _named(evidence: Evidence, reading: Reading, declared: Reading) -> Named:
+    name = reading.form
+    if reading.alpha != declared.alpha and name != SWAPPED:
+        name = f"alpha {reading.alpha}"
+    return Named(name, lambda setting: derivatives(reading, setting, evidence.beta))
+
+
+def _others(evidence: Evidence, declared: Reading) -> Iterator[Named]:
+    """The losses that differ from the declared one in one thing."""
+    for reading in candidates(declared):
+        if _differences(reading, declared) < 2:
+            yield _named(evidence, reading, declared)
 
 
 def _answers(evidence: Evidence) -> Answers:
@@ -137,11 +191,10 @@ def _answers(evidence: Evidence) -> Answers:
         alphas = [plan.fixed["alpha"]]
     elif plan.without_alpha:
         alphas.append(None)
-    logits, targets = zip(*POINTS, strict=True)
     answers: dict[Setting, np.ndarray] = {}
     for gamma in usual_gammas(plan, (2.0, 1.5, 0.5, 0.0)):
         for alpha in alphas:
-            losses = evidence.ask(logits, targets, gamma, alpha)
+            losses = evidence.ask(LOGITS, TARGETS, gamma, alpha)
             # An error of the port is a finding of its layer, and says nothing of its formula.
             if losses is not None:
                 answers[Setting(gamma, alpha)] = losses
@@ -149,7 +202,16 @@ def _answers(evidence: Evidence) -> Answers:
     return Answers(evidence, declared, answers)
 
 
-def _partly(answers: Answers, wrong: list[Setting]) -> Iterator[Diagnosis]:
+def _slopes(evidence: Evidence) -> Slopes:
+    answers: dict[Setting, np.ndarray | None] = {}
+    if evidence.differentiates():
+        for gamma in usual_gammas(evidence.plan, (2.0, 0.5)):
+            grads = evidence.ask(LOGITS, TARGETS, gamma, evidence.alpha, GRADIENT)
+            answers[Setting(gamma, evidence.alpha)] = grads
+    return Slopes(evidence, answers)
+
+
+def _partly(answers: Answers, wrong: list[Setting], slopes: Slopes) -> Iterator[Diagnosis]:
     """A formula that is right for some settings only, or a constant factor, or none that is
     known."""
     rest = [setting for setting in wrong if not answers.is_sentinel(setting)]
@@ -158,13 +220,16 @@ def _partly(answers: Answers, wrong: list[Setting]) -> Iterator[Diagnosis]:
         yield Diagnosis("alpha_sentinel", message)
     if not rest:
         return
-    if answers.ignore_gamma():
+    reading = answers.reading(rest)
+    if answers.ignore_gamma() and not slopes.ignore_gamma():
+        yield different("that of γ = 2 whatever is passed", "follows gamma")
+    elif answers.ignore_gamma():
         message = "your gamma has no effect: the loss has γ = 2 whatever is passed"
         yield Diagnosis("gamma_fixed", message)
-    elif diagnoses := answers.explain(rest):
+    elif reading is not None:
         gammas = dict.fromkeys(f"γ = {setting.gamma:g}" for setting in rest)
         where = ", ".join(gammas)
-        for name, message in diagnoses:
+        for name, message in answers.diagnoses(reading):
             yield Diagnosis(name, f"{message}; only for {where}")
     elif factor := answers.factor(rest):
         yield Diagnosis("factor", f"your loss is {factor:.6g} times this one")
@@ -174,37 +239,8 @@ def _partly(answers: Answers, wrong: list[Setting]) -> Iterator[Diagnosis]:
         yield Diagnosis("unknown", message)
 
 
-def _slope(evidence: Evidence, declared: Reading) -> Iterator[Diagnosis]:
-    """A gradient that is not the derivative of the loss, although the loss is right."""
-    if not evidence.differentiates():
-        return
-    gamma = usual_gammas(evidence.plan, (2.0, 0.5))[0]
-    logits, targets = zip(*POINTS, strict=True)
-    grads = evidence.ask(logits, targets, gamma, evidence.alpha, GRADIENT)
-    if grads is None:
-        yield NO_GRADIENT
-        return
-    setting = Setting(gamma, evidence.alpha)
-    expected = _derivatives(declared, setting, evidence.beta)
-    ratios = grads / expected
-    if evidence.agrees(grads, expected):
-        return
-    if evidence.agrees(grads, _detached(declared, setting)):
-        yield DETACHED
-    elif evidence.is_constant(ratios):
-        message = f"your gradient is {np.mean(ratios):.6g} times the derivative"
-        yield Diagnosis("gradient_factor", message)
-    else:
-        yield WRONG_GRADIENT
-
-
-def _derivatives(reading: Reading, setting: Setting, beta: float) -> np.ndarray:
-    """A reading's gradients at the ordinary points."""
-    gamma, alpha = setting
-    loss = readings.declared(reading.alpha, "interpolate", reading.form, beta)
-    with mpmath.workdps(30):
-        grads = [float(readings.derivative(loss, z, y, alpha, gamma, 1)) for z, y in POINTS]
-    return np.array(grads)
+def _detached_of(reading: Reading) -> Callable[[Setting], np.ndarray]:
+    return lambda setting: np.array(_detached(reading, setting))
 
 
 def _detached(reading: Reading, setting: Setting) -> list[float]:
@@ -219,42 +255,3 @@ def _detached(reading: Reading, setting: Setting) -> list[float]:
                 grad *= readings.ALPHA[reading.alpha](y, mpf(setting.alpha))
             grads.append(float(grad))
     return grads
-
-
-def _soft(evidence: Evidence) -> Iterator[Diagnosis]:
-    """Which of the rules for soft targets the port has, if not the one that it should."""
-    rule = evidence.plan.convention("soft_targets")
-    if rule == "hard" or evidence.plan.convention("form") != "FL":
-        return
-    gamma = evidence.gammas[-1]
-    logits, targets = zip(*SOFT_POINTS, strict=True)
-    losses = evidence.ask(logits, targets, gamma, evidence.alpha)
-    for name in (rule, *readings.SOFT):
-        if evidence.agrees(losses, _soft_losses(evidence, name, gamma)):
-            if name != rule:
-                yield Diagnosis(name, messages.SOFT[name])
-            return
-    if losses is not None:
-        yield Diagnosis("soft_unknown", "soft targets follow none of the known rules")
-
-
-def _soft_losses(evidence: Evidence, rule: str, gamma: float) -> list[float]:
-    """The losses of a rule at the soft points, with α as the port declares it."""
-    loss = readings.SOFT[rule]
-    weight = readings.ALPHA[evidence.plan.convention("alpha")]
-    alpha = evidence.alpha
-    losses = []
-    with mpmath.workdps(20):
-        for logit, target in SOFT_POINTS:
-            z, y = mpf(logit), mpf(target)
-            if alpha is None:
-                value = loss(z, y, gamma)
-            elif rule == "mixture":
-                # Each of the two losses that are mixed has the α of its own class.
-                one = weight(1, alpha) * readings.focal(z, gamma)
-                zero = weight(0, alpha) * readings.focal(-z, gamma)
-                value = y * one + (1 - y) * zero
-            else:
-                value = weight(y, alpha) * loss(z, y, gamma)
-            losses.append(float(value))
-    return losses

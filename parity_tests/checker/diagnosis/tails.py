@@ -1,164 +1,122 @@
-"""Numerical faults, found along growing logits: where the loss or its gradient is first lost."""
+"""Numerical faults, found along growing logits: where the loss or its gradient is first lost.
+
+Of a fault that both classes have, the nearest place is named, and the nearest fault comes first.
+"""
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 import numpy as np
 
 from parity_tests.checker.layers.problems import usual_gammas
 from parity_tests.contract.tolerances import SMALLEST_NORMAL
-from parity_tests.ports.subject import GRADIENT, VALUE
-from parity_tests.truth import float64
 
+from . import slope_tails
+from .climb import CLASSES, EASY, Climb, Fault, climb, far, first, percent
 from .evidence import Diagnosis, Evidence
 
-EASY = np.arange(0, 90.01, 0.125)
-MISSED = np.arange(0, 120.01, 0.5)
-FAR = np.concatenate([np.arange(0, 120.01, 0.25), [200.0, 1000.0, 1e4]])
-# The first of each, which are ordinary logits.
-ORDINARY = slice(0, 9)
-LOST = 0.01
+# From here on exp is not finite.
+OVERFLOW = {"float16": 11.0, "bfloat16": 88.5, "float32": 88.5, "float64": 709.5}
+# The layers that ask for losses, or for gradients, at large logits.
+OF_LOSSES = {"values", "soft targets", "identities", "neighbours"}
+OF_SLOPES = {"gradients", "soft targets", "second order", "neighbours"}
 
 
-def diagnose(evidence: Evidence) -> Iterator[Diagnosis]:
+def diagnose(evidence: Evidence, layers: Collection[str]) -> Iterator[Diagnosis]:
     """Nothing is said of a port that is wrong at ordinary logits: a wrong formula is not a
     numerical fault."""
-    yield from _easy(evidence)
-    yield from _missed(evidence)
-    if evidence.differentiates():
-        yield from _slopes(evidence)
+    faults: list[Fault] = []
+    if OF_LOSSES & {*layers}:
+        faults += itertools.chain(_easy(evidence), _missed(evidence))
+    if OF_SLOPES & {*layers} and evidence.differentiates():
+        faults += itertools.chain(slope_tails.not_finite(evidence), slope_tails.dead(evidence))
+    named: set[str] = set()
+    for fault in sorted(faults, key=lambda fault: fault.distance):
+        if fault.diagnosis.name not in named:
+            yield fault.diagnosis
+        named.add(fault.diagnosis.name)
 
 
-def _ask(
-    evidence: Evidence, margins: np.ndarray, gamma: float, order: int = VALUE
-) -> np.ndarray | None:
-    """The losses of class 1 at these margins, or their slopes."""
-    ones = np.ones(len(margins), int)
-    if not evidence.plan.record.classes:
-        return evidence.ask(margins, ones, gamma, evidence.alpha, order)
-    rows = np.stack([np.zeros_like(margins), margins], 1)
-    answers = evidence.ask(rows, ones, gamma, evidence.alpha, order)
-    return answers[:, 1] if answers is not None and order else answers
-
-
-def _truth(margins: np.ndarray, gamma: float, order: int = VALUE) -> np.ndarray:
-    """The loss of class 1 without α, or its slope."""
-    loss, slope = float64.hard_focal(margins, np.ones(len(margins)), 1.0, gamma)
-    return slope if order else loss
-
-
-def _scaled(evidence: Evidence, answers: np.ndarray | None, truth: np.ndarray) -> np.ndarray | None:
-    """The answers over their common factor (α), if they have one at ordinary logits."""
-    if answers is None or not np.all(np.isfinite(answers[ORDINARY])):
-        return None
-    factors = answers[ORDINARY] / truth[ORDINARY]
-    factor = np.mean(factors)
-    if not factor or not evidence.is_constant(factors, slack=10):
-        return None
-    return answers / factor
-
-
-def _first(condition: np.ndarray) -> int | None:
-    return int(np.argmax(condition)) if condition.any() else None
-
-
-def _easy(evidence: Evidence) -> Iterator[Diagnosis]:
-    """The easy tail, where 1 − p_t is tiny."""
+def _losses(evidence: Evidence, margins: np.ndarray) -> Iterator[Climb]:
+    """Those of either class with the usual γ."""
     gamma = usual_gammas(evidence.plan, (2.0,))[0]
-    if evidence.plan.probabilities or not gamma:
+    if evidence.plan.probabilities:
         return
-    truth = _truth(EASY, gamma)
-    losses = _scaled(evidence, _ask(evidence, EASY, gamma), truth)
-    if losses is None:
+    for target in CLASSES:
+        found = climb(evidence, margins, gamma, target)
+        scaled = found and found.scaled(evidence)
+        if scaled:
+            yield scaled
+
+
+def _easy(evidence: Evidence) -> Iterator[Fault]:
+    """The easy tail, where 1 − p_t is tiny. It has no power for γ = 0."""
+    if not usual_gammas(evidence.plan, (2.0,))[0]:
         return
-    known = np.abs(truth) > 4 * SMALLEST_NORMAL[evidence.plan.dtype]
-    lost = _first(known & _is_off(losses, truth))
-    if lost is None:
-        return
-    zero = _first(known & (losses == 0))
-    start = f"logit {EASY[lost]:.1f}"
+    for found in _losses(evidence, EASY):
+        known = np.abs(found.truth) > 4 * SMALLEST_NORMAL[evidence.plan.dtype]
+        lost = first((known & found.is_off(evidence)) | ~np.isfinite(found.answers))
+        if lost is not None:
+            diagnosis = _of_easy(evidence, found, known, lost)
+            yield Fault(found.margins[lost], diagnosis)
+
+
+def _of_easy(evidence: Evidence, found: Climb, known: np.ndarray, lost: int) -> Diagnosis:
+    losses, margins = found.answers, found.margins
+    off = f"off by {percent(evidence)}"
+    endless = first(~np.isfinite(losses))
+    zero = first(known & (losses == 0))
+    if endless is not None and (zero is None or endless < zero):
+        return _not_finite(evidence, found, endless)
     if zero is not None:
+        sign = 1 if found.target else -1
+        side, target = ("above", "") if found.target else ("below", ", target 0")
         message = (
-            f"your (1 − p_t) cancels above logit {EASY[zero]:.1f}: "
-            f"the loss is exactly 0 from there on, and off by 1 % from {EASY[lost]:.1f}"
+            f"your (1 − p_t) cancels {side} logit {sign * margins[zero]:.1f}{target}: the loss is "
+            f"exactly 0 from there on, and {off} from {sign * margins[lost]:.1f}"
         )
-        yield Diagnosis("cancels", message)
-    elif not np.all(np.isfinite(losses[known])):
-        yield Diagnosis("overflows", f"your loss is not finite above {start}, target 1")
-    elif _is_flat(losses[known & (EASY > 30)]):
-        message = f"your loss stops falling at {start}: p is clipped, or ε is added"
-        yield Diagnosis("floor", message)
-    else:
-        yield Diagnosis("easy_tail", f"your loss is off by 1 % from {start} on, target 1")
+        return Diagnosis("cancels", message)
+    if _is_flat(losses[known & (margins > 30)]):
+        message = f"your loss stops falling {found.place(lost)}: p is clipped, or ε is added"
+        return Diagnosis("floor", message)
+    return Diagnosis("easy_tail", f"your loss is {off} {found.place(lost)}")
 
 
-def _is_off(losses: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """Where the losses are off by 1 %, or NaN."""
-    return ~(np.abs(losses - truth) <= LOST * truth)
+def _not_finite(evidence: Evidence, found: Climb, index: int) -> Diagnosis:
+    """A loss that is inf or NaN from some logit on."""
+    overflows = abs(found.margins[index]) >= OVERFLOW[evidence.plan.dtype]
+    if np.isnan(found.answers[index]):
+        cause = ": exp overflows" if overflows else ""
+        return Diagnosis("overflows", f"your loss is NaN {found.place(index)}{cause}")
+    if overflows:
+        message = f"your loss is inf {found.place(index)}: exp overflows, or p_t underflows"
+        return Diagnosis("overflows", message)
+    message = f"your loss is inf {found.place(index)}: p_t is rounded to 0 before its logarithm"
+    return Diagnosis("infinite", message)
 
 
 def _is_flat(losses: np.ndarray) -> bool:
     return losses.size > 0 and bool(np.ptp(losses) <= 1e-3 * np.max(losses))
 
 
-def _missed(evidence: Evidence) -> Iterator[Diagnosis]:
-    """The hard tail, where a positive is badly missed."""
-    if evidence.plan.probabilities:
-        return
-    gamma = usual_gammas(evidence.plan, (2.0,))[0]
-    truth = _truth(-MISSED, gamma)
-    losses = _scaled(evidence, _ask(evidence, -MISSED, gamma), truth)
-    if losses is None:
-        return
-    lost = _first(_is_off(losses, truth))
-    if lost is None:
-        return
-    where = f"logit {-MISSED[lost]:.1f}, target 1"
-    last = losses[-1]
-    if not np.isfinite(last):
-        yield Diagnosis("overflows", f"your loss is not finite below {where}: exp overflows")
-    elif np.ptp(losses[-9:]) <= 1e-3 * abs(last):
-        epsilon = np.exp(-abs(last))
-        message = (
-            f"your loss is capped at {last:.4g} below {where}: "
-            f"p is clipped or has ε = {epsilon:.0e}"
-        )
-        yield Diagnosis("capped", message)
-    else:
-        yield Diagnosis("hard_tail", f"your loss is off by 1 % below {where}")
-
-
-def _slopes(evidence: Evidence) -> Iterator[Diagnosis]:
-    """Gradients that are NaN at saturation, and those that vanish where a positive is badly
-    missed."""
-    message = _nan_gradient(evidence)
-    if message is not None:
-        yield Diagnosis("nan_gradient", message)
-        return
-    gamma = usual_gammas(evidence.plan, (2.0,))[0]
-    truth = _truth(-MISSED, gamma, GRADIENT)
-    grads = _scaled(evidence, _ask(evidence, -MISSED, gamma, GRADIENT), truth)
-    if grads is None:
-        return
-    gone = _first(np.abs(grads) <= LOST * np.abs(truth))
-    if gone is not None:
-        message = (
-            f"your gradient is 0 below logit {-MISSED[gone]:.1f}, target 1: p is clipped there"
-        )
-        yield Diagnosis("dead_gradient", message)
-
-
-def _nan_gradient(evidence: Evidence) -> str | None:
-    """Where the first gradient is that is not finite."""
-    gammas = usual_gammas(evidence.plan, (0.0, 0.5, 1.0, 1.5, 2.0))
-    for gamma, (side, name) in itertools.product(gammas, ((1, "above"), (-1, "below"))):
-        grads = _ask(evidence, side * FAR, gamma, GRADIENT)
-        lost = None if grads is None else _first(~np.isfinite(grads))
+def _missed(evidence: Evidence) -> Iterator[Fault]:
+    """The hard tail, where an example is badly missed."""
+    for found in _losses(evidence, -far(evidence)):
+        lost = first(found.is_off(evidence))
         if lost is None:
             continue
-        logit = side * FAR[lost]
-        message = f"your gradient is NaN {name} logit {logit:.4g}, target 1, for γ = {gamma:g}"
-        if gamma < 1 and side > 0:
-            message += ": the power rule needs (1 − p_t)^(γ − 1)"
-        return message
-    return None
+        distance = -found.margins[lost]
+        rest = found.answers[lost:]
+        finite = rest[: first(~np.isfinite(rest))]
+        if not finite.size:
+            yield Fault(distance, _not_finite(evidence, found, lost))
+        elif _is_flat(finite[-9:]):
+            epsilon = np.exp(-abs(finite[-1]))
+            message = (
+                f"your loss is capped at {finite[-1]:.4g} {found.place(lost)}: "
+                f"p is clipped or has ε = {epsilon:.0e}"
+            )
+            yield Fault(distance, Diagnosis("capped", message))
+        else:
+            message = f"your loss is off by {percent(evidence)} {found.place(lost)}"
+            yield Fault(distance, Diagnosis("hard_tail", message))

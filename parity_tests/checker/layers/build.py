@@ -90,10 +90,22 @@ def numbers(record: Record, fixed: Mapping[str, Any]) -> dict[str, Any]:
                 f"{name} has to be a number of at least 0 and below 1000, not {number!r}"
             )
         settings[name] = float(number)
+    if "reduction" in settings:
+        settings["reduction"] = _reduction(settings["reduction"])
     alpha = settings.get("alpha")
     if alpha is not None:
         settings["alpha"] = _class_weights(alpha) if record.classes else _balance(alpha)
     return settings
+
+
+def _reduction(name: Any) -> str:
+    """The command line has no other none than None."""
+    known = ("none", "sum", "mean", "mean_positive")
+    if name is None:
+        return "none"
+    if name not in known:
+        raise BadPortError(f"reduction has to be one of {', '.join(known)}, not {name!r}")
+    return name
 
 
 def _is_number(value: Any) -> bool:

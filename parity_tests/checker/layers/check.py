@@ -11,7 +11,7 @@ from parity_tests.contract.records import Record
 from parity_tests.contract.tolerances import DTYPES
 from parity_tests.ports import questions
 from parity_tests.ports.python import PythonPort
-from parity_tests.ports.subject import BadPortError, Plan, PortError, Subject
+from parity_tests.ports.subject import BadPortError, Plan, PortError, Subject, UnsupportedError
 
 from . import grades, judge
 from .arguments import arguments
@@ -139,6 +139,9 @@ def first_contact(port: PythonPort) -> PythonPort:
     logits = problem.argument("logits").astype(DTYPES[port.plan.dtype])
     try:
         losses = port.call(logits, port.arguments(problem, logits))
+    except UnsupportedError as error:
+        message = f"{port.title} cannot be checked in {port.plan.dtype}: {error}"
+        raise BadPortError(f"{message}; choose another --dtype") from None
     except PortError as error:
         raise BadPortError(
             f"{port.title} raised {error}; it was called with logits of shape {logits.shape}, "

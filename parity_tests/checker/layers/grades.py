@@ -90,6 +90,11 @@ def below(grade: str) -> str:
     return ORDER[ORDER.index(grade) - 1]
 
 
+def shown(grade: str) -> str:
+    """A grade in a table, where "" would say nothing."""
+    return grade or f"below {SAME}"
+
+
 def reaches(grade: str, bar: str) -> bool:
     return ORDER.index(grade) >= ORDER.index(bar)
 

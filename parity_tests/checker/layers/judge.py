@@ -20,6 +20,7 @@ from parity_tests.ports.subject import (
     PortError,
     RefusedError,
     Subject,
+    UnsupportedError,
 )
 from parity_tests.truth.jets import Term
 
@@ -104,7 +105,8 @@ def verdict(
         if share > worst_share:
             worst = finding
             worst_share = share
-    faults = [error for error in failed if not (optional and isinstance(error, RefusedError))]
+    honest = RefusedError if optional else UnsupportedError
+    faults = [error for error in failed if not isinstance(error, honest)]
     broken = bool(wrong or faults)
     notes = list(dict.fromkeys(map(str, failed)))
     if faults:
@@ -123,7 +125,7 @@ def verdict(
     if broken and not wrong:
         # The layer fails by an error of the port: all numbers are right, and none is to be shown.
         return row
-    got = worst.got if isinstance(worst.got, str) else repr(worst.got)
+    got = worst.got if isinstance(worst.got, str) else repr(float(worst.got))
     return replace(row, got=got, truth=worst.truth, point=worst.point)
 
 

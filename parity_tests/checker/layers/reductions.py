@@ -75,8 +75,11 @@ def _weighting(
 
 
 def divisors(port: PythonPort, plan: Plan, batch: Batch, ids: np.ndarray) -> dict[str, float]:
-    """What each reduction that the port offers divides by."""
+    """What each reduction that the port offers divides by: the one that is set, or all."""
     if not port.takes("reduction"):
+        return {}
+    fixed = plan.fixed.get("reduction")
+    if fixed == "none":
         return {}
     count = batch.kept.sum()
     total_weight = (batch.kept * batch.weights).sum()
@@ -86,6 +89,9 @@ def divisors(port: PythonPort, plan: Plan, batch: Batch, ids: np.ndarray) -> dic
     if not plan.record.classes:
         positives = max(1, (batch.kept & (ids == 1)).sum())
     offered = {"sum": 1.0, "mean": mean}
+    if fixed is not None:
+        possible = {**offered, "mean_positive": float(positives)}
+        return {fixed: possible[fixed]}
     if _has_mean_positive(port, plan):
         offered["mean_positive"] = float(positives)
     return offered

@@ -32,7 +32,10 @@ def show_point(subject: Any, text: str, console: Console) -> bool:
     """A row per order of derivatives; whether all of them are within what is allowed."""
     plan = subject.plan
     problem = problem_of(plan, text)
-    table = Table(*HEADER, title=f"{subject.title}, {plan.dtype}")
+    table = Table(title=f"{subject.title}, {plan.dtype}")
+    for header in HEADER:
+        # A narrow terminal must not cut digits off.
+        table.add_column(header, overflow="fold")
     good = True
     for order in subject.orders:
         try:

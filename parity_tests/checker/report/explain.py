@@ -8,14 +8,18 @@ from rich.table import Table
 
 from parity_tests.checker.layers.check import LAYERS
 from parity_tests.checker.layers.grades import GRADES
-from parity_tests.contract.records import ALIASES, RECORDS, REQUIRED, VERSION, Record
+from parity_tests.contract.records import ALIASES, DTYPES, RECORDS, REQUIRED, VERSION, Record
 from parity_tests.ports.subject import BadPortError
 
 
 def list_functions(arguments: argparse.Namespace) -> int:
     console = Console()
-    header = ("function", "what it is", "arguments", "dtypes")
-    table = Table(*header, title=f"contract {VERSION}", title_justify="left")
+    table = Table(title=f"contract {VERSION}", title_justify="left")
+    # A name is what has to be written after --as.
+    table.add_column("function", no_wrap=True)
+    table.add_column("what it is", overflow="fold")
+    table.add_column("arguments", min_width=_longest_argument())
+    table.add_column("dtypes", min_width=max(map(len, DTYPES)) + 1)
     for record in RECORDS.values():
         names = ", ".join(argument.name for argument in record.arguments)
         dtypes = ", ".join(record.dtypes)
@@ -26,6 +30,12 @@ def list_functions(arguments: argparse.Namespace) -> int:
         console.print(f"{name}: {function} with settings as fields{choices}", highlight=False)
     console.print(f"layers: names, {', '.join(LAYERS)}", highlight=False)
     return 0
+
+
+def _longest_argument() -> int:
+    """The width of a name with its comma."""
+    names = [argument.name for record in RECORDS.values() for argument in record.arguments]
+    return max(map(len, names)) + 1
 
 
 def explain(arguments: argparse.Namespace) -> int:

@@ -3,17 +3,20 @@ cannot be run."""
 
 import importlib
 import json
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
-from parity_tests.checker.audit import command, formulas, wrappers
+from parity_tests.checker.audit import command, facts, formulas, wrappers
 from parity_tests.checker.audit.record import FORMULAS, WRAPPERS, Adapter
 from parity_tests.checker.audit.registry import ADAPTERS
 from parity_tests.checker.audit.tables import FULL, SHORT, Row, cells, markdown
+from parity_tests.checker.layers import check, judge
 from parity_tests.contract.records import RECORDS
 from parity_tests.ports.frameworks import FRAMEWORKS
+from parity_tests.ports.subject import Plan
 
 LAYERS = ("values", "gradients")
 BROKEN = Adapter("broken", "audit_breaks:loss")
@@ -119,6 +122,38 @@ def test_a_detached_modulator_is_a_gradient_that_is_off_at_every_logit(
     assert row["gradient"]["eps"] > 1e6
     assert row["nan_easy"] is None
     assert (row["soft"], row["alpha"]) == ("error", "none")
+
+
+def report(*kept: tuple[str, str], layers: Iterable[str] = check.LAYERS) -> check.Report:
+    """A report in which these layers keep from these grades."""
+    limits = dict(kept)
+    rows = [judge.Row(name, judge.PASS, kept_from=limits.get(name, "")) for name in layers]
+    return check.Report("port", Plan(RECORDS["sigmoid_focal_loss"]), tuple(rows))
+
+
+def test_a_grade_is_that_of_all_layers() -> None:
+    without_shapes = [name for name in check.LAYERS if name != "shapes"]
+    assert facts._grade(report()) == "complete"
+    assert facts._grade(report(("values", "safe"), ("dtypes", "complete"))) == "same"
+    assert facts._grade(report(("values", "same"))) == ""
+    # What a wrapper keeps from the implementation says nothing of it.
+    assert facts._grade(report(layers=without_shapes)) == "exact"
+    assert facts._grade(report(("values", "safe"), layers=without_shapes)) == "same"
+    assert facts._grade(report(layers=LAYERS)) is None
+
+
+def test_the_tables_have_the_grade(rows: dict[str, Row]) -> None:
+    row = rows["optax"]
+    assert row["grade"] is None
+    for grade, text in ((None, "–"), ("", "below same"), ("safe", "safe")):
+        for columns in (SHORT, FULL["Accuracy"]):
+            names = [column.header for column in columns]
+            assert cells(row | {"grade": grade}, columns)[names.index("grade")] == text
+
+
+def test_the_grade_of_an_implementation_is_that_of_its_check() -> None:
+    (adapter,) = [adapter for adapter in ADAPTERS if adapter.label == "torchvision (formula)"]
+    assert command.audit(adapter)["grade"] == "same"
 
 
 def test_what_cannot_be_run_has_its_reason(rows: dict[str, Row]) -> None:

@@ -91,7 +91,7 @@ def written(sample_ports: Path, tmp_path_factory: pytest.TempPathFactory) -> tup
 
 def test_the_report_for_people(written: tuple[Path, str]) -> None:
     text = " ".join(written[1].split())
-    assert "your (1 − p_t) cancels above logit 16.8: the loss is exactly 0 from there on" in text
+    assert "your (1 − p_t) cancels below logit -14.6, target 0: the loss is exactly 0" in text
     assert "your gradient is NaN above logit 16.75, target 1, for γ = 0" in text
     assert "FAIL some_ports:formula in float32" in text
     command = f"focal-parity check some_ports:formula {' '.join(SIGMOID)} --dtype float32 --at "

@@ -69,7 +69,7 @@ def sum_for_mean(
         ("ignore_index_ignored", without_ignoring, "options"),
         ("label_smoothing_ignored", without_smoothing, "options"),
         ("mean_nothing", sum_for_mean, "options"),
-        ("mixes_rows", over_the_batch, "values"),
+        ("wrong_axis", over_the_batch, "values"),
         ("weight_ignored", without_weight, "options"),
         ("where_ignored", without_where, "options"),
     ],

@@ -32,7 +32,8 @@ ALLOWED = {
         "SOFTCAP POISONS DIRECTION CHUNK_SIZES SIX ONE_ROW MANY_ROWS _batch _other_batches"
     ),
     "parity_tests/checker/layers/neighbours.py": "FAR _arrangements _arranged",
-    "parity_tests/checker/diagnosis/tails.py": "EASY MISSED FAR _ask _slopes",
+    "parity_tests/checker/diagnosis/means.py": "LOGITS ROWS IDS CLASSES KEPT WEIGHTS",
+    "parity_tests/checker/diagnosis/climb.py": "EASY FAR FARTHER far _points",
     "parity_tests/ports/questions.py": "",
     "parity_tests/checker/layers/special.py": "",
     "parity_tests/checker/sweep/command.py": "GAMMAS exponent first_contact",

@@ -61,11 +61,11 @@ def with_fault(path: str, number: int, fault: str) -> str:
     ("path", "old", "new"),
     [
         (
-            "checker/diagnosis/tails.py",
+            "checker/diagnosis/climb.py",
             "EASY = np.arange(0, 90.01, 0.125)",
             "EASY = np.exp(np.arange(9))",
         ),
-        ("checker/diagnosis/tails.py", "[200.0, 1000.0, 1e4]", "np.exp([5.0, 7.0, 9.0])"),
+        ("checker/diagnosis/climb.py", "[200.0, 1000.0, 1e4]", "np.exp([5.0, 7.0, 9.0])"),
         ("checker/audit/facts.py", "arange(0, 90.01, 0.125)", "arange(0, 90.01, 0.1)"),
         ("checker/sweep/blocks.py", "np.uint32(block << 23)", "np.exp(block)"),
         (
@@ -90,7 +90,7 @@ def test_a_wrong_grid_is_found(path: str, old: str, new: str) -> None:
 
 
 def test_a_second_assignment_is_held_to_the_list_too() -> None:
-    path = "parity_tests/checker/diagnosis/tails.py"
+    path = "parity_tests/checker/diagnosis/climb.py"
     for line in ("EASY = np.exp(EASY)", "EASY *= np.exp(1)", "EASY: np.ndarray = np.exp(EASY)"):
         source = f"{SOURCES[path]}\n{line}"
         assert len(exact_calls.not_allowed(source, path)) == 1
@@ -99,9 +99,9 @@ def test_a_second_assignment_is_held_to_the_list_too() -> None:
 
 
 def test_a_name_that_the_file_does_not_have_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    path = "parity_tests/checker/diagnosis/tails.py"
-    monkeypatch.setitem(exact_calls.ALLOWED, path, "EASY GONE _ask")
-    with pytest.raises(ValueError, match=r"tails\.py.*got \['GONE'\]"):
+    path = "parity_tests/checker/diagnosis/climb.py"
+    monkeypatch.setitem(exact_calls.ALLOWED, path, "EASY GONE far")
+    with pytest.raises(ValueError, match=r"climb\.py.*got \['GONE'\]"):
         exact_calls.not_allowed(SOURCES[path], path)
 
 

@@ -95,7 +95,7 @@ def questions_of(plan: Plan) -> list[np.ndarray]:
     port = kind_of(plan.record)("recorder", recorder, load("numpy"), plan, names)
     for name in LAYERS:
         layer(port, plan, name)
-    list(tails.diagnose(Evidence(port, plan)))
+    list(tails.diagnose(Evidence(port, plan), LAYERS))
     heat.maps(recorder, plan)
     return recorder.arrays
 

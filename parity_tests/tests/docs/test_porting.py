@@ -79,7 +79,7 @@ RULES = {
     "s is no logarithm of p": Rule(
         "np.maximum(-u, 0) + np.log1p(tail)",
         "-np.log(np.where(u < 0, tail, 1) / (1 + tail))",
-        "your loss is not finite below logit",
+        "your loss is inf below logit",
     ),
     "the derivative has no power of γ − 1": Rule(
         "q**gamma * (gamma * ps + q)",

@@ -19,6 +19,8 @@ DIAGNOSIS = "parity_tests.checker.diagnosis"
 REPORT = "parity_tests.checker.report"
 AUDIT = "parity_tests.checker.audit"
 TABLES = "parity_tests.tables"
+WRONG_PORTS = "parity_tests.wrong_ports"
+CHECKER = (LAYERS, DIAGNOSIS)
 BELOW_THE_CHECKER = (TRUTH, CONTRACT, PORTS)
 # Each floor, and those above it in this list that it may import. The longest name that fits is a
 # module's floor.
@@ -39,11 +41,11 @@ FLOORS: dict[str, tuple[str, ...]] = {
     AUDIT: (*BELOW_THE_CHECKER, LAYERS, DIAGNOSIS, TABLES),
     "parity_tests.checker.sweep": (*BELOW_THE_CHECKER, TABLES),
     "parity_tests.checker": (PORTS, LAYERS, DIAGNOSIS, REPORT),
-    "parity_tests.wrong_ports": (TRUTH, CONTRACT),
+    WRONG_PORTS: (TRUTH, CONTRACT),
     "parity_tests.lies": (*PACKAGES, PORTS, LAYERS),
     "parity_tests.mutants": (CONTRACT, PORTS, LAYERS, TABLES),
     "parity_tests.versions": (*PACKAGES, "focal_torch._base", CONTRACT, TABLES),
-    "parity_tests.pages": (CONTRACT, PORTS, AUDIT, TABLES),
+    "parity_tests.pages": (CONTRACT, PORTS, *CHECKER, AUDIT, TABLES, WRONG_PORTS),
     "benchmarks": (*PACKAGES, CONTRACT, PORTS, AUDIT),
     "examples": (*PACKAGES, CONTRACT, "benchmarks"),
 }
