@@ -14,7 +14,7 @@ import numpy as np
 from parity_tests.contract.problems import Problem
 from parity_tests.contract.tolerances import DTYPES
 
-from .frameworks import Array, Framework
+from .frameworks import Array, Framework, Loss
 from .signature import call_names
 from .subject import (
     GRADIENT,
@@ -126,20 +126,39 @@ class PythonPort:
         order: int,
         cotangent: np.ndarray | None,
     ) -> np.ndarray:
-        def loss(z: Array) -> Array:
-            result = self._result(self.target, z, arguments)
-            return result if cotangent is None else result * self.framework.array(cotangent)
+        loss = self.loss(arguments, cotangent)
 
         def slope(z: Array) -> Array:
             return self._result(self.slope or self.target, z, arguments)
 
         if order == SECOND:
-            return self.framework.second(loss, logits, _direction(arguments, logits))
+            return self.framework.second(loss, logits, direction(arguments, logits))
         if order == GRADIENT and self.slope:
             return self.framework.value(slope, logits)
         if order == GRADIENT:
             return self.framework.gradient(loss, logits)
         return self.framework.value(loss, logits)
+
+    def loss(self, arguments: Arguments, cotangent: np.ndarray | None = None) -> Loss:
+        """The loss as a function of the logits alone, times a cotangent."""
+
+        def loss(z: Array) -> Array:
+            result = self._result(self.target, z, arguments)
+            return result if cotangent is None else result * self.framework.array(cotangent)
+
+        return loss
+
+    def loss_in(
+        self, argument: str, logits: np.ndarray, arguments: Arguments, cotangent: np.ndarray
+    ) -> Loss:
+        """The loss times a cotangent, as a function of another argument than the logits."""
+
+        def loss(value: Array) -> Array:
+            z = self.framework.array(logits)
+            result = self._result(self.target, z, {**arguments, argument: value})
+            return result * self.framework.array(cotangent)
+
+        return loss
 
     def gradient_in(
         self,
@@ -150,13 +169,8 @@ class PythonPort:
         cotangent: np.ndarray,
     ) -> np.ndarray:
         """The gradient in an argument at x, of the sum of the loss times a cotangent."""
-
-        def loss(value: Array) -> Array:
-            z = self.framework.array(logits)
-            result = self._result(self.target, z, {**arguments, argument: value})
-            return result * self.framework.array(cotangent)
-
         try:
+            loss = self.loss_in(argument, logits, arguments, cotangent)
             return self.framework.gradient(loss, x)
         except PortError:
             raise
@@ -228,9 +242,9 @@ class PythonPort:
         def loss(z: Array, y: Array) -> Array:
             return self._result(target, z, {**arguments, "targets": y})
 
-        direction = _direction(arguments, logits[:1])
+        along_each = direction(arguments, logits[:1])
         try:
-            return self.framework.rows(loss, logits, arguments["targets"], order, direction)
+            return self.framework.rows(loss, logits, arguments["targets"], order, along_each)
         except BaseException as error:
             stop(error)
             raise RefusedError(first_line(error)) from error
@@ -250,7 +264,7 @@ class PythonPort:
         return arguments | {"reduction": "none", "along": along(problem)}
 
 
-def _direction(arguments: Arguments, logits: np.ndarray) -> np.ndarray:
+def direction(arguments: Arguments, logits: np.ndarray) -> np.ndarray:
     return np.broadcast_to(arguments["along"], logits.shape).astype(logits.dtype)
 
 
