@@ -179,22 +179,34 @@ class PythonPort:
             raise RefusedError(first_line(error)) from error
 
     def _result(self, target: Target, logits: Array, arguments: Arguments) -> Array:
-        """Give the port what it takes under its own names, and leave out what it lacks."""
+        """The port's result, unless it changes what it is given."""
+        ours = self._taken(logits, arguments)
+        mutable = {name: x for name, x in ours.items() if self._is_mutable(x)}
+        before = {name: np.array(self.framework.numpy(x)) for name, x in mutable.items()}
+        result = self._call_target(target, self._renamed(ours))
+        for name, x in before.items():
+            after = self.framework.numpy(ours[name])
+            if not np.array_equal(after, x, equal_nan=x.dtype.kind != "b"):
+                raise PortError(f"the loss changes its {name} in place")
+        return result
+
+    def traced(self, logits: Array, targets: Array, arguments: Arguments) -> Array:
+        """The port's result for arrays whose values a framework has not yet, or maps over."""
+        ours = self._taken(logits, {**arguments, "targets": targets})
+        return self._call_target(self.target, self._renamed(ours))
+
+    def _taken(self, logits: Array, arguments: Arguments) -> dict[str, Any]:
+        """What the port takes of the arguments."""
         numpy = {**arguments, **self.plan.fixed}
         if isinstance(numpy.get("alpha"), list):
             # A question about fewer classes has the weights of those.
             numpy["alpha"] = arguments.get("alpha", numpy["alpha"])
         ours = {name: self._convert(x) for name, x in numpy.items() if name in self.names}
         ours["logits"] = logits
-        mutable = {name: x for name, x in ours.items() if self._is_mutable(x)}
-        before = {name: np.array(self.framework.numpy(x)) for name, x in mutable.items()}
-        theirs = {self.names[name]: x for name, x in ours.items()}
-        result = self._call_target(target, theirs)
-        for name, x in before.items():
-            after = self.framework.numpy(ours[name])
-            if not np.array_equal(after, x, equal_nan=x.dtype.kind != "b"):
-                raise PortError(f"the loss changes its {name} in place")
-        return result
+        return ours
+
+    def _renamed(self, ours: Arguments) -> dict[str, Any]:
+        return {self.names[name]: x for name, x in ours.items()}
 
     def _is_mutable(self, x: Any) -> bool:
         if self.framework.name not in ("numpy", "torch"):

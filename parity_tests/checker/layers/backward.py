@@ -75,7 +75,7 @@ def backward(subject: Subject, plan: Plan, failed: list[PortError]) -> Iterator[
         for way, order in itertools.product(of_dtype, orders):
             found = _derivatives(port, call, way, order, failed, known)
             for asked, result in found:
-                yield from _findings(other, asked, way, order, result, roundings[order])
+                yield from findings(other, asked, way, order, result, roundings[order])
     if not port.one_by_one:
         for problem in hard(plan):
             yield from _of_ordinary_rows(port, plan, problem, failed)
@@ -211,7 +211,7 @@ def _of_ordinary_rows(
     judged = Call(few, [call.jets[row] for row in rows])
     way = Way(name, cotangent[rows], np.ones(len(rows)))
     rounding = rounding_of(plain, judged, GRADIENT)
-    yield from _findings(plan, judged, way, GRADIENT, result, rounding)
+    yield from findings(plan, judged, way, GRADIENT, result, rounding)
 
 
 def _ordinary(problem: Problem) -> list[int]:
@@ -221,7 +221,7 @@ def _ordinary(problem: Problem) -> list[int]:
     return np.nonzero(spread <= ORDINARY)[0].tolist()
 
 
-def _findings(
+def findings(
     plan: Plan, call: Call, way: Way, order: int, result: np.ndarray, rounding: np.ndarray
 ) -> Iterator[Finding]:
     problem = call.problem

@@ -20,6 +20,7 @@ from .judge import FAIL, PASS, Check, Finding, Row, verdict
 from .neighbours import neighbours
 from .options import ERRORS, options
 from .special import SPECIAL
+from .transformations import transformations
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,7 @@ LAYERS: dict[str, tuple[Check, bool]] = {
     "options": (options, False),
     "backward": (backward, False),
     "arguments": (arguments, False),
+    "transformations": (transformations, True),
     "neighbours": (neighbours, False),
     "shapes": (_shapes, False),
     "dtypes": (judge.other_dtypes, True),
