@@ -7,7 +7,7 @@ result.
 """
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache, partial
 from importlib import import_module
 from typing import Any, Protocol
@@ -86,6 +86,14 @@ def _with_target(loss: LossOfBoth, y: Array, x: Array) -> Array:
     return loss(x, y)
 
 
+def _traced(function: Loss, x: dict[str, Array]) -> Array | None:
+    """Its result while a program is traced; None where it needs to see numbers, or leaves."""
+    try:
+        return function(x)
+    except (Exception, SystemExit):
+        return None
+
+
 class Numpy(OneByOne):
     """Values only: derivatives of a numpy port are a second function of the same arguments."""
 
@@ -119,27 +127,46 @@ class Jax(OneByOne):
         self.jax = jax
 
     def array(self, x: np.ndarray) -> Array:
-        return self.jax.numpy.asarray(x)
+        # What is known stays known while a program is traced.
+        with self.jax.ensure_compile_time_eval():
+            return self.jax.numpy.asarray(x)
 
     def numpy(self, x: Array) -> np.ndarray:
         return np.asarray(x)
 
     def value(self, loss: Loss, x: np.ndarray) -> np.ndarray:
-        with self._bits(x):
-            return self.numpy(loss(self.array(x)))
+        return self._at(loss, x)
 
     def gradient(self, loss: Loss, x: np.ndarray) -> np.ndarray:
-        with self._bits(x):
-            slope = self._gradient(loss)(self.array(x))
-            return self.numpy(slope)
+        return self._at(self.function(loss, 1, x), x)
 
     def second(self, loss: Loss, x: np.ndarray, along: np.ndarray) -> np.ndarray:
-        def slope_along(z: Array) -> Array:
-            return (self._gradient(loss)(z) * self.array(along)).sum()
+        return self._at(self.function(loss, 2, along), x)
 
-        with self._bits(x):
-            second = self.jax.grad(slope_along)(self.array(x))
-            return self.numpy(second)
+    def function(self, loss: Loss, order: int, along: np.ndarray) -> Loss:
+        """The loss, its gradient, or its Hessian times `along`, as a function of an array."""
+        if order == 0:
+            return loss
+        gradient = self.jax.grad(lambda z: loss(z).sum())
+        if order == 1:
+            return gradient
+        return self.jax.grad(lambda z: (gradient(z) * self.array(along)).sum())
+
+    def together(
+        self, functions: Sequence[Loss], points: Sequence[dict[str, np.ndarray]]
+    ) -> list[list[np.ndarray | None]]:
+        """All functions at each of the points, arrays by name that are alike in shape, by one
+        compiled program; None for a function that cannot be traced."""
+
+        def program(point: dict[str, Array]) -> list[Array | None]:
+            return [_traced(function, point) for function in functions]
+
+        compiled = self.jax.jit(program)
+        results: list[list[Array | None]] = []
+        for point in points:
+            arrays = {name: self.array(x) for name, x in point.items()}
+            results.append(compiled(arrays))
+        return [[None if y is None else self.numpy(y) for y in answers] for answers in results]
 
     def rows(
         self,
@@ -155,10 +182,11 @@ class Jax(OneByOne):
         except self.jax.errors.JAXTypeError:
             return super().rows(loss, x, y, order, along)
 
-    def _gradient(self, loss: Loss) -> Loss:
-        return self.jax.grad(lambda z: loss(z).sum())
+    def _at(self, function: Loss, x: np.ndarray) -> np.ndarray:
+        with self.bits(x):
+            return self.numpy(function(self.array(x)))
 
-    def _bits(self, x: np.ndarray) -> contextlib.AbstractContextManager[object]:
+    def bits(self, x: np.ndarray) -> contextlib.AbstractContextManager[object]:
         if x.dtype == np.float64:
             return self.jax.enable_x64(True)
         return contextlib.nullcontext()

@@ -15,7 +15,7 @@ import numpy as np
 from parity_tests.contract.problems import Problem
 from parity_tests.contract.tolerances import DTYPES
 
-from .frameworks import Array, Framework
+from .frameworks import Array, Framework, Loss
 from .signature import call_names
 from .subject import (
     GRADIENT,
@@ -158,20 +158,39 @@ class PythonPort:
         order: int,
         cotangent: np.ndarray | None,
     ) -> np.ndarray:
-        def loss(z: Array) -> Array:
-            result = self._result(self.target, z, arguments)
-            return result if cotangent is None else self.weighted(result, cotangent)
+        loss = self.loss(arguments, cotangent)
 
         def slope(z: Array) -> Array:
             return self._result(self.slope or self.target, z, arguments)
 
         if order == SECOND:
-            return self.framework.second(loss, logits, _direction(arguments, logits))
+            return self.framework.second(loss, logits, direction(arguments, logits))
         if order == GRADIENT and self.slope:
             return self.framework.value(slope, logits)
         if order == GRADIENT:
             return self.framework.gradient(loss, logits)
         return self.framework.value(loss, logits)
+
+    def loss(self, arguments: Arguments, cotangent: np.ndarray | None = None) -> Loss:
+        """The loss as a function of the logits alone, times a cotangent."""
+
+        def loss(z: Array) -> Array:
+            result = self._result(self.target, z, arguments)
+            return result if cotangent is None else self.weighted(result, cotangent)
+
+        return loss
+
+    def loss_in(
+        self, argument: str, logits: np.ndarray, arguments: Arguments, cotangent: np.ndarray
+    ) -> Loss:
+        """The loss times a cotangent, as a function of another argument than the logits."""
+
+        def loss(value: Array) -> Array:
+            z = self.framework.array(logits)
+            result = self._result(self.target, z, {**arguments, argument: value})
+            return self.weighted(result, cotangent)
+
+        return loss
 
     def gradient_in(
         self,
@@ -182,31 +201,38 @@ class PythonPort:
         cotangent: np.ndarray,
     ) -> np.ndarray:
         """The gradient in an argument at x, of the sum of the loss times a cotangent."""
-
-        def loss(value: Array) -> Array:
-            z = self.framework.array(logits)
-            result = self._result(self.target, z, {**arguments, argument: value})
-            return self.weighted(result, cotangent)
-
+        loss = self.loss_in(argument, logits, arguments, cotangent)
         return self.trying(lambda: self.framework.gradient(loss, x))
 
     def _result(self, target: Target, logits: Array, arguments: Arguments) -> Array:
-        """Give the port what it takes under its own names, and leave out what it lacks."""
+        """The port's result, unless it changes what it is given."""
+        ours = self._taken(logits, arguments)
+        mutable = {name: x for name, x in ours.items() if self._is_mutable(x)}
+        before = {name: np.array(self.framework.numpy(x)) for name, x in mutable.items()}
+        result = self._call_target(target, self._renamed(ours))
+        for name, x in before.items():
+            after = self.framework.numpy(ours[name])
+            if not np.array_equal(after, x, equal_nan=x.dtype.kind != "b"):
+                raise PortError(f"the loss changes its {name} in place")
+        return result
+
+    def traced(self, logits: Array, targets: Array, arguments: Arguments) -> Array:
+        """The port's result for arrays whose values a framework has not yet, or maps over."""
+        ours = self._taken(logits, {**arguments, "targets": targets})
+        return self._call_target(self.target, self._renamed(ours))
+
+    def _taken(self, logits: Array, arguments: Arguments) -> dict[str, Any]:
+        """What the port takes of the arguments."""
         numpy = {**arguments, **self.plan.fixed}
         if isinstance(numpy.get("alpha"), list):
             # A question about fewer classes has the weights of those.
             numpy["alpha"] = arguments.get("alpha", numpy["alpha"])
         ours = {name: self._convert(x) for name, x in numpy.items() if name in self.names}
         ours[self.plan.record.arrays[0]] = logits
-        mutable = {name: x for name, x in ours.items() if self._is_mutable(x)}
-        before = {name: np.array(self.framework.numpy(x)) for name, x in mutable.items()}
-        theirs = {self.names[name]: x for name, x in ours.items()}
-        result = self._call_target(target, theirs)
-        for name, x in before.items():
-            after = self.framework.numpy(ours[name])
-            if not np.array_equal(after, x, equal_nan=x.dtype.kind != "b"):
-                raise PortError(f"the loss changes its {name} in place")
-        return result
+        return ours
+
+    def _renamed(self, ours: Arguments) -> dict[str, Any]:
+        return {self.names[name]: x for name, x in ours.items()}
 
     def _is_mutable(self, x: Any) -> bool:
         if self.framework.name not in ("numpy", "torch"):
@@ -257,9 +283,9 @@ class PythonPort:
         def loss(z: Array, y: Array) -> Array:
             return self._result(target, z, {**arguments, "targets": y})
 
-        direction = _direction(arguments, logits[:1])
+        along_each = direction(arguments, logits[:1])
         try:
-            return self.framework.rows(loss, logits, arguments["targets"], order, direction)
+            return self.framework.rows(loss, logits, arguments["targets"], order, along_each)
         except BaseException as error:
             stop(error)
             raise refusal(error) from error
@@ -279,7 +305,7 @@ class PythonPort:
         return arguments | {"reduction": "none", "along": along(problem)}
 
 
-def _direction(arguments: Arguments, logits: np.ndarray) -> np.ndarray:
+def direction(arguments: Arguments, logits: np.ndarray) -> np.ndarray:
     return np.broadcast_to(arguments["along"], logits.shape).astype(logits.dtype)
 
 

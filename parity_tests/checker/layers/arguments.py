@@ -12,15 +12,17 @@ from mpmath import mpf
 from parity_tests.contract.compare import error_in_eps
 from parity_tests.contract.exact import Draws
 from parity_tests.contract.tolerances import DTYPES, FLOOR, allowed
+from parity_tests.ports.compiled import gradients_together
 from parity_tests.ports.python import PythonPort
 from parity_tests.ports.subject import GRADIENT, Plan, PortError, RefusedError, Subject
 from parity_tests.truth import oracle
 from parity_tests.truth.jets import Jet, Key, Term, column
 
 from . import truth
-from .backward import EVERY_OTHER, differentiable
+from .backward import differentiable
 from .batch import CLASS_WEIGHTS, REDUCED, WEIGHTS, Call, call_of, logits_of
 from .judge import Finding, digits
+from .ways import EVERY_OTHER
 
 # How near losses come to those of the same rule, in any dtype.
 ALIKE = 0.05
@@ -41,17 +43,32 @@ def arguments(subject: Subject, plan: Plan, failed: list[PortError]) -> Iterator
     if port is None or port.one_by_one or plan.convention("form") == "FL*":
         return
     call = call_of(plan)
-    asked = _of_classes(plan, call) if plan.record.classes else _of_elements(plan, call)
-    for question in asked:
-        if question.argument in plan.fixed or not port.takes(question.argument):
-            continue
+    questions = _of_classes(plan, call) if plan.record.classes else _of_elements(plan, call)
+    taken = [question for question in questions if _is_taken(port, plan, question)]
+    known = _in_one_program(port, plan, call, taken)
+    for question in taken:
         try:
-            yield from _findings(port, plan, call, question)
+            yield from _findings(port, plan, call, question, known)
         except RefusedError:
             # Most ports take numbers alone.
             continue
         except PortError as error:
             failed.append(error)
+
+
+def _is_taken(port: PythonPort, plan: Plan, question: Question) -> bool:
+    return question.argument not in plan.fixed and port.takes(question.argument)
+
+
+def _in_one_program(
+    port: PythonPort, plan: Plan, call: Call, questions: list[Question]
+) -> dict[str, np.ndarray]:
+    """The gradients, by argument, that can be compiled together."""
+    logits = logits_of(call.problem)
+    dtype = DTYPES[plan.dtype]
+    values = {question.argument: question.value.astype(dtype) for question in questions}
+    arguments = port.arguments(call.problem, logits)
+    return gradients_together(port, values, logits, arguments, np.array(EVERY_OTHER, dtype))
 
 
 def _of_elements(plan: Plan, call: Call) -> Iterator[Question]:
@@ -131,7 +148,9 @@ def _agree(losses: np.ndarray, question: Question) -> bool:
     return losses.shape == (len(expected),) and np.allclose(losses, expected, rtol=ALIKE)
 
 
-def _findings(port: PythonPort, plan: Plan, call: Call, question: Question) -> Iterator[Finding]:
+def _findings(
+    port: PythonPort, plan: Plan, call: Call, question: Question, known: dict[str, np.ndarray]
+) -> Iterator[Finding]:
     logits = logits_of(call.problem)
     dtype = DTYPES[plan.dtype]
     others = port.arguments(call.problem, logits)
@@ -141,7 +160,10 @@ def _findings(port: PythonPort, plan: Plan, call: Call, question: Question) -> I
     if not _agree(losses, question):
         # What a port makes of these arguments by itself is the question of other layers.
         return
-    result = port.gradient_in(question.argument, value, logits, others, cotangent).astype(float)
+    result = known.get(question.argument)
+    if result is None:
+        result = port.gradient_in(question.argument, value, logits, others, cotangent)
+    result = result.astype(float)
     if result.shape != value.shape:
         raise RefusedError(f"a gradient of shape {result.shape} in {question.argument}")
     units = allowed(call.problem.function, (question.argument,), call.gamma, plan.dtype) + REDUCED

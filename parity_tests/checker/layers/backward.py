@@ -8,9 +8,10 @@ value does, is found out.
     jets    the losses of six elements with their derivatives        factors    (6,)
 """
 
+import itertools
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import mpmath
@@ -20,8 +21,9 @@ from mpmath import mpf
 from parity_tests.contract.compare import error_in_eps
 from parity_tests.contract.problems import Problem
 from parity_tests.contract.tolerances import FLOOR, allowed
+from parity_tests.ports.compiled import Asked, answers_together
 from parity_tests.ports.python import PythonPort
-from parity_tests.ports.questions import gammas
+from parity_tests.ports.questions import hard
 from parity_tests.ports.subject import (
     GRADIENT,
     SECOND,
@@ -34,31 +36,27 @@ from parity_tests.ports.subject import (
 from parity_tests.truth.jets import Jet, Term
 
 from . import truth
-from .batch import REDUCED, SMOOTHING, Call, call_of, logits_of, own_rounding, poisoned, smooth_jets
+from .batch import (
+    REDUCED,
+    Call,
+    call_of,
+    logits_of,
+    own_rounding,
+    poisoned,
+    rounding_of,
+    smooth_jets,
+)
 from .judge import HAVE_SECOND, Finding, digits
-from .reductions import Batch, batches, divisors
+from .ways import EVERY_OTHER, Way, ways
 
-EVERY_OTHER = (1.0, -2.0, 0.0, 0.5, -0.125, 3.0)
-# Of a number: large enough for the gradient of a mean to be clamped where somebody clamps.
-OF_ALL = -24.0
-ONE_OF_SIX = (0.0, 0.0, 0.0, 1.0, 0.0, 0.0)
+# Logits that are no further apart, at which a textbook formula loses little.
+ORDINARY = 5.0
+PLAIN = "the losses by themselves"
 # How near a quotient has to come to be one of the known ones, which are not near each other.
 NEAR = 0.01
-# By how many powers of 2 a cotangent is huge or tiny.
-FAR = {"float16": 8, "bfloat16": 40, "float32": 40, "float64": 40}
 
-
-@dataclass(frozen=True)
-class Way:
-    """A call whose derivative is asked for: what its result is multiplied by, and what that makes
-    of the derivative of each element."""
-
-    name: str
-    cotangent: np.ndarray
-    factors: np.ndarray
-    options: Mapping[str, Any] = field(default_factory=dict)
-    # What the reduction divides by.
-    divisor: float = 1.0
+# By the name of a way, the order of the derivative, and what the masked logits are.
+Known = dict[tuple[str, int, str], np.ndarray]
 
 
 def backward(subject: Subject, plan: Plan, failed: list[PortError]) -> Iterator[Finding]:
@@ -68,15 +66,19 @@ def backward(subject: Subject, plan: Plan, failed: list[PortError]) -> Iterator[
     for dtype in dtypes(plan):
         other = replace(plan, dtype=dtype)
         call = call_of(other)
-        if dtype != plan.dtype and refuses(port, call):
+        orders = orders_of(port, other)
+        of_dtype = list(ways(port, other, call, failed))
+        known = _in_one_program(port, call, of_dtype, orders)
+        if dtype != plan.dtype and not known and refuses(port, call):
             continue
-        for way in ways(port, other, call, failed):
-            yield from _derivatives(port, other, call, way, failed, orders_of(port, other))
+        roundings = {order: _rounding(port, call, order, known) for order in orders}
+        for way, order in itertools.product(of_dtype, orders):
+            found = _derivatives(port, call, way, order, failed, known)
+            for asked, result in found:
+                yield from findings(other, asked, way, order, result, roundings[order])
     if not port.one_by_one:
-        for gamma in gammas(plan):
-            name = f"a cotangent at γ = {gamma:g}"
-            way = Way(name, np.array(EVERY_OTHER), np.ones(len(EVERY_OTHER)))
-            yield from _derivatives(port, plan, call_of(plan, gamma), way, failed, [GRADIENT])
+        for problem in hard(plan):
+            yield from _of_ordinary_rows(port, plan, problem, failed)
 
 
 def differentiable(subject: Subject, plan: Plan) -> PythonPort | None:
@@ -109,105 +111,117 @@ def orders_of(port: PythonPort, plan: Plan) -> list[int]:
     return [GRADIENT]
 
 
-def ways(port: PythonPort, plan: Plan, call: Call, failed: list[PortError]) -> Iterator[Way]:
-    if port.one_by_one:
-        way = _own_reduction(port, plan, call, failed)
-        if way is not None:
-            yield way
-        return
-    ones = np.ones(len(EVERY_OTHER))
-    for name, cotangent in _cotangents(plan).items():
-        yield Way(name, cotangent, ones)
-    # Other dtypes than the plan's are asked for what is most used.
-    is_main = plan.dtype == port.plan.dtype
-    ids = call.problem.ids
-    assert ids is not None
-    if not is_main:
-        yield from _ways_of(port, plan, Batch({}, ones > 0, ones), ids)
-        return
-    for batch in batches(port, plan, ids):
-        yield from _ways_of(port, plan, batch, ids)
-    if port.takes("label_smoothing"):
-        smoothed = Batch({"label_smoothing": SMOOTHING}, ones > 0, ones)
-        yield from _ways_of(port, plan, smoothed, ids)
+def _in_one_program(
+    port: PythonPort, call: Call, asked_for: list[Way], orders: Sequence[int]
+) -> Known:
+    """The losses by themselves and the ways with options, compiled together where the framework
+    compiles. In the port's own dtype, cotangents alone are asked one by one."""
+    calls = _calls(call, asked_for)
+    points = [logits_of(each.problem) for each in calls]
+    plain = port.arguments(call.problem, points[0])
+    names: list[tuple[str, int]] = [(PLAIN, order) for order in orders]
+    asked = [Asked(plain, order) for order in orders]
+    for way in asked_for:
+        if way.options or call.problem.dtype != port.plan.dtype:
+            cotangent = way.cotangent.astype(points[0].dtype)
+            names += [(way.name, order) for order in orders]
+            asked += [Asked(plain | dict(way.options), order, cotangent) for order in orders]
+    if len(asked) == len(orders):
+        return {}
+    known: Known = {}
+    for each, answers in zip(calls, answers_together(port, asked, points), strict=True):
+        for (name, order), answer in zip(names, answers, strict=True):
+            if answer is not None:
+                known[name, order, _poison(each)] = answer
+    return known
 
 
-def _cotangents(plan: Plan) -> dict[str, np.ndarray]:
-    mixed = np.array(EVERY_OTHER)
-    far = math.ldexp(1.0, FAR[plan.dtype])
-    return {
-        "a cotangent of both signs": mixed,
-        "a cotangent of 0": np.zeros(len(mixed)),
-        "a cotangent of one element": np.array(ONE_OF_SIX),
-        "a huge cotangent": far * mixed,
-        "a tiny cotangent": mixed / far,
-    }
+def _calls(call: Call, asked_for: list[Way]) -> list[Call]:
+    """The call, and if there is a mask the same with what it leaves out being NaN and inf."""
+    if any("where" in way.options for way in asked_for):
+        return [call, *(poisoned(call, poison) for poison in (math.nan, math.inf))]
+    return [call]
 
 
-def _ways_of(port: PythonPort, plan: Plan, batch: Batch, ids: np.ndarray) -> Iterator[Way]:
-    """A batch without a reduction, and with each."""
-    factors = batch.kept * batch.weights
-    names = ", ".join(batch.options)
-    if names:
-        yield Way(names, np.array(EVERY_OTHER), factors, batch.options)
-    for reduction, divisor in divisors(port, plan, batch, ids).items():
-        name = f"{reduction} with {names}" if names else reduction
-        options = batch.options | {"reduction": reduction}
-        yield Way(name, np.array(OF_ALL), factors, options, divisor)
+def _poison(call: Call) -> str:
+    """What the masked logits of a call are, if not finite."""
+    points = call.problem.points
+    strange = points[~np.isfinite(points)]
+    return str(strange[0]) if strange.size else ""
 
 
-def _own_reduction(port: PythonPort, plan: Plan, call: Call, failed: list[PortError]) -> Way | None:
-    """The divisor of a port that has one number for a batch: what its value divides by."""
-    total = float(sum(term.value for term in call.terms))
-    logits = logits_of(call.problem)
-    try:
-        value = float(port.call(logits, port.arguments(call.problem, logits)))
-    except (PortError, TypeError, ValueError) as error:
-        failed.append(error if isinstance(error, PortError) else PortError(str(error)))
-        return None
-    count = len(call.terms)
-    is_mean = abs(value - total / count) < abs(value - total)
-    divisor = float(count) if is_mean else 1.0
-    return Way("mean" if is_mean else "sum", np.array(OF_ALL), np.ones(count), {}, divisor)
+def _rounding(port: PythonPort, call: Call, order: int, known: Known) -> np.ndarray:
+    """That of the port, which may be another one when it is compiled."""
+    compiled = known.get((PLAIN, order, ""))
+    if compiled is None:
+        return own_rounding(port, call, order)
+    rounding = rounding_of(compiled.astype(float), call, order)
+    if call.problem.dtype != port.plan.dtype:
+        return rounding
+    return np.maximum(rounding, own_rounding(port, call, order))
 
 
 def _derivatives(
-    port: PythonPort,
-    plan: Plan,
-    call: Call,
-    way: Way,
-    failed: list[PortError],
-    orders: Sequence[int],
-) -> Iterator[Finding]:
-    calls = [call]
-    if "where" in way.options:
-        # What a mask leaves out may hold anything.
-        calls += [poisoned(call, poison) for poison in (math.nan, math.inf)]
-    for order in orders:
-        rounding = own_rounding(port, call, order)
-        for asked in calls[: 1 if order == SECOND else None]:
-            try:
+    port: PythonPort, call: Call, way: Way, order: int, failed: list[PortError], known: Known
+) -> Iterator[tuple[Call, np.ndarray]]:
+    # What a mask leaves out may hold anything.
+    calls = _calls(call, [way])
+    for asked in calls[: 1 if order == SECOND else None]:
+        try:
+            result = known.get((way.name, order, _poison(asked)))
+            if result is None:
                 result = _ask(port, asked, way, order)
-            except PortError as error:
-                # The layer of second derivatives says if there are none.
-                if order == SECOND:
-                    continue
+            yield asked, _checked(result, asked)
+        except PortError as error:
+            # The layer of second derivatives says if there are none.
+            if order != SECOND:
                 failed.append(type(error)(f"the gradient through {way.name}: {error}"))
-                continue
-            yield from _findings(plan, asked, way, order, result, rounding)
 
 
 def _ask(port: PythonPort, call: Call, way: Way, order: int) -> np.ndarray:
     logits = logits_of(call.problem)
     arguments = port.arguments(call.problem, logits) | dict(way.options)
-    cotangent = way.cotangent.astype(logits.dtype)
-    result = port.call(logits, arguments, order, cotangent)
+    return port.call(logits, arguments, order, way.cotangent.astype(logits.dtype))
+
+
+def _checked(result: np.ndarray, call: Call) -> np.ndarray:
+    logits = logits_of(call.problem)
     if result.shape != logits.shape:
         raise RefusedError(f"a result of shape {result.shape} for logits of {logits.shape}")
     return result.astype(float)
 
 
-def _findings(
+def _of_ordinary_rows(
+    port: PythonPort, plan: Plan, problem: Problem, failed: list[PortError]
+) -> Iterator[Finding]:
+    """A cotangent at the γ and the samples of the layer of gradients; those far out are its own."""
+    call = Call(problem, truth.jets(problem, plan))
+    name = f"a cotangent at γ = {call.gamma:g}"
+    cotangent = np.resize(EVERY_OTHER, len(problem.points))
+    rows = _ordinary(problem)
+    try:
+        plain = port.answer(problem, GRADIENT)[rows]
+        asked = Way(name, cotangent, np.ones(len(cotangent)))
+        result = _checked(_ask(port, call, asked, GRADIENT), call)[rows]
+    except PortError as error:
+        failed.append(type(error)(f"the gradient through {name}: {error}"))
+        return
+    assert problem.ids is not None
+    few = replace(problem, points=problem.points[rows], ids=problem.ids[rows])
+    judged = Call(few, [call.jets[row] for row in rows])
+    way = Way(name, cotangent[rows], np.ones(len(rows)))
+    rounding = rounding_of(plain, judged, GRADIENT)
+    yield from findings(plan, judged, way, GRADIENT, result, rounding)
+
+
+def _ordinary(problem: Problem) -> list[int]:
+    """The rows whose logits are close to each other, or that of a sigmoid to 0."""
+    logits = problem.points
+    spread = np.ptp(logits, axis=1) if logits.shape[1] > 1 else np.abs(logits[:, 0])
+    return np.nonzero(spread <= ORDINARY)[0].tolist()
+
+
+def findings(
     plan: Plan, call: Call, way: Way, order: int, result: np.ndarray, rounding: np.ndarray
 ) -> Iterator[Finding]:
     problem = call.problem

@@ -129,7 +129,16 @@ def ask(port: PythonPort, call: Call, **options: Any) -> np.ndarray:
 
 
 def own_rounding(subject: Subject, call: Call, order: int) -> np.ndarray:
-    """Twice the errors of a port at the six elements by themselves, in eps: (elements, classes).
+    """Twice the errors of a port at the elements by themselves, in eps: (elements, classes)."""
+    try:
+        return rounding_of(subject.answer(call.problem, order), call, order)
+    except PortError:
+        names = logit_names(call.problem) if order else [""]
+        return np.zeros((len(call.jets), len(names)))
+
+
+def rounding_of(answers: np.ndarray, call: Call, order: int) -> np.ndarray:
+    """Twice the errors of these answers.
 
     Formulas that cancel are judged elsewhere, and no fault of what is done with their results. More
     than rounding, by `ROUNDING`, counts as none.
@@ -137,10 +146,7 @@ def own_rounding(subject: Subject, call: Call, order: int) -> np.ndarray:
     problem = call.problem
     names = logit_names(problem) if order else [""]
     errors = np.zeros((len(call.jets), len(names)))
-    try:
-        answers = subject.answer(problem, order).reshape(errors.shape)
-    except PortError:
-        return errors
+    answers = answers.reshape(errors.shape)
     floor = FLOOR[problem.dtype][order]
     for row, jet in enumerate(call.jets):
         for column, name in enumerate(names):

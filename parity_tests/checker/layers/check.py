@@ -22,6 +22,7 @@ from .linear import kernel_and_bias
 from .neighbours import neighbours
 from .options import ERRORS, options
 from .special import SPECIAL
+from .transformations import transformations
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,7 @@ LAYERS: dict[str, tuple[Check, bool]] = {
     "backward": (backward, False),
     "kernel and bias": (kernel_and_bias, False),
     "arguments": (arguments, False),
+    "transformations": (transformations, True),
     "neighbours": (neighbours, False),
     "shapes": (_shapes, False),
     "dtypes": (judge.other_dtypes, True),

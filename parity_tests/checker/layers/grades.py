@@ -45,7 +45,13 @@ OF_LAYER = {
 # beyond.
 ORDINARY = {"float64": 6.0, "float32": 6.0, "float16": 3.0, "bfloat16": 2.0}
 # In these layers a number stands for a batch whose logits are no further apart than this.
-TOGETHER = {"options": 8.0, "backward": 8.0, "kernel and bias": 8.0, "neighbours": 8.0}
+TOGETHER = {
+    "options": 8.0,
+    "backward": 8.0,
+    "transformations": 8.0,
+    "kernel and bias": 8.0,
+    "neighbours": 8.0,
+}
 # 1 − p_t as a difference has a rounding of 1, which is exp(u) of it, and a power and a derivative
 # multiply it by at most γ + 1; each of the other operations adds one.
 ROUNDINGS = 8.0

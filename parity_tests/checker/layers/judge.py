@@ -2,8 +2,9 @@
 row of the report."""
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import mpmath
@@ -12,6 +13,7 @@ import numpy as np
 from parity_tests.contract.compare import error_in_eps
 from parity_tests.contract.problems import Problem
 from parity_tests.ports import questions
+from parity_tests.ports.compiled import answers_to
 from parity_tests.ports.subject import (
     GRADIENT,
     SECOND,
@@ -28,6 +30,7 @@ from . import grades, truth
 
 # Below it there is no number in any dtype.
 SMALLEST = 5e-324
+NONE_KNOWN: Mapping[Problem, np.ndarray] = MappingProxyType({})
 # Half precision rounds a second derivative away.
 HAVE_SECOND = ("float32", "float64")
 PASS, FAIL, XFAIL, NOT_OFFERED = "PASS", "FAIL", "expected failure", "not offered"
@@ -158,13 +161,20 @@ def _share(finding: Finding) -> float:
 
 
 def judged(
-    subject: Subject, plan: Plan, problems: list[Problem], order: int, failed: list[PortError]
+    subject: Subject,
+    plan: Plan,
+    problems: list[Problem],
+    order: int,
+    failed: list[PortError],
+    known: Mapping[Problem, np.ndarray] = NONE_KNOWN,
 ) -> Iterator[Finding]:
-    """The findings of one order of derivatives. After an error of the port the next problem is
-    asked."""
+    """The findings of one order of derivatives, except for what is known already. After an error of
+    the port the next problem is asked."""
     for problem in problems:
         try:
-            answers = subject.answer(problem, order)
+            answers = known.get(problem)
+            if answers is None:
+                answers = subject.answer(problem, order)
         except PortError as error:
             failed.append(error)
             continue
@@ -201,9 +211,11 @@ def values(subject: Subject, plan: Plan, failed: list[PortError]) -> Iterator[Fi
 
 
 def soft_targets(subject: Subject, plan: Plan, failed: list[PortError]) -> Iterator[Finding]:
-    for order in (VALUE, GRADIENT):
-        if order in subject.orders:
-            yield from judged(subject, plan, questions.soft(plan), order, failed)
+    problems = questions.soft(plan)
+    yield from judged(subject, plan, problems, VALUE, failed)
+    if GRADIENT in subject.orders:
+        known = answers_to(subject, problems, GRADIENT)
+        yield from judged(subject, plan, problems, GRADIENT, failed, known)
 
 
 def gradients(subject: Subject, plan: Plan, failed: list[PortError]) -> Iterator[Finding]:
@@ -213,7 +225,9 @@ def gradients(subject: Subject, plan: Plan, failed: list[PortError]) -> Iterator
 
 def second_order(subject: Subject, plan: Plan, failed: list[PortError]) -> Iterator[Finding]:
     if SECOND in subject.orders and plan.dtype in HAVE_SECOND:
-        yield from judged(subject, plan, questions.hard(plan), SECOND, failed)
+        problems = questions.hard(plan)
+        known = answers_to(subject, problems, SECOND)
+        yield from judged(subject, plan, problems, SECOND, failed, known)
 
 
 def other_dtypes(subject: Subject, plan: Plan, failed: list[PortError]) -> Iterator[Finding]:

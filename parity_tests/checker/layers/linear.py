@@ -24,10 +24,11 @@ from parity_tests.truth import linear_oracle
 from parity_tests.truth.jets import Jet, Term, argument_of, column
 
 from . import truth
-from .backward import EVERY_OTHER, OF_ALL, Way, differentiable, dtypes, orders_of, refuses, ways
+from .backward import differentiable, dtypes, orders_of, refuses
 from .batch import KEPT, REDUCED, call_of
 from .judge import Finding, digits
 from .linear_reasons import Own, Reasons, derivatives, sums
+from .ways import EVERY_OTHER, OF_ALL, Way, ways
 
 DEPTH, CLASSES = 4, 3
 SOFTCAP = 4.0

@@ -19,6 +19,7 @@ from .problems import hard_problem, usual_alpha, usual_gammas
 
 INF = math.inf
 GAMMAS = (0.0, 0.5, 2.0)
+ROWS = 6
 
 
 def exact(
@@ -45,7 +46,10 @@ def exact(
 
 
 def _problem(plan: Plan, rows: list[Any], ids: list[int], gamma: float) -> Problem:
+    """Rows again and again, in the shape of other layers: JAX compiles a program for each shape."""
     points = np.array(rows, float)
+    points = np.resize(points, (ROWS, points.shape[1]))
+    ids = np.resize(ids, ROWS).tolist()
     if plan.probabilities:
         points = sigmoids(points)
     return hard_problem(plan, points, ids, gamma, usual_alpha(plan))
@@ -109,10 +113,12 @@ def wrong_by_60(subject: Subject, plan: Plan, failed: list[PortError]) -> Iterat
     message = "wrong by 60 nats costs 60, with gradient ±1"
     weight = _weight(plan, 1)
     for gamma in usual_gammas(plan, GAMMAS):
-        problem = _problem(plan, [[60.0, 0.0]], [1], gamma)
-        yield from exact(subject, problem, VALUE, [60.0 * weight], message, failed)
+        # Of the third class nothing is left beside the others.
+        problem = _problem(plan, [[60.0, 0.0, -6000.0], [-6000.0, 0.0, 60.0]], [1, 1], gamma)
+        yield from exact(subject, problem, VALUE, [60.0 * weight] * 2, message, failed)
         if GRADIENT in subject.orders:
-            yield from exact(subject, problem, GRADIENT, [[weight, -weight]], message, failed)
+            slopes = [[weight, -weight, 0.0], [0.0, -weight, weight]]
+            yield from exact(subject, problem, GRADIENT, slopes, message, failed)
 
 
 def one_class(subject: Subject, plan: Plan, failed: list[PortError]) -> Iterator[Finding]:
@@ -125,7 +131,7 @@ def one_class(subject: Subject, plan: Plan, failed: list[PortError]) -> Iterator
 def nan_stays(subject: Subject, plan: Plan, failed: list[PortError]) -> Iterator[Finding]:
     """A NaN logit is NaN at its own element, and at no other."""
     if plan.record.classes:
-        rows, ids = [[0.5, 1], [math.nan, 1], [1, -1]], [0, 1, 0]
+        rows, ids = [[0.5, 1, 0], [math.nan, 1, 0], [1, -1, 0]], [0, 1, 0]
     else:
         rows, ids = [[0.5], [math.nan]], [1, 0]
     problem = _problem(plan, rows, ids, usual_gammas(plan, GAMMAS)[-1])
@@ -136,7 +142,7 @@ def nan_stays(subject: Subject, plan: Plan, failed: list[PortError]) -> Iterator
         return
     message = "a NaN logit makes its own loss NaN, and no other"
     for row, is_nan in enumerate(np.isnan(losses).tolist()):
-        has_nan_logit = row == 1
+        has_nan_logit = bool(np.isnan(problem.points[row]).any())
         shown = math.nan if is_nan else 0.0
         truth = "nan" if has_nan_logit else "a number"
         where = point(problem, row)

@@ -31,6 +31,7 @@ LAYERS = {
     "options": "Weights, masks, reductions and the other optional arguments",
     "backward": "Derivatives through cotangents, masks, weights and reductions",
     "arguments": "Gradients in γ, α, weight and soft targets",
+    "transformations": "Gradients that are compiled, mapped over rows, and in forward mode",
     "neighbours": "The same elements in other batches, in other orders, and again",
     "shapes": "Shapes that have to be refused, and not broadcast",
     "dtypes": "Loss and gradient in the other floating-point types",

@@ -81,7 +81,7 @@ def test_the_examples_pass_in_every_layer(commands: dict[str, str], name: str, d
     layers = {row.layer: row for row in report.rows}
     assert with_status(judge.FAIL, layers) == []
     # A program has no shapes, masks or reductions, and takes numbers alone.
-    lacking = ["arguments", "backward", "options", "shapes"]
+    lacking = ["arguments", "backward", "options", "shapes", "transformations"]
     assert sorted(with_status(judge.NOT_OFFERED, layers)) == lacking
     for layer in with_status(judge.PASS, layers):
         assert layers[layer].count

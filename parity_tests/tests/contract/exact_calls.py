@@ -23,7 +23,7 @@ ALLOWED = {
     "parity_tests/checker/audit/conventions.py": "usual_gamma",
     "parity_tests/checker/audit/facts.py": "MARGINS _climb",
     "parity_tests/checker/layers/arguments.py": "SOFT _of_elements",
-    "parity_tests/checker/layers/backward.py": "EVERY_OTHER ONE_OF_SIX OF_ALL FAR _cotangents",
+    "parity_tests/checker/layers/ways.py": "EVERY_OTHER ONE_OF_SIX OF_ALL FAR _cotangents",
     "parity_tests/checker/layers/batch.py": "",
     "parity_tests/checker/diagnosis/evidence.py": "",
     "parity_tests/checker/report/heat.py": "",

@@ -1,0 +1,97 @@
+"""The calls whose derivatives are asked for: what the loss of each element is multiplied by, and by
+which options."""
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from parity_tests.ports.python import PythonPort
+from parity_tests.ports.subject import Plan, PortError
+
+from .batch import SMOOTHING, Call, logits_of
+from .reductions import Batch, batches, divisors
+
+EVERY_OTHER = (1.0, -2.0, 0.0, 0.5, -0.125, 3.0)
+# Of a number: large enough for the gradient of a mean to be clamped where somebody clamps.
+OF_ALL = -24.0
+ONE_OF_SIX = (0.0, 0.0, 0.0, 1.0, 0.0, 0.0)
+# By how many powers of 2 a cotangent is huge or tiny.
+FAR = {"float16": 8, "bfloat16": 40, "float32": 40, "float64": 40}
+
+
+@dataclass(frozen=True)
+class Way:
+    """A call whose derivative is asked for: what its result is multiplied by, and what that makes
+    of the derivative of each element."""
+
+    name: str
+    cotangent: np.ndarray
+    factors: np.ndarray
+    options: Mapping[str, Any] = field(default_factory=dict)
+    # What the reduction divides by.
+    divisor: float = 1.0
+
+
+def ways(port: PythonPort, plan: Plan, call: Call, failed: list[PortError]) -> Iterator[Way]:
+    if port.one_by_one:
+        way = _own_reduction(port, plan, call, failed)
+        if way is not None:
+            yield way
+        return
+    ones = np.ones(len(EVERY_OTHER))
+    for name, cotangent in _cotangents(plan).items():
+        yield Way(name, cotangent, ones)
+    # Other dtypes than the plan's are asked for what is most used.
+    is_main = plan.dtype == port.plan.dtype
+    ids = call.problem.ids
+    assert ids is not None
+    if not is_main:
+        yield from _ways_of(port, plan, Batch({}, ones > 0, ones), ids)
+        return
+    for batch in batches(port, plan, ids):
+        yield from _ways_of(port, plan, batch, ids)
+    if port.takes("label_smoothing"):
+        smoothed = Batch({"label_smoothing": SMOOTHING}, ones > 0, ones)
+        yield from _ways_of(port, plan, smoothed, ids)
+
+
+def _cotangents(plan: Plan) -> dict[str, np.ndarray]:
+    mixed = np.array(EVERY_OTHER)
+    far = math.ldexp(1.0, FAR[plan.dtype])
+    return {
+        "a cotangent of both signs": mixed,
+        "a cotangent of 0": np.zeros(len(mixed)),
+        "a cotangent of one element": np.array(ONE_OF_SIX),
+        "a huge cotangent": far * mixed,
+        "a tiny cotangent": mixed / far,
+    }
+
+
+def _ways_of(port: PythonPort, plan: Plan, batch: Batch, ids: np.ndarray) -> Iterator[Way]:
+    """A batch without a reduction, and with each."""
+    factors = batch.kept * batch.weights
+    names = ", ".join(batch.options)
+    if names:
+        yield Way(names, np.array(EVERY_OTHER), factors, batch.options)
+    for reduction, divisor in divisors(port, plan, batch, ids).items():
+        name = f"{reduction} with {names}" if names else reduction
+        options = batch.options | {"reduction": reduction}
+        yield Way(name, np.array(OF_ALL), factors, options, divisor)
+
+
+def _own_reduction(port: PythonPort, plan: Plan, call: Call, failed: list[PortError]) -> Way | None:
+    """The divisor of a port that has one number for a batch: what its value divides by."""
+    total = float(sum(term.value for term in call.terms))
+    logits = logits_of(call.problem)
+    try:
+        value = float(port.call(logits, port.arguments(call.problem, logits)))
+    except (PortError, TypeError, ValueError) as error:
+        failed.append(error if isinstance(error, PortError) else PortError(str(error)))
+        return None
+    count = len(call.terms)
+    is_mean = abs(value - total / count) < abs(value - total)
+    divisor = float(count) if is_mean else 1.0
+    return Way("mean" if is_mean else "sum", np.array(OF_ALL), np.ones(count), {}, divisor)

@@ -1,0 +1,117 @@
+"""Derivatives of a port with many settings at once: in one program, where its framework compiles.
+
+A program for each would take most of the time of a check in JAX. Arguments are known while the
+program is traced, numbers as numbers; only the logits are not.
+"""
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from parity_tests.contract.problems import Problem
+from parity_tests.contract.tolerances import DTYPES
+
+from .frameworks import Array, Jax, Loss
+from .python import Arguments, PythonPort, direction, stop
+from .subject import GRADIENT, Subject
+
+LOGITS = "logits"
+# None: it has to be asked by itself.
+Answers = list[np.ndarray | None]
+
+
+class Asked(NamedTuple):
+    """A derivative: what the port is called with beside the logits, and what its loss is multiplied
+    by."""
+
+    arguments: Arguments
+    order: int
+    cotangent: np.ndarray | None = None
+
+
+def answers_to(
+    subject: Subject, problems: Sequence[Problem], order: int
+) -> dict[Problem, np.ndarray]:
+    """As `Subject.answer`, for those problems that can be asked together: with the same logits."""
+    answers: dict[Problem, np.ndarray] = {}
+    # One number for a batch, and a gradient that is another function, are asked otherwise.
+    if not isinstance(subject, PythonPort) or subject.one_by_one or subject.slope:
+        return answers
+    alike: dict[tuple[Any, ...], list[Problem]] = {}
+    for problem in problems:
+        alike.setdefault((problem.points.shape, problem.points.tobytes()), []).append(problem)
+    for group in alike.values():
+        logits = group[0].argument("logits").astype(DTYPES[group[0].dtype])
+        asked = [Asked(subject.arguments(problem, logits), order) for problem in group]
+        (results,) = answers_together(subject, asked, [logits])
+        for problem, result in zip(group, results, strict=True):
+            if result is not None and result.shape == logits.shape:
+                answers[problem] = result.astype(float)
+    return answers
+
+
+def answers_together(
+    port: PythonPort, asked: Sequence[Asked], points: Sequence[np.ndarray]
+) -> list[Answers]:
+    """The answers at each of these logits, which are alike in shape."""
+    framework = port.framework
+    if not isinstance(framework, Jax):
+        return [[None] * len(asked) for _ in points]
+    with framework.bits(points[0]):
+        functions = [_derivative(port, framework, each, points[0]) for each in asked]
+        return _results(framework, functions, [{LOGITS: x} for x in points])
+
+
+def gradients_together(
+    port: PythonPort,
+    values: Mapping[str, np.ndarray],
+    logits: np.ndarray,
+    arguments: Arguments,
+    cotangent: np.ndarray,
+) -> dict[str, np.ndarray]:
+    """As `PythonPort.gradient_in`, in each of these arguments that can be compiled."""
+    framework = port.framework
+    if not isinstance(framework, Jax):
+        return {}
+    with framework.bits(logits):
+        known = _known(framework, arguments)
+        functions: list[Loss] = []
+        for name, value in values.items():
+            loss = port.loss_in(name, logits, known, cotangent)
+            gradient = framework.function(loss, GRADIENT, value)
+            functions.append(partial(_at, gradient, name))
+        (results,) = _results(framework, functions, [dict(values)])
+    answers = zip(values, results, strict=True)
+    return {name: answer for name, answer in answers if answer is not None}
+
+
+def _at(function: Loss, name: str, point: Mapping[str, Array]) -> Array:
+    return function(point[name])
+
+
+def _results(
+    framework: Jax, functions: Sequence[Loss], points: Sequence[dict[str, np.ndarray]]
+) -> list[Answers]:
+    try:
+        return framework.together(functions, points)
+    except BaseException as error:
+        stop(error)
+        return [[None] * len(functions) for _ in points]
+
+
+def _derivative(port: PythonPort, framework: Jax, asked: Asked, logits: np.ndarray) -> Loss:
+    arguments = _known(framework, asked.arguments)
+    loss = port.loss(arguments, asked.cotangent)
+    derivative = framework.function(loss, asked.order, direction(asked.arguments, logits))
+    return partial(_at, derivative, LOGITS)
+
+
+def _known(framework: Jax, arguments: Arguments) -> dict[str, Any]:
+    """The arguments as arrays of the framework, which stay known while a program is traced."""
+    known: dict[str, Any] = {}
+    for name, x in arguments.items():
+        is_array = isinstance(x, np.ndarray) and name != "along"
+        known[name] = framework.array(x) if is_array else x
+    return known
