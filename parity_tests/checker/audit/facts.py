@@ -15,8 +15,9 @@ import numpy as np
 
 from parity_tests.checker.diagnosis.evidence import Evidence
 from parity_tests.checker.layers.build import Options, build
-from parity_tests.checker.layers.check import LAYERS, layer
+from parity_tests.checker.layers.check import layer, layers_of
 from parity_tests.checker.layers.judge import Row
+from parity_tests.contract.records import RECORDS
 from parity_tests.contract.tolerances import DTYPES, SMALLEST_NORMAL
 from parity_tests.ports.python import PythonPort, first_line
 from parity_tests.ports.subject import GRADIENT, VALUE, PortError
@@ -203,7 +204,7 @@ def main() -> int:
     with contextlib.redirect_stdout(sys.stderr):
         try:
             adapter = Adapter(**job["adapter"])
-            answer = facts(adapter, tuple(job["layers"] or LAYERS))
+            answer = facts(adapter, tuple(job["layers"] or layers_of(RECORDS[adapter.function])))
         except (Exception, SystemExit) as error:
             answer = {"reason": first_line(error)}
     print(json.dumps(answer))
