@@ -171,6 +171,9 @@ def _nan(evidence: Evidence, side: int) -> float | None:
 
 def _infinite(evidence: Evidence, side: int) -> list[str]:
     """Loss and gradient of class 1 at an infinite margin, without their factor α."""
+    if evidence.plan.record.of_logits:
+        # An infinite feature times the 0 of an identity kernel is NaN.
+        return ["–"]
     gamma = conventions.usual_gamma(evidence)
     infinity = side * np.inf
     row: Any = [[0.0, infinity]] if evidence.plan.record.classes else [infinity]
