@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from parity_tests.checker.diagnosis.diagnose import diagnose
 from parity_tests.checker.layers.build import Options, build, pairs, plan_of, values
-from parity_tests.checker.layers.check import LAYERS, Report
+from parity_tests.checker.layers.check import LAYERS, Report, layers_of
 from parity_tests.checker.layers.check import check as judge
 from parity_tests.checker.layers.grades import SAFE
 from parity_tests.checker.layers.judge import NOT_OFFERED, PASS
@@ -139,7 +139,9 @@ def subject_of(arguments: argparse.Namespace, dtype: str) -> Iterator[Any]:
 
 
 def _judge(subject: Any, layers: list[str] | None, expected: list[tuple[str, str]]) -> Report:
-    chosen = [name for name in LAYERS if not layers or name in layers]
+    chosen = layers_of(subject.plan.record)
+    if layers:
+        chosen = [name for name in LAYERS if name in layers]
     progress = tqdm(chosen, desc="layers", disable=None, leave=False)
     report = judge(subject, subject.plan, progress)
     rows = tuple(apply(row, report.plan.dtype, expected) for row in report.rows)

@@ -16,8 +16,9 @@ import numpy as np
 from parity_tests.checker.diagnosis.evidence import Evidence
 from parity_tests.checker.layers import grades
 from parity_tests.checker.layers.build import Options, build
-from parity_tests.checker.layers.check import LAYERS, Report, layer
+from parity_tests.checker.layers.check import Report, layer, layers_of
 from parity_tests.checker.layers.judge import Row
+from parity_tests.contract.records import RECORDS
 from parity_tests.contract.tolerances import DTYPES, SMALLEST_NORMAL
 from parity_tests.ports.python import PythonPort, first_line
 from parity_tests.ports.subject import GRADIENT, VALUE, PortError
@@ -75,7 +76,7 @@ def _grade(report: Report) -> str | None:
     """None unless all layers are judged. Shapes that do not reach the implementation keep it from
     the grade that asks for them."""
     judged = {row.layer for row in report.rows}
-    missing = {*LAYERS} - judged
+    missing = {*layers_of(report.plan.record)} - judged
     if missing - {"shapes"}:
         return None
     of_shapes = grades.below(grades.OF_LAYER["shapes"])
@@ -185,6 +186,9 @@ def _nan(evidence: Evidence, side: int) -> float | None:
 
 def _infinite(evidence: Evidence, side: int) -> list[str]:
     """Loss and gradient of class 1 at an infinite margin, without their factor α."""
+    if evidence.plan.record.of_logits:
+        # An infinite feature times the 0 of an identity kernel is NaN.
+        return ["–"]
     gamma = conventions.usual_gamma(evidence)
     infinity = side * np.inf
     row: Any = [[0.0, infinity]] if evidence.plan.record.classes else [infinity]
@@ -218,7 +222,7 @@ def main() -> int:
     with contextlib.redirect_stdout(sys.stderr):
         try:
             adapter = Adapter(**job["adapter"])
-            answer = facts(adapter, tuple(job["layers"] or LAYERS))
+            answer = facts(adapter, tuple(job["layers"] or layers_of(RECORDS[adapter.function])))
         except (Exception, SystemExit) as error:
             answer = {"reason": first_line(error)}
     print(json.dumps(answer))

@@ -97,22 +97,24 @@ LAYERS: dict[str, tuple[Check, bool]] = {
 }
 
 
-def check(subject: Subject, plan: Plan, layers: Iterable[str] = LAYERS) -> Report:
-    """The rows of these layers, after what was learned at first contact."""
+def check(subject: Subject, plan: Plan, layers: Iterable[str] | None = None) -> Report:
+    """The rows of these layers, or of all, after what was learned at first contact."""
+    if layers is None:
+        layers = layers_of(plan.record)
     rows = [_names(subject, plan)]
-    rows += [layer(subject, plan, name) for name in layers if is_asked(plan.record, name)]
+    rows += [layer(subject, plan, name) for name in layers]
     return Report(subject.title, plan, tuple(rows))
 
 
-def is_asked(record: Record, name: str) -> bool:
-    """Whether a layer is about this function."""
+def layers_of(record: Record) -> list[str]:
+    """Those that are about this function."""
     # Of a linear layer, targets are class ids.
     another = "soft targets" if record.of_logits else "kernel and bias"
-    return name != another
+    return [name for name in LAYERS if name != another]
 
 
 def layer(subject: Subject, plan: Plan, name: str) -> Row:
-    if not is_asked(plan.record, name):
+    if name not in layers_of(plan.record):
         return Row(name, NOT_OFFERED, note=f"{plan.record.name} has none")
     judged, optional = LAYERS[name]
     failed: list[PortError] = []

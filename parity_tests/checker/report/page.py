@@ -30,6 +30,7 @@ LAYERS = {
     "identities": "Equations and orderings that every focal loss obeys",
     "options": "Weights, masks, reductions and the other optional arguments",
     "backward": "Derivatives through cotangents, masks, weights and reductions",
+    "kernel and bias": "Gradients in features, kernel and bias of a linear layer",
     "arguments": "Gradients in γ, α, weight and soft targets",
     "transformations": "Gradients that are compiled, mapped over rows, and in forward mode",
     "neighbours": "The same elements in other batches, in other orders, and again",

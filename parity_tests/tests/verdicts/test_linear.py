@@ -13,7 +13,7 @@ import focal_jax
 import focal_torch
 from parity_tests.checker.cli import main
 from parity_tests.checker.layers.build import Options, build
-from parity_tests.checker.layers.check import check, layer
+from parity_tests.checker.layers.check import check, layer, layers_of
 from parity_tests.checker.layers.grades import COMPLETE, SAME
 from parity_tests.checker.layers.judge import FAIL, NOT_OFFERED, PASS, Row
 from parity_tests.contract.problems import LINEAR
@@ -172,6 +172,7 @@ def test_other_losses_have_no_kernel() -> None:
     subject = build(Options(focal_torch.softmax_focal_loss, framework="torch"))
     asked = layer(subject, subject.plan, NAME)
     assert (asked.status, asked.kept_from) == (NOT_OFFERED, "")
+    assert NAME not in layers_of(subject.plan.record)
 
 
 def inputs_first(features, kernel, targets, *, bias: Any = None, gamma=2.0, reduction="mean"):
