@@ -57,8 +57,9 @@ def diagnose(evidence: Evidence, layers: Collection[str]) -> Iterator[Diagnosis]
         yield from masks.diagnose(evidence, port)
     if evidence.plan.record.classes and not port.one_by_one:
         yield from smoothing.diagnose(evidence, port)
-    if port.takes("reduction"):
+    if port.takes("reduction") or port.one_by_one:
         yield from means.diagnose(evidence, port)
+    if port.takes("reduction"):
         yield from _sum_precision(evidence, port)
 
 
