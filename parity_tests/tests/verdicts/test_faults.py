@@ -76,6 +76,17 @@ def test_of_a_right_port_nothing_is_said(function: str, gamma: float | None, dty
     assert not diagnose(port, port.plan)
 
 
+@pytest.mark.parametrize("name", ["weighted_p_t", "class_weights_for_gamma"])
+@pytest.mark.parametrize("gamma", [None, 1.5])
+def test_class_weights_that_are_set_are_explained(name: str, gamma: float | None) -> None:
+    fault = FAULTS[name]
+    fixed: dict[str, Any] = {"alpha": [0.25, 0.5, 2.0]}
+    if gamma is not None:
+        fixed["gamma"] = gamma
+    port = build(Options(fault.port, fault.function, "torch", fixed=fixed))
+    assert [diagnosis.name for diagnosis in diagnose(port, port.plan)] == [fault.name]
+
+
 def one_mean(logits, targets, *, alpha=0.25, gamma=2.0):
     return sigmoid(logits, targets, alpha, gamma).mean()
 
