@@ -28,6 +28,9 @@ ASKED = {"sum": "nothing", "mean_positive": "positives"}
 
 def diagnose(evidence: Evidence, port: PythonPort) -> Iterator[Diagnosis]:
     call = _call(evidence)
+    if not port.takes("reduction"):
+        yield from _own(evidence, port, call)
+        return
     found: dict[str, list[tuple[Batch, float, float]]] = {}
     for batch in _batches(evidence, port, call):
         for reduction, divisor in divisors(port, evidence.plan, batch, _ids(call)).items():
@@ -39,6 +42,24 @@ def diagnose(evidence: Evidence, port: PythonPort) -> Iterator[Diagnosis]:
     for reduction, numbers in found.items():
         if not all(_is(evidence, got, divisor) for _, got, divisor in numbers):
             yield _diagnosis(evidence, call, reduction, numbers)
+
+
+def _own(evidence: Evidence, port: PythonPort, call: Call) -> Iterator[Diagnosis]:
+    """What the one number divides by that a port gives for a batch."""
+    batch = Batch({}, np.ones(len(IDS), bool), np.ones(len(IDS)))
+    total = math.fsum(float(term.value) for term in call.terms)
+    try:
+        got = total / float(ask(port, call))
+    except (PortError, TypeError, ZeroDivisionError):
+        return
+    texts = {**messages.DIVISORS, **messages.DIVISORS_OF_ALL}
+    numbers = _numbers(evidence, call, batch)
+    names = [name for name in texts if _is(evidence, got, numbers.get(name, 0.0))]
+    if {"kept", "nothing"} & {*names}:
+        return
+    divisor = texts[names[0]] if names else f"{got:.4g}, for a batch of {len(IDS)}"
+    message = f"your one number for a batch is the sum over {divisor}; mean or sum is expected"
+    yield Diagnosis(f"own_{names[0] if names else 'unknown'}", message)
 
 
 def _ids(call: Call) -> np.ndarray:

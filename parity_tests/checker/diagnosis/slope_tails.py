@@ -27,7 +27,7 @@ class Lost(NamedTuple):
 
 
 def not_finite(evidence: Evidence) -> Iterator[Fault]:
-    gammas = usual_gammas(evidence.plan, (0.0, 0.5, 1.0, 1.5, 2.0))
+    gammas = usual_gammas(evidence.plan, (0.0, 0.5, 1.0, 2.0))
     all_lost: list[Lost] = []
     for gamma, target, side in itertools.product(gammas, CLASSES, (1, -1)):
         found = climb(evidence, side * far(evidence), gamma, target, GRADIENT)

@@ -12,7 +12,7 @@ from parity_tests.contract.tolerances import DTYPES, EPS
 from parity_tests.ports.python import PythonPort
 from parity_tests.ports.subject import Plan, PortError
 
-from . import masks, means, smoothing
+from . import masks, means, sigmoid, smoothing, softmax
 from .evidence import Diagnosis, Evidence
 
 OPTIONS: dict[str, Any] = {
@@ -29,13 +29,14 @@ CALLS = 16
 def is_unsteady(evidence: Evidence) -> bool:
     """Whether a row of equal calls has different answers."""
     settings = (evidence.gammas[0], evidence.alpha)
-    row = (0.5, -1.0, 0.25)
-    logits = (row, row) if evidence.plan.record.classes else row[:2]
-    first = evidence.ask(logits, [0, 1], *settings)
+    points = (sigmoid.LOGITS, sigmoid.TARGETS)
+    if evidence.plan.record.classes:
+        points = (softmax.LOGITS, softmax.IDS)
+    first = evidence.ask(*points, *settings)
     if first is None:
         return False
     for _ in range(CALLS):
-        answers = evidence.ask(logits, [0, 1], *settings)
+        answers = evidence.ask(*points, *settings)
         if answers is None or not np.array_equal(answers, first, equal_nan=True):
             return True
     return False
@@ -57,8 +58,9 @@ def diagnose(evidence: Evidence, layers: Collection[str]) -> Iterator[Diagnosis]
         yield from masks.diagnose(evidence, port)
     if evidence.plan.record.classes and not port.one_by_one:
         yield from smoothing.diagnose(evidence, port)
-    if port.takes("reduction"):
+    if port.takes("reduction") or port.one_by_one:
         yield from means.diagnose(evidence, port)
+    if port.takes("reduction"):
         yield from _sum_precision(evidence, port)
 
 

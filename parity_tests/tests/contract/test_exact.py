@@ -65,7 +65,7 @@ def with_fault(path: str, number: int, fault: str) -> str:
             "EASY = np.arange(0, 90.01, 0.125)",
             "EASY = np.exp(np.arange(9))",
         ),
-        ("checker/diagnosis/climb.py", "[200.0, 1000.0, 1e4]", "np.exp([5.0, 7.0, 9.0])"),
+        ("checker/diagnosis/climb.py", "[1000.0, 3000.0, 1e4]", "np.exp([5.0, 7.0, 9.0])"),
         ("checker/audit/facts.py", "arange(0, 90.01, 0.125)", "arange(0, 90.01, 0.1)"),
         ("checker/sweep/blocks.py", "np.uint32(block << 23)", "np.exp(block)"),
         (

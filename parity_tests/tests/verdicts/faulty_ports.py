@@ -450,3 +450,17 @@ def mean_by_another_number(
 ) -> Tensor:
     losses = sigmoid(logits, targets, alpha, gamma)
     return divided(losses, losses.numel() - 0.5, reduction)
+
+
+@fault(SIGMOID, "options", "own_positives")
+def one_number_by_positives(
+    logits: Tensor, targets: Tensor, *, alpha: float = 0.25, gamma: float = 2.0
+) -> Tensor:
+    return sigmoid(logits, targets, alpha, gamma).sum() / targets.sum().clamp_min(1)
+
+
+@fault(SIGMOID, "options", "own_unknown")
+def one_number_by_another(
+    logits: Tensor, targets: Tensor, *, alpha: float = 0.25, gamma: float = 2.0
+) -> Tensor:
+    return sigmoid(logits, targets, alpha, gamma).sum() / (1.5 * len(logits) - 0.5)

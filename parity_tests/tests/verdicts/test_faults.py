@@ -76,6 +76,31 @@ def test_of_a_right_port_nothing_is_said(function: str, gamma: float | None, dty
     assert not diagnose(port, port.plan)
 
 
+@pytest.mark.parametrize("name", ["weighted_p_t", "class_weights_for_gamma"])
+@pytest.mark.parametrize("gamma", [None, 1.5])
+def test_class_weights_that_are_set_are_explained(name: str, gamma: float | None) -> None:
+    fault = FAULTS[name]
+    fixed: dict[str, Any] = {"alpha": [0.25, 0.5, 2.0]}
+    if gamma is not None:
+        fixed["gamma"] = gamma
+    port = build(Options(fault.port, fault.function, "torch", fixed=fixed))
+    assert [diagnosis.name for diagnosis in diagnose(port, port.plan)] == [fault.name]
+
+
+def one_mean(logits, targets, *, alpha=0.25, gamma=2.0):
+    return sigmoid(logits, targets, alpha, gamma).mean()
+
+
+def one_sum(logits, targets, *, alpha=0.25, gamma=2.0):
+    return sigmoid(logits, targets, alpha, gamma).sum()
+
+
+@pytest.mark.parametrize("loss", [one_mean, one_sum])
+def test_of_one_number_nothing_is_said_where_it_is_a_mean_or_a_sum(loss: Any) -> None:
+    port = port_of(loss, SIGMOID)
+    assert not diagnose(port, port.plan, ["values", "gradients", "options", "backward"])
+
+
 def column_of_targets(logits, targets, *, alpha=0.25, gamma=2.0):
     """Its losses are right. It broadcasts, and has a rule of its own for soft targets."""
     one, zero = (sigmoid(logits, torch.full_like(logits, y), alpha, gamma) for y in (1.0, 0.0))
