@@ -81,6 +81,9 @@ def _require_no_python_options(arguments: argparse.Namespace) -> None:
         "--map": arguments.map,
         "--pass": arguments.extra,
         "--gradient": arguments.gradient,
+        "--give": arguments.given,
+        "--result": arguments.result,
+        "--factory": arguments.factory,
         "--values-only": arguments.values_only,
         "--framework": arguments.framework,
     }
@@ -115,6 +118,9 @@ def options_of(arguments: argparse.Namespace) -> Options:
         probabilities=arguments.input == "probabilities",
         gradient=arguments.gradient,
         values_only=arguments.values_only,
+        given=pairs(arguments.given, "--give"),
+        result=arguments.result,
+        factory=arguments.factory,
     )
 
 
@@ -159,7 +165,7 @@ def _framework_name(arguments: argparse.Namespace) -> str:
     if arguments.command:
         return "process"
     from parity_tests.checker.layers.build import guess
-    from parity_tests.ports.python import locate
+    from parity_tests.ports.locate import locate
 
     return guess(locate(arguments.port)) or "numpy"
 
@@ -197,6 +203,7 @@ def command_line(arguments: argparse.Namespace) -> str:
         "--as": arguments.function,
         "--framework": arguments.framework,
         "--gradient": arguments.gradient,
+        "--result": arguments.result,
     }
     for flag, value in single.items():
         if value:
@@ -205,6 +212,7 @@ def command_line(arguments: argparse.Namespace) -> str:
         "--map": arguments.map,
         "--set": arguments.set,
         "--pass": arguments.extra,
+        "--give": arguments.given,
         "--convention": arguments.convention,
     }
     for flag, texts in repeated.items():
@@ -212,6 +220,8 @@ def command_line(arguments: argparse.Namespace) -> str:
             words += [flag, text]
     if arguments.input == "probabilities":
         words += ["--input", "probabilities"]
+    if arguments.factory:
+        words.append("--factory")
     if arguments.values_only:
         words.append("--values-only")
     return shlex.join(words)

@@ -1,12 +1,9 @@
 """A port that is a Python function, or a class whose instances are called, in one of the
 frameworks."""
 
-import importlib
 import inspect
-import os
-import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -14,67 +11,21 @@ import numpy as np
 from parity_tests.contract.problems import Problem
 from parity_tests.contract.tolerances import DTYPES
 
+from .contain import contained
+from .form import Form
 from .frameworks import Array, Framework
-from .signature import call_names
+from .signature import call_of, called, named_parameters
 from .subject import (
     GRADIENT,
     SECOND,
     VALUE,
-    BadPortError,
     Plan,
     PortError,
-    RefusedError,
     along,
 )
 
 Target = Callable[..., Any]
 Arguments = Mapping[str, Any]
-
-
-def locate(path: str) -> Any:
-    """The object that `module:attribute` names, with the current folder on the path."""
-    module_name, colon, attribute = path.partition(":")
-    if not (module_name and colon and attribute):
-        raise BadPortError(
-            f"{path!r} does not name a port: write MODULE:ATTRIBUTE, e.g. mypkg.losses:focal"
-        )
-    if os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())
-    try:
-        target = importlib.import_module(module_name)
-    except BaseException as error:
-        stop(error)
-        advice = f"start where `import {module_name}` works, or install it"
-        raise BadPortError(f"cannot import {module_name}: {first_line(error)}; {advice}") from None
-    for name in attribute.split("."):
-        if not hasattr(target, name):
-            have = ", ".join(_public_callables(target)[:8]) or "nothing to call"
-            raise BadPortError(f"{module_name} has no {attribute!r}; it has {have}")
-        target = getattr(target, name)
-    if not callable(target):
-        raise BadPortError(
-            f"{path} is a {type(target).__name__} and cannot be called: name a function or a class"
-        )
-    return target
-
-
-def _public_callables(owner: object) -> list[str]:
-    public = [name for name in dir(owner) if not name.startswith("_")]
-    return sorted(name for name in public if callable(getattr(owner, name)))
-
-
-def stop(error: BaseException) -> None:
-    """A port may raise what it likes, but Ctrl-C is the user's."""
-    if isinstance(error, KeyboardInterrupt):
-        raise error
-
-
-def first_line(error: BaseException) -> str:
-    try:
-        lines = str(error).strip().splitlines()
-    except Exception:
-        lines = []
-    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
 
 
 @dataclass(frozen=True)
@@ -90,6 +41,13 @@ class PythonPort:
     # A port that has no unreduced loss is asked one sample at a time.
     one_by_one: bool = False
     values_only: bool = False
+    form: Form = field(default_factory=Form)
+    # What a factory returns for ordinary settings.
+    made: Target | None = None
+    # Of arguments that the port always asks for.
+    defaults: Arguments = field(default_factory=dict)
+    # What was found out about it at first contact.
+    notes: tuple[str, ...] = ()
 
     @property
     def orders(self) -> tuple[int, ...]:
@@ -111,13 +69,8 @@ class PythonPort:
     ) -> np.ndarray:
         """The raw result for numpy arguments: the loss, or a derivative of its sum, or of the sum
         of its product with a cotangent."""
-        try:
+        with contained():
             return self._derivative(logits, arguments, order, cotangent)
-        except PortError:
-            raise
-        except BaseException as error:
-            stop(error)
-            raise RefusedError(first_line(error)) from error
 
     def _derivative(
         self,
@@ -156,22 +109,26 @@ class PythonPort:
             result = self._result(self.target, z, {**arguments, argument: value})
             return result * self.framework.array(cotangent)
 
-        try:
+        with contained():
             return self.framework.gradient(loss, x)
-        except PortError:
-            raise
-        except BaseException as error:
-            stop(error)
-            raise RefusedError(first_line(error)) from error
+
+    def returns_numbers(self, logits: np.ndarray, arguments: Arguments) -> bool:
+        """Whether the loss is a number or an array of numpy, whatever the framework is."""
+        with contained():
+            result = self._result(self.target, self.framework.array(logits), arguments)
+        return isinstance(result, np.ndarray | np.generic)
 
     def _result(self, target: Target, logits: Array, arguments: Arguments) -> Array:
         """Give the port what it takes under its own names, and leave out what it lacks."""
-        numpy = {**arguments, **self.plan.fixed}
+        numpy = {**self.defaults, **arguments, **self.plan.fixed}
         if isinstance(numpy.get("alpha"), list):
             # A question about fewer classes has the weights of those.
             numpy["alpha"] = arguments.get("alpha", numpy["alpha"])
-        ours = {name: self._convert(x) for name, x in numpy.items() if name in self.names}
-        ours["logits"] = logits
+        if "C" in self.form.axes:
+            numpy["axis"] = self.form.axes.index("C")
+        ours = {"logits": self.form.layout("logits", logits)}
+        for name in numpy.keys() & self.names.keys():
+            ours[name] = self.form.layout(name, self.converted(name, numpy[name], logits))
         mutable = {name: x for name, x in ours.items() if self._is_mutable(x)}
         before = {name: np.array(self.framework.numpy(x)) for name, x in mutable.items()}
         theirs = {self.names[name]: x for name, x in ours.items()}
@@ -180,25 +137,39 @@ class PythonPort:
             after = self.framework.numpy(ours[name])
             if not np.array_equal(after, x, equal_nan=x.dtype.kind != "b"):
                 raise PortError(f"the loss changes its {name} in place")
-        return result
+        if target is self.slope:
+            return self.form.slopes(result, logits.shape)
+        return self.form.losses(result, logits.shape, dtype_of(logits))
 
     def _is_mutable(self, x: Any) -> bool:
         if self.framework.name not in ("numpy", "torch"):
             return False
         return hasattr(x, "shape") and not _is_half(x)
 
-    def _call_target(self, target: Target, theirs: Arguments) -> Array:
-        if not inspect.isclass(target):
-            return target(**theirs, **self.extra)
-        called_with = call_names(target)
-        settings = {name: x for name, x in theirs.items() if name not in called_with}
-        call = {name: x for name, x in theirs.items() if name in called_with}
-        instance: Any = target(**settings, **self.extra)
-        return instance(**call)
+    @property
+    def call_names(self) -> set[str]:
+        """What the loss is called with; the rest are settings of the class or factory."""
+        loss = self.made
+        if loss is None:
+            loss = call_of(self.target) if inspect.isclass(self.target) else self.target
+        return set(named_parameters(loss))
 
-    def _convert(self, x: Any) -> Any:
+    def _call_target(self, target: Target, theirs: Arguments) -> Any:
+        everything = {**theirs, **self.extra}
+        if target is self.slope or not (inspect.isclass(target) or self.made):
+            return called(target, everything)
+        call_names = self.call_names
+        settings = {name: x for name, x in everything.items() if name not in call_names}
+        call = {name: x for name, x in everything.items() if name in call_names}
+        loss: Any = target(**settings)
+        return called(loss, call)
+
+    def converted(self, name: str, x: Any, logits: Array) -> Any:
+        """An argument in the form and as an array that the port takes."""
         if isinstance(x, list):
             x = np.array(x, DTYPES[self.plan.dtype])
+        if self.form.given:
+            x = self.form.argument(name, x, logits.shape, dtype_of(logits))
         return self.framework.array(x) if isinstance(x, np.ndarray) else x
 
     def answer(self, problem: Problem, order: int) -> np.ndarray:
@@ -225,15 +196,23 @@ class PythonPort:
             target = self.slope if order else self.target
             order = VALUE
 
-        def loss(z: Array, y: Array) -> Array:
-            return self._result(target, z, {**arguments, "targets": y})
+        labelled = self.labelled()
 
+        def loss(z: Array, y: Array) -> Array:
+            return labelled._result(target, z, {**arguments, "targets": y})
+
+        targets = arguments["targets"]
+        if self.form.given:
+            dtype = logits.dtype.name
+            targets = self.form.argument("targets", targets, logits.shape, dtype)
         direction = _direction(arguments, logits[:1])
-        try:
-            return self.framework.rows(loss, logits, arguments["targets"], order, direction)
-        except BaseException as error:
-            stop(error)
-            raise RefusedError(first_line(error)) from error
+        with contained():
+            return self.framework.rows(loss, logits, targets, order, direction)
+
+    def labelled(self) -> "PythonPort":
+        """The port for labels that are in its form already."""
+        given = {name: form for name, form in self.form.given.items() if name != "targets"}
+        return replace(self, form=replace(self.form, given=given))
 
     def arguments(self, problem: Problem, logits: np.ndarray) -> dict[str, Any]:
         """The arguments that go with a batch of logits, in numpy."""
@@ -252,6 +231,12 @@ class PythonPort:
 
 def _direction(arguments: Arguments, logits: np.ndarray) -> np.ndarray:
     return np.broadcast_to(arguments["along"], logits.shape).astype(logits.dtype)
+
+
+def dtype_of(x: Array) -> str:
+    text = str(x.dtype)
+    # One name is a part of another.
+    return next(name for name in ("bfloat16", *DTYPES) if name in text)
 
 
 def _is_half(x: Array) -> bool:

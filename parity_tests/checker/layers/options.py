@@ -128,12 +128,12 @@ def _refuses(port: PythonPort, plan: Plan, targets: tuple[int, ...]) -> Iterator
 
 
 def column_targets(subject: Subject, plan: Plan, failed: list[PortError]) -> Iterator[Finding]:
-    if isinstance(subject, PythonPort):
+    if isinstance(subject, PythonPort) and subject.form.is_usual:
         yield from _refuses(subject, plan, (4, 1))
 
 
 def longer_targets(subject: Subject, plan: Plan, failed: list[PortError]) -> Iterator[Finding]:
-    if isinstance(subject, PythonPort):
+    if isinstance(subject, PythonPort) and subject.form.is_usual:
         yield from _refuses(subject, plan, (2, 4) if plan.record.classes else (1,))
 
 
