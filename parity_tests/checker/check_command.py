@@ -18,6 +18,7 @@ from parity_tests.checker.layers.check import LAYERS, Report
 from parity_tests.checker.layers.check import check as judge
 from parity_tests.checker.layers.grades import SAFE
 from parity_tests.checker.report.xfails import apply, read
+from parity_tests.ports.onnx_model import SUFFIX
 from parity_tests.ports.program import ProcessPort
 from parity_tests.ports.subject import BadPortError
 
@@ -164,6 +165,8 @@ def _framework_name(arguments: argparse.Namespace) -> str:
         return arguments.framework
     if arguments.command:
         return "process"
+    if arguments.port.endswith(SUFFIX):
+        return "onnxruntime"
     from parity_tests.checker.layers.build import guess
     from parity_tests.ports.locate import locate
 

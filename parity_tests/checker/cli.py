@@ -71,7 +71,7 @@ def _check(check: argparse.ArgumentParser) -> None:
         "port",
         nargs="?",
         metavar="MODULE:ATTRIBUTE",
-        help="a function, a class whose objects are called, or a factory of either",
+        help="a function, a class whose objects are called, a factory, or a file.onnx",
     )
     what.add_argument(
         "--command",
@@ -100,7 +100,7 @@ def _check(check: argparse.ArgumentParser) -> None:
     what.add_argument(
         "--gradient",
         metavar="MODULE:ATTRIBUTE",
-        help="the gradient in the logits, same arguments (numpy)",
+        help="the gradient in the logits, same arguments (numpy), or an output (ONNX)",
     )
     what.add_argument("--values-only", action="store_true", help="the port has no gradients")
     what.add_argument(

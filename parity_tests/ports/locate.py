@@ -6,11 +6,15 @@ import sys
 from typing import Any
 
 from .contain import contained
+from .onnx_model import SUFFIX, OnnxModel
 from .subject import BadPortError, PortError
 
 
 def locate(path: str) -> Any:
-    """The object that `module:attribute` names, with the current folder on the path."""
+    """The object that `module:attribute` names, with the current folder on the path, or the model
+    in an ONNX file."""
+    if path.endswith(SUFFIX):
+        return OnnxModel.load(path)
     module_name, colon, attribute = path.partition(":")
     if not (module_name and colon and attribute):
         raise BadPortError(

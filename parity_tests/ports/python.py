@@ -207,7 +207,19 @@ class PythonPort:
             targets = self.form.argument("targets", targets, logits.shape, dtype)
         direction = _direction(arguments, logits[:1])
         with contained():
-            return self.framework.rows(loss, logits, targets, order, direction)
+            rows = self.framework.rows(loss, logits, targets, order, direction)
+        if self.plan.convention("mean") == "weights":
+            return self._weighted(rows, arguments)
+        return rows
+
+    def _weighted(self, rows: np.ndarray, arguments: Arguments) -> np.ndarray:
+        """Of one sample alone, the mean by the sum of weights has lost the weight of its class."""
+        alpha = arguments.get("alpha", self.plan.fixed.get("alpha"))
+        ids = arguments["targets"]
+        if alpha is None or not self.plan.record.classes or ids.dtype.kind != "i":
+            return rows
+        weights = np.asarray(alpha, float)[ids]
+        return (rows.astype(float).T * weights).T
 
     def labelled(self) -> "PythonPort":
         """The port for labels that are in its form already."""

@@ -143,7 +143,7 @@ def _demand_settings(port: "PythonPort", names: Mapping[str, str]) -> None:
 def _defaults(port: "PythonPort", parameters: Parameters) -> dict[str, Any]:
     """What an argument that the port always asks for is where a question leaves it out."""
     ours = {theirs: name for name, theirs in port.names.items()}
-    defaults: dict[str, Any] = {}
+    defaults: dict[str, Any] = {DIVISOR: 1.0}
     for name, parameter in parameters.items():
         if parameter.default is not inspect.Parameter.empty or name in port.extra:
             continue

@@ -36,8 +36,9 @@ def diagnose(evidence: Evidence) -> Iterator[Diagnosis]:
         yield from _without_effect(evidence.plan, port)
     if evidence.plan.record.classes:
         yield from _mixes_rows(evidence)
-    if port.takes("reduction"):
+    if port.takes("reduction") or port.one_by_one:
         yield from _mean(evidence, port)
+    if port.takes("reduction"):
         yield from _sum_precision(evidence, port)
 
 

@@ -22,6 +22,7 @@ from parity_tests.contract.problems import Problem
 from parity_tests.contract.tolerances import FLOOR, allowed
 from parity_tests.ports.python import PythonPort
 from parity_tests.ports.questions import gammas
+from parity_tests.ports.signature import DIVISOR
 from parity_tests.ports.subject import (
     GRADIENT,
     SECOND,
@@ -36,7 +37,7 @@ from parity_tests.truth.jets import Jet, Term
 from . import truth
 from .batch import REDUCED, SMOOTHING, Call, call_of, logits_of, own_rounding, poisoned, smooth_jets
 from .judge import HAVE_SECOND, Finding, digits
-from .reductions import Batch, batches, divisors
+from .reductions import DIVIDED, Batch, batches, divisors
 
 EVERY_OTHER = (1.0, -2.0, 0.0, 0.5, -0.125, 3.0)
 # Of a number: large enough for the gradient of a mean to be clamped where somebody clamps.
@@ -70,7 +71,12 @@ def backward(subject: Subject, plan: Plan, failed: list[PortError]) -> Iterator[
         call = call_of(other)
         if dtype != plan.dtype and _refuses(port, call):
             continue
-        for way in _ways(port, other, call, failed):
+        try:
+            ways = list(_ways(port, other, call))
+        except PortError as error:
+            failed.append(error)
+            continue
+        for way in ways:
             yield from _derivatives(port, other, call, way, failed, _orders(port, other))
     if not port.one_by_one:
         for gamma in gammas(plan):
@@ -109,15 +115,11 @@ def _orders(port: PythonPort, plan: Plan) -> list[int]:
     return [GRADIENT]
 
 
-def _ways(port: PythonPort, plan: Plan, call: Call, failed: list[PortError]) -> Iterator[Way]:
-    if port.one_by_one:
-        way = _own_reduction(port, plan, call, failed)
-        if way is not None:
-            yield way
-        return
+def _ways(port: PythonPort, plan: Plan, call: Call) -> Iterator[Way]:
     ones = np.ones(len(EVERY_OTHER))
-    for name, cotangent in _cotangents(plan).items():
-        yield Way(name, cotangent, ones)
+    if not port.one_by_one:
+        for name, cotangent in _cotangents(plan).items():
+            yield Way(name, cotangent, ones)
     # Other dtypes than the plan's are asked for what is most used.
     is_main = plan.dtype == port.plan.dtype
     ids = call.problem.ids
@@ -127,6 +129,8 @@ def _ways(port: PythonPort, plan: Plan, call: Call, failed: list[PortError]) -> 
         return
     for batch in batches(port, plan, ids):
         yield from _ways_of(port, plan, batch, ids)
+    if port.takes(DIVISOR):
+        yield from _divided(port, plan, ids)
     if port.takes("label_smoothing"):
         smoothed = Batch({"label_smoothing": SMOOTHING}, ones > 0, ones)
         yield from _ways_of(port, plan, smoothed, ids)
@@ -148,7 +152,7 @@ def _ways_of(port: PythonPort, plan: Plan, batch: Batch, ids: np.ndarray) -> Ite
     """A batch without a reduction, and with each."""
     factors = batch.kept * batch.weights
     names = ", ".join(batch.options)
-    if names:
+    if names and not port.one_by_one:
         yield Way(names, np.array(EVERY_OTHER), factors, batch.options)
     for reduction, divisor in divisors(port, plan, batch, ids).items():
         name = f"{reduction} with {names}" if names else reduction
@@ -156,19 +160,16 @@ def _ways_of(port: PythonPort, plan: Plan, batch: Batch, ids: np.ndarray) -> Ite
         yield Way(name, np.array(OF_ALL), factors, options, divisor)
 
 
-def _own_reduction(port: PythonPort, plan: Plan, call: Call, failed: list[PortError]) -> Way | None:
-    """The divisor of a port that has one number for a batch: what its value divides by."""
-    total = float(sum(term.value for term in call.terms))
-    logits = logits_of(call.problem)
-    try:
-        value = float(port.call(logits, port.arguments(call.problem, logits)))
-    except (PortError, TypeError, ValueError) as error:
-        failed.append(error if isinstance(error, PortError) else PortError(str(error)))
-        return None
-    count = len(call.terms)
-    is_mean = abs(value - total / count) < abs(value - total)
-    divisor = float(count) if is_mean else 1.0
-    return Way("mean" if is_mean else "sum", np.array(OF_ALL), np.ones(count), {}, divisor)
+def _divided(port: PythonPort, plan: Plan, ids: np.ndarray) -> Iterator[Way]:
+    """What divides the loss divides its gradient."""
+    options = {DIVISOR: DIVIDED}
+    ones = np.ones(len(ids))
+    if not port.one_by_one:
+        yield Way(DIVISOR, np.array(EVERY_OTHER), ones / DIVIDED, options)
+    for reduction, divisor in divisors(port, plan, Batch({}, ones > 0, ones), ids).items():
+        asked = options | {"reduction": reduction}
+        name = f"{reduction} with {DIVISOR}"
+        yield Way(name, np.array(OF_ALL), ones, asked, divisor * DIVIDED)
 
 
 def _derivatives(

@@ -11,6 +11,7 @@ from parity_tests.contract.records import ALIASES, DTYPES, RECORDS, Record
 from parity_tests.ports.form import parsed
 from parity_tests.ports.frameworks import FRAMEWORKS, Framework, load
 from parity_tests.ports.locate import locate
+from parity_tests.ports.onnx_model import OnnxModel
 from parity_tests.ports.python import PythonPort
 from parity_tests.ports.signature import DIVISOR, bind
 from parity_tests.ports.subject import BadPortError, Plan
@@ -131,7 +132,10 @@ def build(options: Options, dtype: str = "float32") -> PythonPort:
     port = PythonPort(options.title, target, framework, plan)
     form = parsed(plan.record, options.given, options.result)
     port = replace(port, extra=options.extra, values_only=options.values_only, form=form)
-    if options.gradient:
+    if options.gradient and isinstance(target, OnnxModel):
+        loss, slope = target.split(options.gradient)
+        port = replace(port, target=loss, slope=slope)
+    elif options.gradient:
         port = replace(port, slope=locate(options.gradient))
     port = bind(port, options.renamed, options.factory)
     for name in options.fixed:
