@@ -18,11 +18,15 @@ from parity_tests.checker.layers.check import LAYERS, Report
 from parity_tests.checker.layers.check import check as judge
 from parity_tests.checker.layers.grades import SAFE
 from parity_tests.checker.report.xfails import apply, read
+from parity_tests.ports.contain import limited
 from parity_tests.ports.onnx_model import SUFFIX
 from parity_tests.ports.program import ProcessPort
 from parity_tests.ports.subject import BadPortError
 
 from .report import report as reports
+
+# Seconds that a process has for an answer.
+LIMIT = 10.0
 
 
 class Entry(NamedTuple):
@@ -130,12 +134,13 @@ def subject_of(arguments: argparse.Namespace, dtype: str) -> Iterator[Any]:
     """The port, started where it is a process, and ended again."""
     options = options_of(arguments)
     if arguments.command is None:
-        yield build(options, dtype)
+        with limited(arguments.time_limit):
+            yield build(options, dtype)
         return
     if not arguments.function:
         raise BadPortError("say what the program is by --as, e.g. --as sigmoid_focal_loss")
     plan = plan_of(options, dtype)
-    with ProcessPort(arguments.command, plan, arguments.time_limit) as port:
+    with ProcessPort(arguments.command, plan, arguments.time_limit or LIMIT) as port:
         yield port.first_contact()
 
 

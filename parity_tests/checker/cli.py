@@ -106,9 +106,8 @@ def _check(check: argparse.ArgumentParser) -> None:
     what.add_argument(
         "--time-limit",
         type=float,
-        default=10.0,
         metavar="SECONDS",
-        help="for an answer of a --command",
+        help="for an answer (default: 10 of a --command, none in Python)",
     )
     how = check.add_argument_group("the check")
     how.add_argument(

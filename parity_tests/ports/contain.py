@@ -3,15 +3,54 @@
 import contextlib
 import io
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from typing import NoReturn
 
-from .subject import PortError, RefusedError
+from .subject import BadPortError, PortError, RefusedError
 
 _end_process = os._exit
 # A port that prints does so in each of thousands of calls.
 SHOWN = 5
+
+
+# Seconds that each answer of a port may take, if there is a limit.
+_limit: list[float] = []
+
+
+@contextlib.contextmanager
+def limited(seconds: float | None) -> Iterator[None]:
+    """End the check where an answer takes longer; what a C library does is waited for."""
+    if seconds is None:
+        yield
+        return
+
+    def late(*_: object) -> NoReturn:
+        raise BadPortError(
+            f"an answer of the port took longer than {seconds:g} s: raise --time-limit, or choose "
+            "fewer questions by --layer"
+        )
+
+    before = signal.signal(signal.SIGALRM, late)
+    _limit.append(seconds)
+    try:
+        yield
+    finally:
+        _limit.pop()
+        signal.signal(signal.SIGALRM, before)
+
+
+@contextlib.contextmanager
+def _within_limit() -> Iterator[None]:
+    if not _limit:
+        yield
+        return
+    signal.setitimer(signal.ITIMER_REAL, _limit[-1])
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 class FirstLines(io.TextIOBase):
@@ -38,9 +77,9 @@ _prints = FirstLines()
 def contained() -> Iterator[None]:
     """Run code of the port: its errors are PortErrors, and it ends no process."""
     try:
-        with contextlib.redirect_stdout(_prints), _process_goes_on():
+        with contextlib.redirect_stdout(_prints), _process_goes_on(), _within_limit():
             yield
-    except PortError:
+    except (PortError, BadPortError):
         raise
     except SystemExit as error:
         raise PortError(f"raised {first_line(error)}, which ends the process") from error

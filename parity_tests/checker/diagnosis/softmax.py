@@ -2,12 +2,14 @@
 
 import itertools
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import mpmath
 
 from parity_tests.checker.layers.batch import CLASS_WEIGHTS
 from parity_tests.checker.layers.problems import usual_gammas
+from parity_tests.ports.python import PythonPort
 from parity_tests.ports.subject import GRADIENT
 from parity_tests.truth import oracle, readings
 
@@ -73,11 +75,29 @@ def diagnose(evidence: Evidence) -> Iterator[Diagnosis]:
         if evidence.differentiates():
             yield from _slope(evidence, gammas[0])
         return
+    if _counts_from_one(evidence, gammas):
+        message = "your labels are those from 1 to C: say --give targets=one-based"
+        yield Diagnosis("labels_from_one", message)
+        return
     for name, loss in WRONG.items():
         if fits(loss):
             yield Diagnosis(name, messages.FORM[name])
             return
     yield Diagnosis("unknown", f"your loss is none of the known formulas at γ = {gammas[0]:g}")
+
+
+def _counts_from_one(evidence: Evidence, gammas: list[float]) -> bool:
+    """Whether the losses are right for labels from 1 to C."""
+    port = evidence.subject
+    if not isinstance(port, PythonPort) or "targets" in port.form.given:
+        return False
+    given = {**port.form.given, "targets": "one-based"}
+    asked = Evidence(replace(port, form=replace(port.form, given=given)), evidence.plan)
+    for gamma in gammas:
+        losses = asked.ask(LOGITS, IDS, gamma, None)
+        if not evidence.agrees(losses, _predicted(focal, gamma)):
+            return False
+    return True
 
 
 def _class_weights(evidence: Evidence, gamma: float) -> Iterator[Diagnosis]:

@@ -1,7 +1,9 @@
 """What a port does beside answering: it prints, and it ends the process."""
 
 import os
+import signal
 import sys
+import time
 from typing import NoReturn
 
 import pytest
@@ -35,6 +37,24 @@ def exits_at_once(logits: Tensor, targets: Tensor, alpha: float | None, gamma: f
     if gamma == 0:
         os._exit(0)
     return loss(logits, targets, alpha, gamma)
+
+
+def waits(logits: Tensor, targets: Tensor, alpha: float | None, gamma: float) -> Tensor:
+    while gamma == 0:
+        time.sleep(1)
+    return loss(logits, targets, alpha, gamma)
+
+
+def test_an_answer_that_does_not_come_is_one_line(capsys: Capture) -> None:
+    assert main(["check", f"{HERE}:waits", *COMMAND, "--time-limit", "0.5"]) == 2
+    err = capsys.readouterr().err
+    assert "an answer of the port took longer than 0.5 s: raise --time-limit" in err
+
+
+def test_other_answers_are_within_the_limit(capsys: Capture) -> None:
+    assert main(["check", f"{HERE}:loss", *COMMAND, "--time-limit", "60"]) == 0
+    assert "PASS" in capsys.readouterr().out
+    assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
 
 
 def test_what_a_port_prints_is_not_in_the_report(capsys: Capture) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from parity_tests.checker.cli import main
+from parity_tests.checker.diagnosis.diagnose import diagnose
 from parity_tests.checker.layers.build import Options, build
 from parity_tests.checker.layers.check import Report, check
 from parity_tests.ports.subject import BadPortError
@@ -155,3 +156,13 @@ def test_the_command_repeats_the_form(capsys: pytest.CaptureFixture[str]) -> Non
     assert code == 1
     line = "--set gamma=1 --give alpha=array --factory --dtype float32 --at"
     assert line in " ".join(capsys.readouterr().out.split())
+
+
+def test_labels_that_count_from_the_end_are_named() -> None:
+    asked = options(ports.one_based_of_any, SOFTMAX)
+    port = build(asked)
+    assert "labels_from_one" in [d.name for d in diagnose(port, port.plan)]
+    said = build(replace(asked, given={"targets": "one-based"}))
+    assert "labels_from_one" not in [d.name for d in diagnose(said, said.plan)]
+    assert failed(judged(asked, ("values",))) == ["values"]
+    assert failed(judged(replace(asked, given={"targets": "one-based"}), ("values",))) == []
