@@ -19,10 +19,15 @@ from parity_tests.checker.layers.check import check as judge
 from parity_tests.checker.layers.grades import SAFE
 from parity_tests.checker.layers.judge import NOT_OFFERED, PASS
 from parity_tests.checker.report.xfails import apply, read
+from parity_tests.ports.contain import limited
+from parity_tests.ports.onnx_model import SUFFIX
 from parity_tests.ports.program import ProcessPort
 from parity_tests.ports.subject import BadPortError
 
 from .report import report as reports
+
+# Seconds that a process has for an answer.
+LIMIT = 10.0
 
 
 class Entry(NamedTuple):
@@ -82,6 +87,9 @@ def _require_no_python_options(arguments: argparse.Namespace) -> None:
         "--map": arguments.map,
         "--pass": arguments.extra,
         "--gradient": arguments.gradient,
+        "--give": arguments.given,
+        "--result": arguments.result,
+        "--factory": arguments.factory,
         "--values-only": arguments.values_only,
         "--framework": arguments.framework,
     }
@@ -116,6 +124,9 @@ def options_of(arguments: argparse.Namespace) -> Options:
         probabilities=arguments.input == "probabilities",
         gradient=arguments.gradient,
         values_only=arguments.values_only,
+        given=pairs(arguments.given, "--give"),
+        result=arguments.result,
+        factory=arguments.factory,
     )
 
 
@@ -124,7 +135,8 @@ def subject_of(arguments: argparse.Namespace, dtype: str) -> Iterator[Any]:
     """The port, started where it is a process, and ended again."""
     options = options_of(arguments)
     if arguments.command is None:
-        yield build(options, dtype)
+        with limited(arguments.time_limit):
+            yield build(options, dtype)
         return
     if not arguments.function:
         raise BadPortError("say what the program is by --as, e.g. --as sigmoid_focal_loss")
@@ -134,7 +146,7 @@ def subject_of(arguments: argparse.Namespace, dtype: str) -> Iterator[Any]:
             f"a program is not asked about {plan.record.name}: let it answer the golden vectors, "
             "focal-parity vectors, and score its answers, focal-parity score"
         )
-    with ProcessPort(arguments.command, plan, arguments.time_limit) as port:
+    with ProcessPort(arguments.command, plan, arguments.time_limit or LIMIT) as port:
         yield port.first_contact()
 
 
@@ -168,8 +180,10 @@ def _framework_name(arguments: argparse.Namespace) -> str:
         return arguments.framework
     if arguments.command:
         return "process"
+    if arguments.port.endswith(SUFFIX):
+        return "onnxruntime"
     from parity_tests.checker.layers.build import guess
-    from parity_tests.ports.python import locate
+    from parity_tests.ports.locate import locate
 
     return guess(locate(arguments.port)) or "numpy"
 
@@ -207,6 +221,7 @@ def command_line(arguments: argparse.Namespace) -> str:
         "--as": arguments.function,
         "--framework": arguments.framework,
         "--gradient": arguments.gradient,
+        "--result": arguments.result,
     }
     for flag, value in single.items():
         if value:
@@ -215,6 +230,7 @@ def command_line(arguments: argparse.Namespace) -> str:
         "--map": arguments.map,
         "--set": arguments.set,
         "--pass": arguments.extra,
+        "--give": arguments.given,
         "--convention": arguments.convention,
     }
     for flag, texts in repeated.items():
@@ -222,6 +238,8 @@ def command_line(arguments: argparse.Namespace) -> str:
             words += [flag, text]
     if arguments.input == "probabilities":
         words += ["--input", "probabilities"]
+    if arguments.factory:
+        words.append("--factory")
     if arguments.values_only:
         words.append("--values-only")
     return shlex.join(words)

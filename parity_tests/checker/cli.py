@@ -10,6 +10,11 @@ EPILOG = (
     "exit code: 0 the grade is reached, 1 it is not, 2 it could not be judged (one line says why)"
 )
 
+GIVE = (
+    "the form of an argument: logits=NC (NCHW, NHWC, …), targets=one-hot, one-based or integer, "
+    "alpha=array or pair, gamma=array (default: found out)"
+)
+
 COMMANDS = {
     "check": ("check_command", "check"),
     "vectors": ("report.files", "vectors"),
@@ -66,7 +71,7 @@ def _check(check: argparse.ArgumentParser) -> None:
         "port",
         nargs="?",
         metavar="MODULE:ATTRIBUTE",
-        help="a function, or a class whose objects are called",
+        help="a function, a class whose objects are called, a factory, or a file.onnx",
     )
     what.add_argument(
         "--command",
@@ -83,20 +88,26 @@ def _check(check: argparse.ArgumentParser) -> None:
     _add_pairs(what, "--map", "OURS=THEIRS", "what the port calls an argument")
     _add_pairs(what, "--set", "NAME=VALUE", "judge for this value alone")
     _add_pairs(what, "--pass", "THEIRS=VALUE", "an extra argument", dest="extra")
+    _add_pairs(what, "--give", "OURS=FORM", GIVE, dest="given")
+    what.add_argument(
+        "--result", default="", metavar="WHICH", help="the loss among several: its place or name"
+    )
+    what.add_argument(
+        "--factory", action="store_true", help="the port returns the loss (default: found out)"
+    )
     _add_pairs(what, "--convention", "NAME=CHOICE", "judge by this convention")
     what.add_argument("--input", choices=("logits", "probabilities"), default="logits")
     what.add_argument(
         "--gradient",
         metavar="MODULE:ATTRIBUTE",
-        help="the gradient in the logits, same arguments (numpy)",
+        help="the gradient in the logits, same arguments (numpy), or an output (ONNX)",
     )
     what.add_argument("--values-only", action="store_true", help="the port has no gradients")
     what.add_argument(
         "--time-limit",
         type=float,
-        default=10.0,
         metavar="SECONDS",
-        help="for an answer of a --command",
+        help="for an answer (default: 10 of a --command, none in Python)",
     )
     how = check.add_argument_group("the check")
     how.add_argument(

@@ -30,12 +30,14 @@ LISTS = {
     "--focal-map": "OURS=THEIRS, what the port calls an argument",
     "--focal-set": "NAME=VALUE, judge for this value alone",
     "--focal-pass": "THEIRS=VALUE, an extra argument of the port",
+    "--focal-give": "OURS=FORM, the form in which the port takes an argument",
     "--focal-convention": "NAME=CHOICE, judge by this convention",
 }
 TEXTS = {
     "--focal-port": "MODULE:ATTRIBUTE of the port to check",
     "--focal-as": "what it is: sigmoid_focal_loss, softmax_focal_loss",
     "--focal-framework": "jax, torch, numpy, tensorflow or keras",
+    "--focal-result": "which of several results is the loss, by name or place",
     "--focal-xfails": "a file of layers that are expected to fail",
 }
 
@@ -106,6 +108,8 @@ class Judge:
             "renamed": self._pairs("--focal-map"),
             "fixed": values(self._pairs("--focal-set")),
             "extra": values(self._pairs("--focal-pass")),
+            "given": self._pairs("--focal-give"),
+            "result": self.config.getoption("--focal-result") or "",
             "conventions": self._pairs("--focal-convention"),
         }
         settings |= port if isinstance(port, dict) else {"port": port}

@@ -13,9 +13,10 @@ import numpy as np
 from parity_tests.contract.problems import Problem
 from parity_tests.contract.tolerances import DTYPES
 
+from .contain import contained
 from .frameworks import Array, Jax, Loss
-from .python import Arguments, PythonPort, direction, stop
-from .subject import GRADIENT, Subject
+from .python import Arguments, PythonPort, direction
+from .subject import GRADIENT, PortError, Subject
 
 LOGITS = "logits"
 # None: it has to be asked by itself.
@@ -57,7 +58,8 @@ def answers_together(
 ) -> list[Answers]:
     """The answers at each of these logits, which are alike in shape."""
     framework = port.framework
-    if not isinstance(framework, Jax):
+    # Labels in another form are made in numpy, of numbers that are known.
+    if not isinstance(framework, Jax) or port.form.given:
         return [[None] * len(asked) for _ in points]
     with framework.bits(points[0]):
         functions = [_derivative(port, framework, each, points[0]) for each in asked]
@@ -73,7 +75,7 @@ def gradients_together(
 ) -> dict[str, np.ndarray]:
     """As `PythonPort.gradient_in`, in each of these arguments that can be compiled."""
     framework = port.framework
-    if not isinstance(framework, Jax):
+    if not isinstance(framework, Jax) or port.form.given:
         return {}
     with framework.bits(logits):
         known = _known(framework, arguments)
@@ -95,9 +97,9 @@ def _results(
     framework: Jax, functions: Sequence[Loss], points: Sequence[dict[str, np.ndarray]]
 ) -> list[Answers]:
     try:
-        return framework.together(functions, points)
-    except BaseException as error:
-        stop(error)
+        with contained():
+            return framework.together(functions, points)
+    except PortError:
         return [[None] * len(functions) for _ in points]
 
 

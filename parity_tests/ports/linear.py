@@ -5,16 +5,17 @@ logit is then a sum with one term that is not 0, and has no rounding. `in_all` a
 """
 
 from dataclasses import dataclass, replace
-from importlib import import_module
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from parity_tests.contract.records import Record
 from parity_tests.contract.tolerances import DTYPES
 
+from .contain import contained
+from .form import reshaped
 from .frameworks import Array, derivative
-from .python import Arguments, PythonPort
+from .python import Arguments, PythonPort, dtype_of
 from .questions import first
 from .subject import VALUE, BadPortError, PortError
 
@@ -49,28 +50,8 @@ class LinearPort(PythonPort):
             return "classes_first" if self.framework.name == "torch" else "inputs_first"
         return chosen
 
-    def call(
-        self,
-        logits: np.ndarray,
-        arguments: Arguments,
-        order: int = VALUE,
-        cotangent: np.ndarray | None = None,
-    ) -> np.ndarray:
-        return super().call(logits, _identity(logits) | dict(arguments), order, cotangent)
-
-    def gradient_in(
-        self,
-        argument: str,
-        x: np.ndarray,
-        logits: np.ndarray,
-        arguments: Arguments,
-        cotangent: np.ndarray,
-    ) -> np.ndarray:
-        arguments = _identity(logits) | dict(arguments)
-        return super().gradient_in(argument, x, logits, arguments, cotangent)
-
-    def _one_by_one(self, logits: np.ndarray, arguments: Arguments, order: int) -> np.ndarray:
-        return super()._one_by_one(logits, _identity(logits) | dict(arguments), order)
+    def _taken(self, logits: Array, arguments: Arguments) -> dict[str, Any]:
+        return super()._taken(logits, {**_identity(logits), **arguments})
 
     def may_return(self, result: np.ndarray, logits: np.ndarray) -> bool:
         """Losses of half precision may be float32, which the arithmetic of a long sum is in."""
@@ -98,7 +79,8 @@ class LinearPort(PythonPort):
             result = self._result(self.target, features, {**arguments, **layer})
             return self.weighted(result, cotangent)
 
-        result = self.trying(lambda: derivative(self.framework, loss, x, order, direction))
+        with contained():
+            result = derivative(self.framework, loss, x, order, direction)
         if order == VALUE:
             return result
         in_order = np.empty_like(result)
@@ -139,9 +121,10 @@ def kind_of(record: Record) -> type[PythonPort]:
     return LinearPort if record.of_logits else PythonPort
 
 
-def _identity(logits: np.ndarray) -> dict[str, np.ndarray]:
+def _identity(logits: Array) -> dict[str, np.ndarray]:
     classes = logits.shape[-1]
-    return {"kernel": np.eye(classes, dtype=logits.dtype), "bias": np.zeros(classes, logits.dtype)}
+    dtype = DTYPES[dtype_of(logits)]
+    return {"kernel": np.eye(classes, dtype=dtype), "bias": np.zeros(classes, dtype)}
 
 
 def _parts(point: Array, shapes: Inputs) -> list[Array]:
@@ -149,12 +132,6 @@ def _parts(point: Array, shapes: Inputs) -> list[Array]:
     start = 0
     for part in shapes:
         flat = point[start : start + part.size]
-        parts.append(_reshaped(flat, part.shape))
+        parts.append(reshaped(flat, part.shape))
         start += part.size
     return parts
-
-
-def _reshaped(x: Array, shape: tuple[int, ...]) -> Array:
-    if hasattr(x, "reshape"):
-        return x.reshape(shape)
-    return import_module("tensorflow").reshape(x, shape)

@@ -1,13 +1,9 @@
 """A port that is a Python function, or a class whose instances are called, in one of the
 frameworks."""
 
-import importlib
 import inspect
-import os
-import re
-import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -15,84 +11,22 @@ import numpy as np
 from parity_tests.contract.problems import Problem
 from parity_tests.contract.tolerances import DTYPES
 
+from .contain import contained
+from .form import Form
 from .frameworks import Array, Framework, Loss
-from .signature import call_names
+from .signature import call_of, called, named_parameters
 from .subject import (
     GRADIENT,
     SECOND,
     VALUE,
-    BadPortError,
     Plan,
     PortError,
     RefusedError,
-    UnsupportedError,
     along,
 )
 
 Target = Callable[..., Any]
 Arguments = Mapping[str, Any]
-
-
-def locate(path: str) -> Any:
-    """The object that `module:attribute` names, with the current folder on the path."""
-    module_name, colon, attribute = path.partition(":")
-    if not (module_name and colon and attribute):
-        raise BadPortError(
-            f"{path!r} does not name a port: write MODULE:ATTRIBUTE, e.g. mypkg.losses:focal"
-        )
-    if os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())
-    try:
-        target = importlib.import_module(module_name)
-    except BaseException as error:
-        stop(error)
-        advice = f"start where `import {module_name}` works, or install it"
-        raise BadPortError(f"cannot import {module_name}: {first_line(error)}; {advice}") from None
-    for name in attribute.split("."):
-        if not hasattr(target, name):
-            have = ", ".join(_public_callables(target)[:8]) or "nothing to call"
-            raise BadPortError(f"{module_name} has no {attribute!r}; it has {have}")
-        target = getattr(target, name)
-    if not callable(target):
-        raise BadPortError(
-            f"{path} is a {type(target).__name__} and cannot be called: name a function or a class"
-        )
-    return target
-
-
-def _public_callables(owner: object) -> list[str]:
-    public = [name for name in dir(owner) if not name.startswith("_")]
-    return sorted(name for name in public if callable(getattr(owner, name)))
-
-
-def stop(error: BaseException) -> None:
-    """A port may raise what it likes, but Ctrl-C is the user's."""
-    if isinstance(error, KeyboardInterrupt):
-        raise error
-
-
-def first_line(error: BaseException) -> str:
-    try:
-        lines = str(error).strip().splitlines()
-    except Exception:
-        lines = []
-    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
-
-
-# What TensorFlow and PyTorch say of an operation that they do not have for half precision.
-NO_OPERATION = re.compile(
-    r"Could not find device for node: .*=DT_(HALF|BFLOAT16)"
-    r"|of (half|bfloat16) is not in the list of allowed values"
-    r"|not implemented for '(Half|BFloat16)'"
-)
-
-
-def refusal(error: BaseException) -> RefusedError:
-    """The error of a port, or of its framework, as one of an answer."""
-    line = first_line(error)
-    if NO_OPERATION.search(line):
-        return UnsupportedError(f"the framework has no such operation: {line}")
-    return RefusedError(line)
 
 
 @dataclass(frozen=True)
@@ -108,6 +42,13 @@ class PythonPort:
     # A port that has no unreduced loss is asked one sample at a time.
     one_by_one: bool = False
     values_only: bool = False
+    form: Form = field(default_factory=Form)
+    # What a factory returns for ordinary settings.
+    made: Target | None = None
+    # Of arguments that the port always asks for.
+    defaults: Arguments = field(default_factory=dict)
+    # What was found out about it at first contact.
+    notes: tuple[str, ...] = ()
 
     @property
     def orders(self) -> tuple[int, ...]:
@@ -129,17 +70,8 @@ class PythonPort:
     ) -> np.ndarray:
         """The raw result for numpy arguments: the loss, or a derivative of its sum, or of the sum
         of its product with a cotangent."""
-        return self.trying(lambda: self._derivative(logits, arguments, order, cotangent))
-
-    def trying(self, ask: Callable[[], np.ndarray]) -> np.ndarray:
-        """What the port answers; an error of its own is a refusal."""
-        try:
-            return ask()
-        except PortError:
-            raise
-        except BaseException as error:
-            stop(error)
-            raise refusal(error) from error
+        with contained():
+            return self._derivative(logits, arguments, order, cotangent)
 
     def weighted(self, result: Array, cotangent: np.ndarray) -> Array:
         """The product, in float32 for a float32 loss of half precision."""
@@ -202,7 +134,14 @@ class PythonPort:
     ) -> np.ndarray:
         """The gradient in an argument at x, of the sum of the loss times a cotangent."""
         loss = self.loss_in(argument, logits, arguments, cotangent)
-        return self.trying(lambda: self.framework.gradient(loss, x))
+        with contained():
+            return self.framework.gradient(loss, x)
+
+    def returns_numbers(self, logits: np.ndarray, arguments: Arguments) -> bool:
+        """Whether the loss is a number or an array of numpy, whatever the framework is."""
+        with contained():
+            result = self._result(self.target, self.framework.array(logits), arguments)
+        return isinstance(result, np.ndarray | np.generic)
 
     def _result(self, target: Target, logits: Array, arguments: Arguments) -> Array:
         """The port's result, unless it changes what it is given."""
@@ -214,21 +153,29 @@ class PythonPort:
             after = self.framework.numpy(ours[name])
             if not np.array_equal(after, x, equal_nan=x.dtype.kind != "b"):
                 raise PortError(f"the loss changes its {name} in place")
-        return result
+        if target is self.slope:
+            return self.form.slopes(result, logits.shape)
+        return self.form.losses(result, logits.shape, dtype_of(logits))
 
     def traced(self, logits: Array, targets: Array, arguments: Arguments) -> Array:
         """The port's result for arrays whose values a framework has not yet, or maps over."""
+        if self.form.given:
+            raise RefusedError(f"not with {self.form.named()}")
         ours = self._taken(logits, {**arguments, "targets": targets})
-        return self._call_target(self.target, self._renamed(ours))
+        result = self._call_target(self.target, self._renamed(ours))
+        return self.form.losses(result, logits.shape, dtype_of(logits))
 
     def _taken(self, logits: Array, arguments: Arguments) -> dict[str, Any]:
-        """What the port takes of the arguments."""
-        numpy = {**arguments, **self.plan.fixed}
+        """What the port takes of the arguments, in its form."""
+        numpy = {**self.defaults, **arguments, **self.plan.fixed}
         if isinstance(numpy.get("alpha"), list):
             # A question about fewer classes has the weights of those.
             numpy["alpha"] = arguments.get("alpha", numpy["alpha"])
-        ours = {name: self._convert(x) for name, x in numpy.items() if name in self.names}
-        ours[self.plan.record.arrays[0]] = logits
+        if "C" in self.form.axes:
+            numpy["axis"] = self.form.axes.index("C")
+        ours = {self.plan.record.arrays[0]: self.form.layout("logits", logits)}
+        for name in numpy.keys() & self.names.keys():
+            ours[name] = self.form.layout(name, self.converted(name, numpy[name], logits))
         return ours
 
     def _renamed(self, ours: Arguments) -> dict[str, Any]:
@@ -239,18 +186,30 @@ class PythonPort:
             return False
         return hasattr(x, "shape") and not _is_half(x)
 
-    def _call_target(self, target: Target, theirs: Arguments) -> Array:
-        if not inspect.isclass(target):
-            return target(**theirs, **self.extra)
-        called_with = call_names(target)
-        settings = {name: x for name, x in theirs.items() if name not in called_with}
-        call = {name: x for name, x in theirs.items() if name in called_with}
-        instance: Any = target(**settings, **self.extra)
-        return instance(**call)
+    @property
+    def call_names(self) -> set[str]:
+        """What the loss is called with; the rest are settings of the class or factory."""
+        loss = self.made
+        if loss is None:
+            loss = call_of(self.target) if inspect.isclass(self.target) else self.target
+        return set(named_parameters(loss))
 
-    def _convert(self, x: Any) -> Any:
+    def _call_target(self, target: Target, theirs: Arguments) -> Any:
+        everything = {**theirs, **self.extra}
+        if target is self.slope or not (inspect.isclass(target) or self.made):
+            return called(target, everything)
+        call_names = self.call_names
+        settings = {name: x for name, x in everything.items() if name not in call_names}
+        call = {name: x for name, x in everything.items() if name in call_names}
+        loss: Any = target(**settings)
+        return called(loss, call)
+
+    def converted(self, name: str, x: Any, logits: Array) -> Any:
+        """An argument in the form and as an array that the port takes."""
         if isinstance(x, list):
             x = np.array(x, DTYPES[self.plan.dtype])
+        if self.form.given:
+            x = self.form.argument(name, x, logits.shape, dtype_of(logits))
         return self.framework.array(x) if isinstance(x, np.ndarray) else x
 
     def answer(self, problem: Problem, order: int) -> np.ndarray:
@@ -280,15 +239,37 @@ class PythonPort:
             target = self.slope if order else self.target
             order = VALUE
 
-        def loss(z: Array, y: Array) -> Array:
-            return self._result(target, z, {**arguments, "targets": y})
+        labelled = self.labelled()
 
+        labelled = self.labelled()
+
+        def loss(z: Array, y: Array) -> Array:
+            return labelled._result(target, z, {**arguments, "targets": y})
+
+        targets = arguments["targets"]
+        if self.form.given:
+            dtype = logits.dtype.name
+            targets = self.form.argument("targets", targets, logits.shape, dtype)
         along_each = direction(arguments, logits[:1])
-        try:
-            return self.framework.rows(loss, logits, arguments["targets"], order, along_each)
-        except BaseException as error:
-            stop(error)
-            raise refusal(error) from error
+        with contained():
+            rows = self.framework.rows(loss, logits, targets, order, along_each)
+        if self.plan.convention("mean") == "weights":
+            return self._weighted(rows, arguments)
+        return rows
+
+    def _weighted(self, rows: np.ndarray, arguments: Arguments) -> np.ndarray:
+        """Of one sample alone, the mean by the sum of weights has lost the weight of its class."""
+        alpha = arguments.get("alpha", self.plan.fixed.get("alpha"))
+        ids = arguments["targets"]
+        if alpha is None or not self.plan.record.classes or ids.dtype.kind != "i":
+            return rows
+        weights = np.asarray(alpha, float)[ids]
+        return (rows.astype(float).T * weights).T
+
+    def labelled(self) -> "PythonPort":
+        """The port for labels that are in its form already."""
+        given = {name: form for name, form in self.form.given.items() if name != "targets"}
+        return replace(self, form=replace(self.form, given=given))
 
     def arguments(self, problem: Problem, logits: np.ndarray) -> dict[str, Any]:
         """The arguments that go with a batch of logits, in numpy."""
@@ -307,6 +288,12 @@ class PythonPort:
 
 def direction(arguments: Arguments, logits: np.ndarray) -> np.ndarray:
     return np.broadcast_to(arguments["along"], logits.shape).astype(logits.dtype)
+
+
+def dtype_of(x: Array) -> str:
+    text = str(x.dtype)
+    # One name is a part of another.
+    return next(name for name in ("bfloat16", *DTYPES) if name in text)
 
 
 def _is_half(x: Array) -> bool:

@@ -7,9 +7,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .contain import contained
 from .frameworks import Array, Framework, Jax, Torch
-from .python import Arguments, PythonPort, first_line, stop
-from .subject import RefusedError
+from .python import Arguments, PythonPort
+from .subject import PortError, RefusedError
 
 # The losses, of logits and targets.
 LossOfBoth = Callable[[Array, Array], Array]
@@ -72,20 +73,21 @@ def _compiled(
 ) -> list[np.ndarray | None]:
     """Of a program in which nothing but the settings is known, as in training."""
     try:
-        with framework.bits(batch.logits):
+        with framework.bits(batch.logits), contained():
             (answers,) = framework.together(functions, [batch._asdict()])
-    except BaseException as error:
-        stop(error)
+    except PortError:
         return [None] * len(functions)
     return answers
 
 
 def _alone(framework: Framework, function: Transformed, batch: Batch) -> Answer:
     try:
-        return _asked(framework, function, batch)
-    except BaseException as error:
-        stop(error)
-        return RefusedError(first_line(error))
+        with contained():
+            return _asked(framework, function, batch)
+    except RefusedError as error:
+        return error
+    except PortError as error:
+        return RefusedError(str(error))
 
 
 def _asked(framework: Framework, function: Transformed, batch: Batch) -> np.ndarray:

@@ -34,6 +34,7 @@ SLOW_FILES = {
     "test_keras_recipe.py": PEERS,
     "test_migration.py": PEERS,
     "test_mutants.py": PROCESSES,
+    "test_onnx.py": PEERS,
     "test_page.py": BROWSER,
     "test_plugin.py": PROCESSES,
     "test_pods.py": COMPILERS,

@@ -20,7 +20,8 @@ from parity_tests.checker.layers.check import Report, layer, layers_of
 from parity_tests.checker.layers.judge import Row
 from parity_tests.contract.records import RECORDS
 from parity_tests.contract.tolerances import DTYPES, SMALLEST_NORMAL
-from parity_tests.ports.python import PythonPort, first_line
+from parity_tests.ports.contain import first_line
+from parity_tests.ports.python import PythonPort
 from parity_tests.ports.subject import GRADIENT, VALUE, PortError
 
 from . import conventions

@@ -11,7 +11,7 @@ from functools import cache
 from importlib import import_module
 from typing import Any
 
-from parity_tests.ports.python import locate
+from parity_tests.ports.locate import locate
 
 Array = Any
 NMS = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"

@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import mpmath
@@ -10,6 +11,7 @@ from mpmath import mpf
 
 from parity_tests.checker.layers.batch import CLASS_WEIGHTS
 from parity_tests.checker.layers.problems import usual_gammas
+from parity_tests.ports.python import PythonPort
 from parity_tests.ports.subject import GRADIENT
 from parity_tests.truth import readings
 
@@ -103,7 +105,25 @@ def diagnose(evidence: Evidence) -> Iterator[Diagnosis]:
         if found:
             yield from found
             return
+    if _counts_from_one(evidence, gammas):
+        message = "your labels are those from 1 to C: say --give targets=one-based"
+        yield Diagnosis("labels_from_one", message)
+        return
     yield from _wrong(evidence, gammas, fits) or _by_columns(evidence, gammas, answers)
+
+
+def _counts_from_one(evidence: Evidence, gammas: list[float]) -> bool:
+    """Whether the losses are right for labels from 1 to C."""
+    port = evidence.subject
+    if not isinstance(port, PythonPort) or "targets" in port.form.given:
+        return False
+    given = {**port.form.given, "targets": "one-based"}
+    asked = Evidence(replace(port, form=replace(port.form, given=given)), evidence.plan)
+    for gamma in gammas:
+        losses = asked.ask(LOGITS, IDS, gamma, evidence.alpha)
+        if not evidence.agrees(losses, _predicted(focal, gamma, evidence.alpha)):
+            return False
+    return True
 
 
 def _wrong(

@@ -67,7 +67,11 @@ def backward(subject: Subject, plan: Plan, failed: list[PortError]) -> Iterator[
         other = replace(plan, dtype=dtype)
         call = call_of(other)
         orders = orders_of(port, other)
-        of_dtype = list(ways(port, other, call, failed))
+        try:
+            of_dtype = list(ways(port, other, call))
+        except PortError as error:
+            failed.append(error)
+            continue
         known = _in_one_program(port, call, of_dtype, orders)
         if dtype != plan.dtype and not known and refuses(port, call):
             continue

@@ -8,13 +8,16 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from parity_tests.contract.records import ALIASES, DTYPES, RECORDS, Record
+from parity_tests.ports.form import parsed
 from parity_tests.ports.frameworks import FRAMEWORKS, Framework, load
 from parity_tests.ports.linear import LinearPort, kind_of
-from parity_tests.ports.python import PythonPort, locate
-from parity_tests.ports.signature import bind
+from parity_tests.ports.locate import locate
+from parity_tests.ports.onnx_model import OnnxModel
+from parity_tests.ports.python import PythonPort
+from parity_tests.ports.signature import DIVISOR, bind
 from parity_tests.ports.subject import BadPortError, Plan
 
-from .check import first_contact
+from .contact import first_contact
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,10 @@ class Options:
     probabilities: bool = False
     gradient: str | None = None
     values_only: bool = False
+    # In which form the port takes an argument, by its name.
+    given: Mapping[str, str] = field(default_factory=dict)
+    result: str = ""
+    factory: bool = False
 
     @property
     def title(self) -> str:
@@ -56,7 +63,8 @@ def plan_of(options: Options, dtype: str) -> Plan:
     weights = options.fixed.get("alpha")
     if record.classes and isinstance(weights, list) and len(weights) < 3:
         raise BadPortError("alpha of a softmax is judged with 3 classes: --set alpha=[0.2,0.3,0.5]")
-    _require_known("argument", options.renamed, [argument.name for argument in record.arguments])
+    arguments = [argument.name for argument in record.arguments]
+    _require_known("argument", options.renamed, [*arguments, DIVISOR])
     _require_known("dtype", [dtype], DTYPES)
     if options.framework:
         _require_known("framework", [options.framework], FRAMEWORKS)
@@ -135,10 +143,14 @@ def build(options: Options, dtype: str = "float32") -> PythonPort:
     target = locate(options.port) if isinstance(options.port, str) else options.port
     framework = _framework(options, target)
     port = kind_of(plan.record)(options.title, target, framework, plan)
-    port = replace(port, extra=options.extra, values_only=options.values_only)
-    if options.gradient:
+    form = parsed(plan.record, options.given, options.result)
+    port = replace(port, extra=options.extra, values_only=options.values_only, form=form)
+    if options.gradient and isinstance(target, OnnxModel):
+        loss, slope = target.split(options.gradient)
+        port = replace(port, target=loss, slope=slope)
+    elif options.gradient:
         port = replace(port, slope=locate(options.gradient))
-    port = bind(port, options.renamed)
+    port = bind(port, options.renamed, options.factory)
     for name in options.fixed:
         if name not in ("alpha", "gamma", "beta") and not port.takes(name):
             raise BadPortError(

@@ -1,17 +1,10 @@
-"""A check from first contact to report: the port is called once by hand, then judged layer by
-layer."""
+"""A check from what was learned at first contact to the report, layer by layer."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
-import numpy as np
-
-from parity_tests.contract.problems import Problem
 from parity_tests.contract.records import Record
-from parity_tests.contract.tolerances import DTYPES
-from parity_tests.ports import questions
-from parity_tests.ports.python import PythonPort
-from parity_tests.ports.subject import BadPortError, Plan, PortError, Subject, UnsupportedError
+from parity_tests.ports.subject import Plan, PortError, Subject
 
 from . import grades, judge
 from .arguments import arguments
@@ -133,60 +126,5 @@ def _names(subject: Subject, plan: Plan) -> Row:
         notes.append("alpha=None is refused")
     if getattr(subject, "one_by_one", False):
         notes.append("one number per batch")
+    notes += getattr(subject, "notes", ())
     return Row("names", PASS, count=len(arguments) - len(lacking), note="; ".join(notes))
-
-
-def first_contact(port: PythonPort) -> PythonPort:
-    """Call the port once as its users do. Raise BadPortError, with what to do, if nothing can be
-    learned from it."""
-    problem = questions.first(port.plan)
-    logits = problem.argument("logits").astype(DTYPES[port.plan.dtype])
-    try:
-        losses = port.call(logits, port.arguments(problem, logits))
-    except UnsupportedError as error:
-        message = f"{port.title} cannot be checked in {port.plan.dtype}: {error}"
-        raise BadPortError(f"{message}; choose another --dtype") from None
-    except PortError as error:
-        raise BadPortError(
-            f"{port.title} raised {error}; it was called with logits of shape {logits.shape}, "
-            f"{port.plan.dtype}: see --map, --set, --pass and --dtype"
-        ) from None
-    _require_losses(port, logits, losses)
-    port = replace(port, one_by_one=losses.shape == ())
-    return _without_alpha(port, problem, logits)
-
-
-def _without_alpha(port: PythonPort, problem: Problem, logits: np.ndarray) -> PythonPort:
-    """Leave alpha=None out if the port raises an error for it."""
-    if port.takes("alpha") and "alpha" not in port.plan.fixed and not port.plan.record.classes:
-        arguments = port.arguments(problem, logits) | {"alpha": None}
-        try:
-            port.call(logits, arguments)
-        except PortError:
-            return replace(port, plan=replace(port.plan, without_alpha=False))
-    return port
-
-
-def _require_losses(port: PythonPort, logits: np.ndarray, losses: np.ndarray) -> None:
-    """Raise BadPortError unless these are losses of the logits, one each or one for all."""
-    # To numpy, bfloat16 is of the kind V.
-    if losses.dtype.kind not in "fV" and losses.dtype != logits.dtype:
-        raise BadPortError(
-            f"{port.title} returned {losses.dtype}, not numbers: return the loss as an array"
-        )
-    expected = logits.shape[:1]
-    if losses.shape not in ((), expected):
-        raise BadPortError(
-            f"{port.title} returned shape {losses.shape} for logits of shape {logits.shape}: "
-            f"one loss per element, shape {expected}, is expected"
-        )
-    if not port.may_return(losses, logits):
-        raise BadPortError(
-            f"{port.title} returned {losses.dtype} for logits of {logits.dtype}: "
-            f"return the dtype of the logits, or check with --dtype {losses.dtype}"
-        )
-    if np.isnan(losses.astype(float)).all():
-        raise BadPortError(
-            f"{port.title} returns NaN for every one of {len(logits)} ordinary logits: "
-            "nothing to judge"
-        )

@@ -109,10 +109,14 @@ def kernel_and_bias(subject: Subject, plan: Plan, failed: list[PortError]) -> It
         if dtype != plan.dtype:
             # The loss is asked for by the layer "dtypes".
             orders.remove(VALUE)
-        asked = ways(subject, other, call, failed)
+        try:
+            asked = list(ways(subject, other, call))
+        except PortError as error:
+            failed.append(error)
+            continue
         if dtype == plan.dtype:
-            asked = [*asked, *_of_a_layer(subject)]
-        yield from _of_ways(Asked(subject, other, batch, failed), list(asked), orders)
+            asked += _of_a_layer(subject)
+        yield from _of_ways(Asked(subject, other, batch, failed), asked, orders)
     if not subject.one_by_one:
         for batch, name in _other_batches(subject, plan):
             rows = len(batch.inputs.features)

@@ -13,6 +13,7 @@ import numpy as np
 from parity_tests.contract.tolerances import DTYPES
 from parity_tests.ports.python import PythonPort
 from parity_tests.ports.questions import first
+from parity_tests.ports.signature import DIVISOR
 from parity_tests.ports.subject import Plan, PortError, RefusedError, Subject
 
 from .batch import (
@@ -27,10 +28,11 @@ from .batch import (
     masked,
     poisoned,
     smooth_jets,
+    total_of,
     weighted,
 )
 from .judge import Check, Finding
-from .reductions import own_reduction, reductions
+from .reductions import DIVIDED, Batch, divisors, reductions
 
 
 def where(port: PythonPort, plan: Plan) -> Iterator[Finding]:
@@ -82,6 +84,24 @@ def alpha(port: PythonPort, plan: Plan) -> Iterator[Finding]:
     yield from findings_of(call, result, terms, {"alpha": CLASS_WEIGHTS}, message)
 
 
+def divisor(port: PythonPort, plan: Plan) -> Iterator[Finding]:
+    """A number by which the port divides its loss, whatever its reduction."""
+    call = call_of(plan)
+    batch = Batch({DIVISOR: DIVIDED}, np.ones(len(call.terms), bool), np.ones(len(call.terms)))
+    message = f"the loss has to be divided by {DIVIDED:g}, which is passed"
+    if not port.one_by_one:
+        terms = weighted(call.terms, [1 / DIVIDED] * len(call.terms))
+        result = ask(port, call, **batch.options)
+        yield from findings_of(call, result, terms, batch.options, message)
+        return
+    ids = call.problem.ids
+    assert ids is not None
+    for own in divisors(port, plan, batch, ids).values():
+        total = total_of(call.terms, batch.weights.tolist(), own * DIVIDED)
+        result = ask(port, call, **batch.options)
+        yield from findings_of(call, result, [total], batch.options, message)
+
+
 OPTIONS = (where, weight, alpha, ignore_index, label_smoothing)
 
 
@@ -91,10 +111,10 @@ def options(subject: Subject, plan: Plan, failed: list[PortError]) -> Iterator[F
     checks: list[Callable[[PythonPort, Plan], Iterator[Finding]]] = []
     if not subject.one_by_one:
         checks += [option for option in OPTIONS if subject.takes(option.__name__)]
-    if subject.takes("reduction"):
+    if subject.takes("reduction") or subject.one_by_one:
         checks.append(reductions)
-    elif subject.one_by_one:
-        checks.append(own_reduction)
+    if subject.takes(DIVISOR):
+        checks.append(divisor)
     for check in checks:
         try:
             yield from check(subject, plan)
@@ -128,12 +148,12 @@ def _refuses(port: PythonPort, plan: Plan, targets: tuple[int, ...]) -> Iterator
 
 
 def column_targets(subject: Subject, plan: Plan, failed: list[PortError]) -> Iterator[Finding]:
-    if isinstance(subject, PythonPort):
+    if isinstance(subject, PythonPort) and subject.form.is_usual:
         yield from _refuses(subject, plan, (4, 1))
 
 
 def longer_targets(subject: Subject, plan: Plan, failed: list[PortError]) -> Iterator[Finding]:
-    if isinstance(subject, PythonPort):
+    if isinstance(subject, PythonPort) and subject.form.is_usual:
         yield from _refuses(subject, plan, (2, 4) if plan.record.classes else (1,))
 
 

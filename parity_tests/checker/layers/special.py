@@ -161,7 +161,7 @@ def _shape(
 ) -> Iterator[Finding]:
     """One loss for each element of logits of this shape."""
     port = _in_batches(subject)
-    if port is None:
+    if port is None or not port.form.is_usual:
         return
     logits = np.full(shape, 0.5, DTYPES[plan.dtype])
     targets = np.zeros(shape[:-1], np.int64) if plan.record.classes else np.zeros_like(logits)

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from parity_tests.ports.python import PythonPort
-from parity_tests.ports.subject import Plan, PortError
+from parity_tests.ports.signature import DIVISOR
+from parity_tests.ports.subject import Plan
 
-from .batch import SMOOTHING, Call, logits_of
-from .reductions import Batch, batches, divisors
+from .batch import SMOOTHING, Call
+from .reductions import DIVIDED, Batch, batches, divisors
 
 EVERY_OTHER = (1.0, -2.0, 0.0, 0.5, -0.125, 3.0)
 # Of a number: large enough for the gradient of a mean to be clamped where somebody clamps.
@@ -35,15 +36,11 @@ class Way:
     divisor: float = 1.0
 
 
-def ways(port: PythonPort, plan: Plan, call: Call, failed: list[PortError]) -> Iterator[Way]:
-    if port.one_by_one:
-        way = _own_reduction(port, plan, call, failed)
-        if way is not None:
-            yield way
-        return
+def ways(port: PythonPort, plan: Plan, call: Call) -> Iterator[Way]:
     ones = np.ones(len(EVERY_OTHER))
-    for name, cotangent in _cotangents(plan).items():
-        yield Way(name, cotangent, ones)
+    if not port.one_by_one:
+        for name, cotangent in _cotangents(plan).items():
+            yield Way(name, cotangent, ones)
     # Other dtypes than the plan's are asked for what is most used.
     is_main = plan.dtype == port.plan.dtype
     ids = call.problem.ids
@@ -53,6 +50,8 @@ def ways(port: PythonPort, plan: Plan, call: Call, failed: list[PortError]) -> I
         return
     for batch in batches(port, plan, ids):
         yield from _ways_of(port, plan, batch, ids)
+    if port.takes(DIVISOR):
+        yield from _divided(port, plan, ids)
     if port.takes("label_smoothing"):
         smoothed = Batch({"label_smoothing": SMOOTHING}, ones > 0, ones)
         yield from _ways_of(port, plan, smoothed, ids)
@@ -74,7 +73,7 @@ def _ways_of(port: PythonPort, plan: Plan, batch: Batch, ids: np.ndarray) -> Ite
     """A batch without a reduction, and with each."""
     factors = batch.kept * batch.weights
     names = ", ".join(batch.options)
-    if names:
+    if names and not port.one_by_one:
         yield Way(names, np.array(EVERY_OTHER), factors, batch.options)
     for reduction, divisor in divisors(port, plan, batch, ids).items():
         name = f"{reduction} with {names}" if names else reduction
@@ -82,16 +81,13 @@ def _ways_of(port: PythonPort, plan: Plan, batch: Batch, ids: np.ndarray) -> Ite
         yield Way(name, np.array(OF_ALL), factors, options, divisor)
 
 
-def _own_reduction(port: PythonPort, plan: Plan, call: Call, failed: list[PortError]) -> Way | None:
-    """The divisor of a port that has one number for a batch: what its value divides by."""
-    total = float(sum(term.value for term in call.terms))
-    logits = logits_of(call.problem)
-    try:
-        value = float(port.call(logits, port.arguments(call.problem, logits)))
-    except (PortError, TypeError, ValueError) as error:
-        failed.append(error if isinstance(error, PortError) else PortError(str(error)))
-        return None
-    count = len(call.terms)
-    is_mean = abs(value - total / count) < abs(value - total)
-    divisor = float(count) if is_mean else 1.0
-    return Way("mean" if is_mean else "sum", np.array(OF_ALL), np.ones(count), {}, divisor)
+def _divided(port: PythonPort, plan: Plan, ids: np.ndarray) -> Iterator[Way]:
+    """What divides the loss divides its gradient."""
+    options = {DIVISOR: DIVIDED}
+    ones = np.ones(len(ids))
+    if not port.one_by_one:
+        yield Way(DIVISOR, np.array(EVERY_OTHER), ones / DIVIDED, options)
+    for reduction, divisor in divisors(port, plan, Batch({}, ones > 0, ones), ids).items():
+        asked = options | {"reduction": reduction}
+        name = f"{reduction} with {DIVISOR}"
+        yield Way(name, np.array(OF_ALL), ones, asked, divisor * DIVIDED)

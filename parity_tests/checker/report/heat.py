@@ -19,7 +19,8 @@ from parity_tests.contract.problems import Problem
 from parity_tests.contract.tolerances import allowed
 from parity_tests.ports.frameworks import load
 from parity_tests.ports.linear import kind_of
-from parity_tests.ports.python import PythonPort, locate
+from parity_tests.ports.locate import locate
+from parity_tests.ports.python import PythonPort
 from parity_tests.ports.signature import bind
 from parity_tests.ports.subject import GRADIENT, VALUE, BadPortError, Plan, PortError, Subject
 

@@ -32,7 +32,7 @@ def versions(framework: str) -> dict[str, str]:
         "python": platform.python_version(),
     }
     names = ["numpy", "mpmath"]
-    if framework in FRAMEWORKS and framework not in names:
+    if framework in (*FRAMEWORKS, "onnxruntime") and framework not in names:
         names.append(framework)
     # A module knows its version under every name that it is distributed by.
     for name in names:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from parity_tests.contract.tolerances import EPS, SMALLEST_NORMAL
-from parity_tests.ports.python import locate
+from parity_tests.ports.locate import locate
 from parity_tests.truth import float64
 
 from .record import ALPHA, Cell, Settings, empty

@@ -33,7 +33,8 @@ from typing import NoReturn
 import numpy as np
 from tqdm import tqdm
 
-from parity_tests.ports.python import first_line, locate
+from parity_tests.ports.contain import first_line
+from parity_tests.ports.locate import locate
 from parity_tests.ports.subject import BadPortError
 
 from . import blocks, record, table

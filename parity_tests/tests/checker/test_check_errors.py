@@ -40,7 +40,7 @@ def require_one_line(arguments: tuple[str, ...], message: str, capsys: Capture) 
         ("some_ports:integer", "returned int64"),
         ("some_ports:text", "return the loss as an array"),
         ("some_ports:none", "return the loss as an array"),
-        ("some_ports:leaves", "raised SystemExit: 0"),
+        ("some_ports:leaves", "raised SystemExit: 0, which ends the process"),
     ],
 )
 @pytest.mark.usefixtures("ports")

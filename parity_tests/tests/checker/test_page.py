@@ -11,7 +11,8 @@ from selenium.webdriver import ActionChains, Chrome, Keys
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 
-from parity_tests.checker.layers.check import LAYERS, first_contact, layer
+from parity_tests.checker.layers.check import LAYERS, layer
+from parity_tests.checker.layers.contact import first_contact
 from parity_tests.checker.report import heat
 from parity_tests.checker.report.page import LAYERS as SENTENCES
 from parity_tests.checker.report.page import render

@@ -11,7 +11,7 @@ import pytest
 
 from parity_tests.pages import make_readme, migration, migration_table
 from parity_tests.pages.page_code import blocks_of
-from parity_tests.ports.python import locate
+from parity_tests.ports.locate import locate
 
 SECTIONS = migration_table.sections()
 BLOCKS = [(title, code) for title, text in SECTIONS.items() for code, _ in blocks_of(text)]

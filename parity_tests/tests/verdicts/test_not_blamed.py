@@ -14,7 +14,7 @@ from parity_tests.checker.layers.build import Options, build
 from parity_tests.checker.layers.check import check
 from parity_tests.checker.layers.judge import FAIL, NOT_OFFERED, PASS
 from parity_tests.contract.records import RECORDS
-from parity_tests.ports.python import refusal
+from parity_tests.ports.contain import refusal
 from parity_tests.ports.subject import BadPortError, UnsupportedError
 
 from .faulty_ports import SIGMOID, divided, sigmoid
