@@ -202,7 +202,7 @@ def _findings(
     inputs = batch.inputs
     if poison is not None:
         features = inputs.features.copy()
-        features[way.factors == 0] = poison
+        features[~way.options["where"]] = poison
         inputs = inputs._replace(features=features)
     try:
         result = asked.answer(inputs, way, order)
