@@ -39,6 +39,10 @@ class Framework(Protocol):
         """The Hessian of Σ loss, times `along`."""
         ...
 
+    def beside_gradient(self, loss: Loss, x: np.ndarray) -> np.ndarray:
+        """The loss as it is computed where its gradient is taken."""
+        ...
+
     def rows(
         self,
         loss: LossOfBoth,
@@ -115,6 +119,9 @@ class Numpy(OneByOne):
     def second(self, loss: Loss, x: np.ndarray, along: np.ndarray) -> np.ndarray:
         raise TypeError("numpy does not differentiate")
 
+    def beside_gradient(self, loss: Loss, x: np.ndarray) -> np.ndarray:
+        raise TypeError("numpy does not differentiate")
+
 
 class Jax(OneByOne):
     """Eager JAX, in 64 bits where the input has them."""
@@ -142,6 +149,9 @@ class Jax(OneByOne):
 
     def second(self, loss: Loss, x: np.ndarray, along: np.ndarray) -> np.ndarray:
         return self._at(self.function(loss, 2, along), x)
+
+    def beside_gradient(self, loss: Loss, x: np.ndarray) -> np.ndarray:
+        return self._at(lambda z: self.jax.vjp(loss, z)[0], x)
 
     def function(self, loss: Loss, order: int, along: np.ndarray) -> Loss:
         """The loss, its gradient, or its Hessian times `along`, as a function of an array."""
@@ -224,6 +234,9 @@ class Torch(OneByOne):
         (slope,) = self.torch.autograd.grad(loss(leaf).sum(), leaf)
         return self.numpy(slope)
 
+    def beside_gradient(self, loss: Loss, x: np.ndarray) -> np.ndarray:
+        return self.numpy(loss(self.array(x).requires_grad_()))
+
     def second(self, loss: Loss, x: np.ndarray, along: np.ndarray) -> np.ndarray:
         leaf = self.array(x).requires_grad_()
         (slope,) = self.torch.autograd.grad(loss(leaf).sum(), leaf, create_graph=True)
@@ -251,6 +264,13 @@ class Tensorflow(OneByOne):
 
     def gradient(self, loss: Loss, x: np.ndarray) -> np.ndarray:
         return self.numpy(self._gradient(loss, self.array(x)))
+
+    def beside_gradient(self, loss: Loss, x: np.ndarray) -> np.ndarray:
+        z = self.array(x)
+        with self.tf.GradientTape() as tape:
+            tape.watch(z)
+            result = loss(z)
+        return self.numpy(result)
 
     def second(self, loss: Loss, x: np.ndarray, along: np.ndarray) -> np.ndarray:
         z = self.array(x)

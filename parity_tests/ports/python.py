@@ -112,6 +112,11 @@ class PythonPort:
 
         return loss
 
+    def beside_gradient(self, logits: np.ndarray, arguments: Arguments) -> np.ndarray:
+        """The loss where its gradient in the logits is taken."""
+        with contained():
+            return self.framework.beside_gradient(self.loss(arguments), logits)
+
     def loss_in(
         self, argument: str, logits: np.ndarray, arguments: Arguments, cotangent: np.ndarray
     ) -> Loss:

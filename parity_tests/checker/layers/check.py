@@ -9,6 +9,7 @@ from parity_tests.ports.subject import Plan, PortError, Subject
 from . import grades, judge
 from .arguments import arguments
 from .backward import backward
+from .beside import beside_gradient, in_memory
 from .identities import IDENTITIES
 from .judge import FAIL, NOT_OFFERED, PASS, Check, Finding, Row, verdict
 from .linear import kernel_and_bias
@@ -71,6 +72,14 @@ def _shapes(subject: Subject, plan: Plan, failed: list[PortError]) -> Iterator[F
     yield from _all_of(parts, subject, plan, failed)
 
 
+def _backward(subject: Subject, plan: Plan, failed: list[PortError]) -> Iterator[Finding]:
+    yield from _all_of([backward, beside_gradient], subject, plan, failed)
+
+
+def _neighbours(subject: Subject, plan: Plan, failed: list[PortError]) -> Iterator[Finding]:
+    yield from _all_of([neighbours, in_memory], subject, plan, failed)
+
+
 # A layer that is optional may be refused by an error of the port, but not answered wrongly.
 LAYERS: dict[str, tuple[Check, bool]] = {
     "values": (judge.values, False),
@@ -80,11 +89,11 @@ LAYERS: dict[str, tuple[Check, bool]] = {
     "special values": (_special, False),
     "identities": (_identities, False),
     "options": (options, False),
-    "backward": (backward, False),
+    "backward": (_backward, False),
     "kernel and bias": (kernel_and_bias, False),
     "arguments": (arguments, False),
     "transformations": (transformations, True),
-    "neighbours": (neighbours, False),
+    "neighbours": (_neighbours, False),
     "shapes": (_shapes, False),
     "dtypes": (judge.other_dtypes, True),
 }
