@@ -15,8 +15,9 @@ from parity_tests.contract.tolerances import DTYPES
 
 from .contain import contained
 from .frameworks import Array, Jax, Loss
+from .linear import Inputs, LinearPort
 from .python import Arguments, PythonPort, direction
-from .subject import GRADIENT, PortError, Subject
+from .subject import GRADIENT, VALUE, PortError, Subject
 
 LOGITS = "logits"
 # None: it has to be asked by itself.
@@ -64,6 +65,37 @@ def answers_together(
     with framework.bits(points[0]):
         functions = [_derivative(port, framework, each, points[0]) for each in asked]
         return _results(framework, functions, [{LOGITS: x} for x in points])
+
+
+def in_all_together(
+    port: LinearPort, asked: Sequence[Asked], points: Sequence[Inputs], along: Inputs
+) -> list[Answers]:
+    """As `LinearPort.in_all`, at each of these inputs, which are alike in shape."""
+    framework = port.framework
+    if not isinstance(framework, Jax) or port.form.given:
+        return [[None] * len(asked) for _ in points]
+    places = port.places(along)
+    flat = [{LOGITS: inputs.flat[places]} for inputs in points]
+    with framework.bits(points[0].features):
+        functions: list[Loss] = []
+        for each in asked:
+            assert each.cotangent is not None
+            loss = port.loss_in_all(along, _known(framework, each.arguments), each.cotangent)
+            derivative = framework.function(loss, each.order, along.flat[places])
+            functions.append(partial(_at, derivative, LOGITS))
+        results = _results(framework, functions, flat)
+    return [_in_order(port, asked, answers, along) for answers in results]
+
+
+def _in_order(
+    port: LinearPort, asked: Sequence[Asked], answers: Answers, inputs: Inputs
+) -> Answers:
+    ordered: Answers = []
+    for each, answer in zip(asked, answers, strict=True):
+        if answer is not None and each.order != VALUE:
+            answer = port.in_order(answer, inputs)
+        ordered.append(answer)
+    return ordered
 
 
 def gradients_together(

@@ -14,7 +14,7 @@ from parity_tests.contract.tolerances import DTYPES
 
 from .contain import contained
 from .form import reshaped
-from .frameworks import Array, derivative
+from .frameworks import Array, Loss, derivative
 from .python import Arguments, PythonPort, dtype_of
 from .questions import first
 from .subject import VALUE, BadPortError, PortError
@@ -68,9 +68,16 @@ class LinearPort(PythonPort):
     ) -> np.ndarray:
         """The losses times a cotangent; or the gradient of their sum in features, kernel and bias,
         or its derivative along a direction: flat, in that order."""
-        places = self._in_layout(inputs.like(np.arange(inputs.flat.size))).flat
+        places = self.places(inputs)
         x = inputs.flat[places]
         direction = x if along is None else along.flat[places]
+        loss = self.loss_in_all(inputs, arguments, cotangent)
+        with contained():
+            result = derivative(self.framework, loss, x, order, direction)
+        return result if order == VALUE else self.in_order(result, inputs)
+
+    def loss_in_all(self, inputs: Inputs, arguments: Arguments, cotangent: np.ndarray) -> Loss:
+        """The losses times a cotangent as a function of all numbers, in the port's layout."""
         shapes = self._in_layout(inputs)
 
         def loss(point: Array) -> Array:
@@ -79,12 +86,16 @@ class LinearPort(PythonPort):
             result = self._result(self.target, features, {**arguments, **layer})
             return self.weighted(result, cotangent)
 
-        with contained():
-            result = derivative(self.framework, loss, x, order, direction)
-        if order == VALUE:
-            return result
+        return loss
+
+    def places(self, inputs: Inputs) -> np.ndarray:
+        """Where each number stands in the port's layout."""
+        return self._in_layout(inputs.like(np.arange(inputs.flat.size))).flat
+
+    def in_order(self, result: np.ndarray, inputs: Inputs) -> np.ndarray:
+        """A derivative in the port's layout, in the order of `flat`."""
         in_order = np.empty_like(result)
-        in_order[places] = result
+        in_order[self.places(inputs)] = result
         return in_order
 
     def _in_layout(self, inputs: Inputs) -> Inputs:

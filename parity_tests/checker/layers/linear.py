@@ -17,6 +17,8 @@ from parity_tests.contract.exact import Draws
 from parity_tests.contract.grid import rounded
 from parity_tests.contract.problems import LINEAR, Problem
 from parity_tests.contract.tolerances import DTYPES, FLOOR, allowed
+from parity_tests.ports.compiled import Asked as Question
+from parity_tests.ports.compiled import in_all_together
 from parity_tests.ports.linear import Inputs, LinearPort
 from parity_tests.ports.questions import gammas
 from parity_tests.ports.subject import GRADIENT, SECOND, VALUE, Plan, PortError, Subject
@@ -70,6 +72,14 @@ class Batch:
                 args = (row, own, layer, shares, alpha, self.gamma)
                 jets.append(linear_oracle.row_jet(*args))
         return jets
+
+    def poisoned(self, poison: float | None) -> Inputs:
+        """With this number, if it is one, for the features of rows that a mask leaves out."""
+        if poison is None:
+            return self.inputs
+        features = self.inputs.features.copy()
+        features[~np.array(KEPT)] = poison
+        return self.inputs._replace(features=features)
 
     @property
     def along(self) -> Inputs:
@@ -157,32 +167,62 @@ class Asked:
     batch: Batch
     failed: list[PortError]
 
-    def answer(self, inputs: Inputs, way: Way, order: int) -> np.ndarray:
+    def typed(self, inputs: Inputs) -> Inputs:
         dtype = DTYPES[self.plan.dtype]
-        typed = Inputs(*(part.astype(dtype) for part in inputs))
-        along = Inputs(*(part.astype(dtype) for part in self.batch.along))
-        arguments = self.port.arguments(self.batch.problem, typed.features)
-        arguments |= dict(way.options)
-        cotangent = way.cotangent.astype(dtype)
-        result = self.port.in_all(typed, arguments, order, cotangent, along).astype(float)
-        return np.atleast_1d(result.sum()) if order == VALUE else result
+        return Inputs(*(part.astype(dtype) for part in inputs))
+
+    def question(self, way: Way, order: int) -> Question:
+        """What the port is called with beside features, kernel and bias."""
+        features = self.typed(self.batch.inputs).features
+        arguments = self.port.arguments(self.batch.problem, features) | dict(way.options)
+        return Question(arguments, order, way.cotangent.astype(features.dtype))
+
+    def answer(self, way: Way, order: int, poison: float | None) -> np.ndarray:
+        inputs = self.typed(self.batch.poisoned(poison))
+        arguments, _, cotangent = self.question(way, order)
+        assert cotangent is not None
+        return self.port.in_all(inputs, arguments, order, cotangent, self.typed(self.batch.along))
+
+    def together(self, questions: list[tuple[Way, int]]) -> "Known":
+        """The answers that can be compiled in one program."""
+        poisons = POISONS if any("where" in way.options for way, _ in questions) else POISONS[:1]
+        points = [self.typed(self.batch.poisoned(poison)) for poison in poisons]
+        asked = [self.question(way, order) for way, order in questions]
+        every = in_all_together(self.port, asked, points, self.typed(self.batch.along))
+        known: Known = {}
+        for poison, answers in zip(poisons, every, strict=True):
+            for (way, order), answer in zip(questions, answers, strict=True):
+                if answer is not None:
+                    known[way.name, order, str(poison)] = answer
+        return known
+
+
+# By the name of a way, the order of the derivative, and what the features left out are.
+Known = dict[tuple[str, int, str], np.ndarray]
 
 
 def _of_ways(asked: Asked, every: list[Way], orders: list[int]) -> Iterator[Finding]:
-    known: dict[tuple[Any, ...], Own] = {}
-    for way in every:
+    batch = asked.batch
+    along = dict(zip(batch.names, batch.along.flat.tolist(), strict=True))
+    questions = [(way, order) for way in every for order in _orders(way, orders)]
+    answers = asked.together(questions)
+    truths: dict[tuple[Any, ...], Own] = {}
+    for way, order in questions:
         smoothing = way.options.get("label_smoothing", 0.0)
         softcap = way.options.get("softcap")
-        for order in _orders(way, orders):
-            key = (smoothing, softcap, order)
-            if key not in known:
-                batch = asked.batch
-                along = dict(zip(batch.names, batch.along.flat.tolist(), strict=True))
-                jets = batch.jets(smoothing, softcap)
-                known[key] = [derivatives(jet, order, along) for jet in jets]
-            # What a mask leaves out may hold anything.
-            for poison in POISONS if "where" in way.options else POISONS[:1]:
-                yield from _findings(asked, way, order, known[key], poison)
+        key = (smoothing, softcap, order)
+        if key not in truths:
+            truths[key] = [derivatives(jet, order, along) for jet in batch.jets(*key[:2])]
+        # What a mask leaves out may hold anything.
+        for poison in POISONS if "where" in way.options else POISONS[:1]:
+            result = answers.get((way.name, order, str(poison)))
+            try:
+                if result is None:
+                    result = asked.answer(way, order, poison)
+            except PortError as error:
+                asked.failed.append(type(error)(f"{way.name}, for a kernel of 4×3: {error}"))
+                continue
+            yield from _findings(asked, way, order, truths[key], result.astype(float), poison)
 
 
 def _orders(way: Way, orders: list[int]) -> list[int]:
@@ -196,19 +236,11 @@ def _orders(way: Way, orders: list[int]) -> list[int]:
 
 
 def _findings(
-    asked: Asked, way: Way, order: int, own: Own, poison: float | None
+    asked: Asked, way: Way, order: int, own: Own, result: np.ndarray, poison: float | None
 ) -> Iterator[Finding]:
     batch, plan = asked.batch, asked.plan
-    inputs = batch.inputs
-    if poison is not None:
-        features = inputs.features.copy()
-        features[~way.options["where"]] = poison
-        inputs = inputs._replace(features=features)
-    try:
-        result = asked.answer(inputs, way, order)
-    except PortError as error:
-        asked.failed.append(type(error)(f"{way.name}, for a kernel of 4×3: {error}"))
-        return
+    if order == VALUE:
+        result = np.atleast_1d(result.sum())
     terms = sums(own, way, way.factors)
     units = allowed(LINEAR, ("features",) * order, batch.gamma, plan.dtype) + REDUCED
     floor = FLOOR[plan.dtype][order]
