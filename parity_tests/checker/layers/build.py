@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from parity_tests.contract.records import ALIASES, DTYPES, RECORDS, Record
+from parity_tests.ports.contact import first_contact
 from parity_tests.ports.form import parsed
 from parity_tests.ports.frameworks import FRAMEWORKS, Framework, load
 from parity_tests.ports.linear import LinearPort, kind_of
@@ -16,8 +17,6 @@ from parity_tests.ports.onnx_model import OnnxModel
 from parity_tests.ports.python import PythonPort
 from parity_tests.ports.signature import DIVISOR, bind
 from parity_tests.ports.subject import BadPortError, Plan
-
-from .contact import first_contact
 
 
 @dataclass(frozen=True)

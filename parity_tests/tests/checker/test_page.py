@@ -12,11 +12,11 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 
 from parity_tests.checker.layers.check import LAYERS, layer
-from parity_tests.checker.layers.contact import first_contact
 from parity_tests.checker.report import heat
 from parity_tests.checker.report.page import LAYERS as SENTENCES
 from parity_tests.checker.report.page import render
 from parity_tests.contract.records import RECORDS
+from parity_tests.ports.contact import first_contact
 from parity_tests.ports.frameworks import load
 from parity_tests.ports.python import PythonPort
 from parity_tests.ports.signature import bind

@@ -8,10 +8,11 @@ import numpy as np
 
 from parity_tests.contract.problems import Problem
 from parity_tests.contract.tolerances import DTYPES
-from parity_tests.ports import questions
-from parity_tests.ports.form import Form, choices
-from parity_tests.ports.python import PythonPort
-from parity_tests.ports.subject import BadPortError, PortError, RefusedError, UnsupportedError
+
+from . import questions
+from .form import Form, choices
+from .python import PythonPort
+from .subject import BadPortError, PortError, RefusedError, UnsupportedError
 
 
 def first_contact(port: PythonPort) -> PythonPort:
