@@ -29,8 +29,10 @@ ASKED = {"sum": "nothing", "mean_positive": "positives"}
 def diagnose(evidence: Evidence, port: PythonPort) -> Iterator[Diagnosis]:
     call = _call(evidence)
     if not port.takes("reduction"):
-        yield from _own(evidence, port, call)
-        return
+        own = list(_own(evidence, port, call))
+        if own:
+            yield from own
+            return
     found: dict[str, list[tuple[Batch, float, float]]] = {}
     for batch in _batches(evidence, port, call):
         for reduction, divisor in divisors(port, evidence.plan, batch, _ids(call)).items():

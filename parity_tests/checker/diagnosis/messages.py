@@ -73,6 +73,10 @@ CLASS_WEIGHTS = {
     "alpha_of_mean_1": "your class weights are divided by their mean",
     "alpha_of_predicted": "your class weights are those of the predicted class, not of the target",
 }
+LOST_WEIGHTS = (
+    "a sample alone has no weight: your mean divides by the sum of the weights (say "
+    "--convention mean=weights), or alpha has no effect"
+)
 WRONG_AXIS = "your softmax is over the wrong axis: it runs over the rows of the batch"
 SOFT = {
     "interpolate": (

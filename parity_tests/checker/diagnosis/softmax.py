@@ -95,12 +95,17 @@ def diagnose(evidence: Evidence) -> Iterator[Diagnosis]:
         )
 
     if fits(focal):
-        if weights is None and evidence.subject.takes("alpha"):
+        # A mean by their sum loses the weight of a sample that is asked alone.
+        by_weights = evidence.plan.convention("mean") == "weights" and _is_alone(evidence)
+        if weights is None and evidence.subject.takes("alpha") and not by_weights:
             yield from _class_weights(evidence, gammas, list(CLASS_WEIGHTS))
         asked, detached = _named("FL", weights), _detached(weights)
         yield from _slopes(evidence, gammas).of_right_value(asked, detached, _others(weights))
         return
     if weights is not None:
+        if _is_alone(evidence) and _are_unweighted(evidence, answers):
+            yield Diagnosis("mean_weights", messages.LOST_WEIGHTS)
+            return
         found = list(_class_weights(evidence, gammas, weights))
         if found:
             yield from found
@@ -110,6 +115,15 @@ def diagnose(evidence: Evidence) -> Iterator[Diagnosis]:
         yield Diagnosis("labels_from_one", message)
         return
     yield from _wrong(evidence, gammas, fits) or _by_columns(evidence, gammas, answers)
+
+
+def _is_alone(evidence: Evidence) -> bool:
+    """Whether samples are asked one at a time."""
+    return getattr(evidence.subject, "one_by_one", False)
+
+
+def _are_unweighted(evidence: Evidence, answers: dict[float, np.ndarray | None]) -> bool:
+    return all(evidence.agrees(x, _predicted(focal, g, None)) for g, x in answers.items())
 
 
 def _counts_from_one(evidence: Evidence, gammas: list[float]) -> bool:
@@ -147,7 +161,7 @@ def _by_columns(
     evidence: Evidence, gammas: list[float], answers: dict[float, np.ndarray | None]
 ) -> Iterator[Diagnosis]:
     """A softmax over the batch, of which each row is alone where rows are asked one by one."""
-    alone = getattr(evidence.subject, "one_by_one", False)
+    alone = _is_alone(evidence)
     is_over_rows = True
     for gamma, losses in answers.items():
         expected = [0.0] * len(POINTS) if alone else _over_rows(gamma, evidence.alpha)
