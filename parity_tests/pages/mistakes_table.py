@@ -1,4 +1,5 @@
-"""The table of published mistakes: the grade that each reaches, and what the report says of it.
+"""The table of published mistakes: the grade that each reaches, and the layer that keeps it from
+the next one.
 
 python -m parity_tests.pages.mistakes_table                    all, for people
 python -m parity_tests.pages.mistakes_table --only one_minus_p
@@ -15,14 +16,12 @@ from rich.table import Table
 from tqdm import tqdm
 
 from parity_tests import tables
-from parity_tests.checker.diagnosis.diagnose import diagnose
 from parity_tests.checker.layers import grades
 from parity_tests.checker.layers.build import Options, build
-from parity_tests.checker.layers.check import LAYERS, check
-from parity_tests.checker.layers.judge import FAIL
+from parity_tests.checker.layers.check import check
 from parity_tests.wrong_ports import MISTAKES
 
-HEADER = ("mistake", "function", "grade", "kept from the next one in", "the report names")
+HEADER = ("mistake", "function", "grade", "kept from the next one in")
 
 
 class Row(NamedTuple):
@@ -30,12 +29,10 @@ class Row(NamedTuple):
     function: str
     grade: str
     layer: str
-    diagnoses: tuple[str, ...]
 
     @property
     def cells(self) -> tuple[str, ...]:
-        names = ", ".join(f"`{name}`" for name in self.diagnoses)
-        return f"`{self.mistake}`", f"`{self.function}`", self.grade, self.layer, names
+        return f"`{self.mistake}`", f"`{self.function}`", self.grade, self.layer
 
 
 def judged(name: str) -> Row:
@@ -43,11 +40,8 @@ def judged(name: str) -> Row:
     mistake = MISTAKES[name]
     port = build(Options(mistake.loss, function=mistake.function, framework="jax"))
     report = check(port, port.plan)
-    failed = [row.layer for row in report.rows if row.status == FAIL]
-    found = diagnose(port, port.plan, [layer for layer in LAYERS if layer in failed])
-    names = tuple(diagnosis.name for diagnosis in found)
     layer = report.limit.layer if report.limit else ""
-    return Row(name, mistake.function, grades.shown(report.grade), layer, names)
+    return Row(name, mistake.function, grades.shown(report.grade), layer)
 
 
 def rows(names: Sequence[str]) -> Iterator[Row]:
