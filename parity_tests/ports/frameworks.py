@@ -227,7 +227,9 @@ class Torch(OneByOne):
         return x.numpy()
 
     def value(self, loss: Loss, x: np.ndarray) -> np.ndarray:
-        return self.numpy(loss(self.array(x)))
+        """Without gradients, as in a validation: `beside_gradient` is the loss in training."""
+        with self.torch.no_grad():
+            return self.numpy(loss(self.array(x)))
 
     def gradient(self, loss: Loss, x: np.ndarray) -> np.ndarray:
         leaf = self.array(x).requires_grad_()

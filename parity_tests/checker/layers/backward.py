@@ -229,7 +229,9 @@ def findings(
     plan: Plan, call: Call, way: Way, order: int, result: np.ndarray, rounding: np.ndarray
 ) -> Iterator[Finding]:
     problem = call.problem
-    jets = smooth_jets(call) if "label_smoothing" in way.options else call.jets
+    jets = call.jets
+    if "label_smoothing" in way.options:
+        jets = smooth_jets(call, way.options.get("alpha"))
     units = allowed(problem.function, ("logits",) * order, call.gamma, plan.dtype) + REDUCED
     floor = FLOOR[plan.dtype][order]
     terms = _terms(problem, jets, way, order)

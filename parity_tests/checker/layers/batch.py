@@ -41,6 +41,8 @@ class Call:
 
     problem: Problem
     jets: list[Jet]
+    # The problem of the jets, where that of the call has other logits for what is left out.
+    clean: Problem | None = None
 
     @property
     def terms(self) -> list[Term]:
@@ -77,12 +79,16 @@ def _problem(plan: Plan, gamma: float, alpha: Alpha) -> Problem:
     return hard_problem(plan, rounded(points, plan.dtype), ids, gamma, alpha)
 
 
-def smooth_jets(call: Call) -> list[Jet]:
+def smooth_jets(call: Call, alpha: Any = None) -> list[Jet]:
     """The jets of the same softmax with smoothed labels."""
-    problem, ids = call.problem, call.problem.ids
+    problem = call.clean or call.problem
+    ids = problem.ids
     assert ids is not None
     variables = frozenset(problem.names)
-    alpha = problem.constants.get("alpha")
+    if alpha is None:
+        alpha = problem.constants.get("alpha")
+    else:
+        alpha = [float(weight) for weight in alpha]
     jets: list[Jet] = []
     for row, target in zip(problem.points.tolist(), ids.tolist(), strict=True):
         smooth = [mpf(SMOOTHING) / len(row)] * len(row)
@@ -186,4 +192,4 @@ def poisoned(call: Call, poison: float) -> Call:
     """The same call with this number for the masked logits."""
     points = call.problem.points.copy()
     points[~np.array(KEPT)] = poison
-    return Call(replace(call.problem, points=points), call.jets)
+    return Call(replace(call.problem, points=points), call.jets, call.problem)

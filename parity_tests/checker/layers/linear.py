@@ -5,7 +5,7 @@ through everything that the layer "backward" asks about.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -57,13 +57,18 @@ class Batch:
     def gamma(self) -> float:
         return float(self.problem.constants["gamma"])
 
-    def jets(self, smoothing: float, softcap: float | None) -> list[Jet]:
-        """The loss of each row."""
+    def jets(self, options: Mapping[str, Any]) -> list[Jet]:
+        """The loss of each row, before masks and weights."""
+        smoothing = options.get("label_smoothing", 0.0)
+        softcap = options.get("softcap")
         problem = self.problem
         assert problem.ids is not None
         kernel, bias = self.inputs.kernel.ravel().tolist(), self.inputs.bias.tolist()
         layer = linear_oracle.Layer(kernel, bias, softcap)
         alpha = problem.constants.get("alpha")
+        if smoothing and "alpha" in options:
+            # Each class has its own.
+            alpha = options["alpha"].tolist()
         rows = zip(self.inputs.features.tolist(), problem.ids.tolist(), strict=True)
         jets: list[Jet] = []
         for row, (own, target) in enumerate(rows):
@@ -208,11 +213,9 @@ def _of_ways(asked: Asked, every: list[Way], orders: list[int]) -> Iterator[Find
     answers = asked.together(questions)
     truths: dict[tuple[Any, ...], Own] = {}
     for way, order in questions:
-        smoothing = way.options.get("label_smoothing", 0.0)
-        softcap = way.options.get("softcap")
-        key = (smoothing, softcap, order)
+        key = (order, *sorted({"label_smoothing", "softcap", "alpha"} & way.options.keys()))
         if key not in truths:
-            truths[key] = [derivatives(jet, order, along) for jet in batch.jets(*key[:2])]
+            truths[key] = [derivatives(jet, order, along) for jet in batch.jets(way.options)]
         # What a mask leaves out may hold anything.
         for poison in POISONS if "where" in way.options else POISONS[:1]:
             result = answers.get((way.name, order, str(poison)))

@@ -32,7 +32,7 @@ from .batch import (
     weighted,
 )
 from .judge import Check, Finding
-from .reductions import DIVIDED, Batch, divisors, reductions
+from .reductions import DIVIDED, Batch, batches, divisors, reductions
 
 
 def where(port: PythonPort, plan: Plan) -> Iterator[Finding]:
@@ -55,12 +55,18 @@ def weight(port: PythonPort, plan: Plan) -> Iterator[Finding]:
 
 
 def ignore_index(port: PythonPort, plan: Plan) -> Iterator[Finding]:
+    """A class, the usual number for what has none, and that of a border in a mask."""
     call = call_of(plan)
-    assert call.problem.ids is not None
-    terms = masked(call.terms, (call.problem.ids != 0).tolist())
-    result = ask(port, call, ignore_index=0)
+    ids = call.problem.ids
+    assert ids is not None
+    terms = masked(call.terms, (ids != 0).tolist())
     message = "ignored elements must be 0, the others as they were"
-    yield from findings_of(call, result, terms, {"ignore_index": 0}, message)
+    for index in (0, -100, 255):
+        targets = np.where(ids == 0, index, ids)
+        if not plan.record.classes:
+            targets = targets.astype(DTYPES[plan.dtype])
+        result = ask(port, call, ignore_index=index, targets=targets)
+        yield from findings_of(call, result, terms, {"ignore_index": index}, message)
 
 
 def label_smoothing(port: PythonPort, plan: Plan) -> Iterator[Finding]:
@@ -105,12 +111,25 @@ def divisor(port: PythonPort, plan: Plan) -> Iterator[Finding]:
 OPTIONS = (where, weight, alpha, ignore_index, label_smoothing)
 
 
+def together(port: PythonPort, plan: Plan) -> Iterator[Finding]:
+    """Each two of them."""
+    call = call_of(plan)
+    assert call.problem.ids is not None
+    for batch in batches(port, plan, call.problem.ids):
+        if batch.is_pair:
+            names = " beside ".join(batch.options)
+            message = f"{names} has another effect than both of them"
+            result = ask(port, call, **batch.options)
+            yield from findings_of(call, result, batch.terms(call), batch.options, message)
+
+
 def options(subject: Subject, plan: Plan, failed: list[PortError]) -> Iterator[Finding]:
     if not isinstance(subject, PythonPort) or plan.probabilities:
         return
     checks: list[Callable[[PythonPort, Plan], Iterator[Finding]]] = []
     if not subject.one_by_one:
         checks += [option for option in OPTIONS if subject.takes(option.__name__)]
+        checks.append(together)
     if subject.takes("reduction") or subject.one_by_one:
         checks.append(reductions)
     if subject.takes(DIVISOR):

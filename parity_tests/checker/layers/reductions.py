@@ -10,8 +10,21 @@ import numpy as np
 from parity_tests.contract.tolerances import DTYPES
 from parity_tests.ports.python import PythonPort
 from parity_tests.ports.subject import Plan, PortError
+from parity_tests.truth.jets import Term
 
-from .batch import CLASS_WEIGHTS, KEPT, WEIGHTS, Call, ask, call_of, findings_of, total_of
+from .batch import (
+    CLASS_WEIGHTS,
+    KEPT,
+    SMOOTHING,
+    WEIGHTS,
+    Call,
+    ask,
+    call_of,
+    findings_of,
+    smooth_jets,
+    total_of,
+    weighted,
+)
 from .judge import Finding
 
 # What a port is given that divides by one of its arguments; by 1 in all other questions.
@@ -19,11 +32,36 @@ DIVIDED = 4.0
 
 
 class Batch(NamedTuple):
-    """What a reduction is called with, the elements that it keeps, and their weights."""
+    """What a loss is called with, the elements that it keeps, and their weights."""
 
     options: dict[str, Any]
     kept: np.ndarray
     weights: np.ndarray
+
+    @property
+    def is_pair(self) -> bool:
+        return len(self.options) > 1
+
+    def beside(self, other: "Batch") -> "Batch":
+        """Both options together."""
+        options = self.options | other.options
+        return Batch(options, self.kept & other.kept, self.weights * other.weights)
+
+    def factors(self, ids: np.ndarray) -> np.ndarray:
+        """What multiplies the loss of each element, of smoothed labels if they are asked for."""
+        factors = self.kept * self.weights
+        if {"label_smoothing", "alpha"} <= self.options.keys():
+            # There each class has its own α, and that of the target is no factor of all.
+            factors = factors / np.take(CLASS_WEIGHTS, ids)
+        return factors
+
+    def terms(self, call: Call) -> list[Term]:
+        """The loss of each element."""
+        assert call.problem.ids is not None
+        terms = call.terms
+        if "label_smoothing" in self.options:
+            terms = [jet[()] for jet in smooth_jets(call, self.options.get("alpha"))]
+        return weighted(terms, self.factors(call.problem.ids).tolist())
 
 
 def reductions(port: PythonPort, plan: Plan) -> Iterator[Finding]:
@@ -33,23 +71,25 @@ def reductions(port: PythonPort, plan: Plan) -> Iterator[Finding]:
     ids = call.problem.ids
     assert ids is not None
     for batch in batches(port, plan, ids):
-        for reduction, divisor in divisors(port, plan, batch, ids).items():
+        offered = divisors(port, plan, batch, ids)
+        if batch.is_pair and "mean" in offered:
+            # What is said of a mean is said of the other divisors.
+            offered = {"mean": offered["mean"]}
+        for reduction, divisor in offered.items():
             yield from _reduction(port, call, reduction, divisor, batch)
 
 
 def batches(port: PythonPort, plan: Plan, ids: np.ndarray) -> Iterator[Batch]:
-    """Without an option, with each that the port takes, and with one that leaves elements out
-    beside one that weights them."""
+    """Without an option, with each that the port takes, and with each two of them."""
     everything = np.ones(len(ids), bool)
     ones = np.ones(len(ids))
     yield Batch({}, everything, ones)
-    leaving_out = _leaving_out(port, ids, ones)
-    weighting = _weighting(port, plan, ids, everything)
-    yield from leaving_out
-    yield from weighting
-    for left_out, weighted in itertools.product(leaving_out, weighting):
-        options = left_out.options | weighted.options
-        yield Batch(options, left_out.kept, weighted.weights)
+    single = _leaving_out(port, ids, ones) + _weighting(port, plan, ids, everything)
+    if plan.record.classes and port.takes("label_smoothing"):
+        single.append(Batch({"label_smoothing": SMOOTHING}, everything, ones))
+    yield from single
+    for one, other in itertools.combinations(single, 2):
+        yield one.beside(other)
 
 
 def _leaving_out(port: PythonPort, ids: np.ndarray, ones: np.ndarray) -> list[Batch]:
@@ -119,8 +159,8 @@ def _reduction(
     port: PythonPort, call: Call, reduction: str, divisor: float, batch: Batch
 ) -> Iterator[Finding]:
     result = ask(port, call, reduction=reduction, **batch.options)
-    factors = (batch.kept * batch.weights).tolist()
-    total = total_of(call.terms, factors, divisor)
+    terms = batch.terms(call)
+    total = total_of(terms, [1.0] * len(terms), divisor)
     names = ", ".join(batch.options) or "nothing"
     message = f"{reduction} divides by {divisor:g} here; {names} is given"
     yield from findings_of(call, result, [total], {"reduction": reduction} | batch.options, message)

@@ -12,7 +12,7 @@ from parity_tests.ports.python import PythonPort
 from parity_tests.ports.signature import DIVISOR
 from parity_tests.ports.subject import Plan
 
-from .batch import SMOOTHING, Call
+from .batch import Call
 from .reductions import DIVIDED, Batch, batches, divisors
 
 EVERY_OTHER = (1.0, -2.0, 0.0, 0.5, -0.125, 3.0)
@@ -52,9 +52,6 @@ def ways(port: PythonPort, plan: Plan, call: Call) -> Iterator[Way]:
         yield from _ways_of(port, plan, batch, ids)
     if port.takes(DIVISOR):
         yield from _divided(port, plan, ids)
-    if port.takes("label_smoothing"):
-        smoothed = Batch({"label_smoothing": SMOOTHING}, ones > 0, ones)
-        yield from _ways_of(port, plan, smoothed, ids)
 
 
 def _cotangents(plan: Plan) -> dict[str, np.ndarray]:
@@ -70,11 +67,13 @@ def _cotangents(plan: Plan) -> dict[str, np.ndarray]:
 
 
 def _ways_of(port: PythonPort, plan: Plan, batch: Batch, ids: np.ndarray) -> Iterator[Way]:
-    """A batch without a reduction, and with each."""
-    factors = batch.kept * batch.weights
+    """A batch without a reduction, and with each, if there is not more than one option."""
+    factors = batch.factors(ids)
     names = ", ".join(batch.options)
     if names and not port.one_by_one:
         yield Way(names, np.array(EVERY_OTHER), factors, batch.options)
+        if batch.is_pair:
+            return
     for reduction, divisor in divisors(port, plan, batch, ids).items():
         name = f"{reduction} with {names}" if names else reduction
         options = batch.options | {"reduction": reduction}
