@@ -72,9 +72,11 @@ def kept_from(layer: str, wrong: Wrong, dtype: str) -> str:
     """The first grade that a wrong number keeps a port from."""
     if layer in OF_LAYER:
         return OF_LAYER[layer]
+    if wrong.point.get("dtype", dtype) != dtype:
+        # The other dtypes are what the last grade adds.
+        return COMPLETE
     if isinstance(wrong.got, str):
         return SAME
-    dtype = wrong.point.get("dtype", dtype)
     is_lost = not wrong.error * EPS[dtype] <= LOST
     # It has to be exactly 0, or the mask does not keep a NaN out.
     if not wrong.allowed or (layer in TOGETHER and not math.isfinite(wrong.error)):

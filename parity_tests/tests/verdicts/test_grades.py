@@ -57,6 +57,11 @@ def dead_far_out(logits, targets, *, alpha=0.25, gamma=2.0):
     return torch.where(logits.abs() > 20, losses.detach(), losses)
 
 
+def always_in_float32(logits, targets, *, alpha=0.25, gamma=2.0):
+    z, y = logits.float(), targets.float()
+    return focal_torch.sigmoid_focal_loss(z, y, alpha=alpha, gamma=gamma)
+
+
 def without_options(logits, targets, *, alpha=0.25, gamma=2.0):
     return focal_torch.sigmoid_focal_loss(logits, targets, alpha=alpha, gamma=gamma)
 
@@ -80,6 +85,7 @@ PORTS: dict[Callable[..., Any], tuple[str, str]] = {
     dead_far_out: (SIGMOID, SAME),
     masks_leak: (SIGMOID, SAME),
     by_logarithms: (SIGMOID, SAFE),
+    always_in_float32: (SIGMOID, EXACT),
     of_another_alpha: (SIGMOID, NONE),
     mean_by_another_number: (SIGMOID, NONE),
 }
