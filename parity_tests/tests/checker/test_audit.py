@@ -20,8 +20,10 @@ from parity_tests.ports.subject import Plan
 
 LAYERS = ("values", "gradients")
 BROKEN = Adapter("broken", "audit_breaks:loss")
-SILENT = Adapter("silent", "audit_exits:loss")
+SILENT = Adapter("silent", "audit_is_killed:loss")
+EXITS = Adapter("exits", "audit_exits:loss")
 ABSENT = Adapter("absent", "absent:loss", distribution="focal-parity-is-not-this")
+UNUSABLE = (BROKEN, SILENT, EXITS, ABSENT)
 SLOW = Adapter("slow", "audit_sleeps:loss")
 RUN = ("optax", "torchvision (formula)", "tutorial (formula)", "clcarwin (formula)")
 each_adapter = pytest.mark.parametrize("adapter", ADAPTERS, ids=lambda adapter: adapter.label)
@@ -34,10 +36,12 @@ def rows(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Row]:
     text = "print('hello')\nraise RuntimeError('no such operator')\n"
     (folder / "audit_breaks.py").write_text(text)
     (folder / "audit_exits.py").write_text("import os\nos._exit(3)\n")
+    killed = "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)\n"
+    (folder / "audit_is_killed.py").write_text(killed)
     chosen = [adapter for adapter in ADAPTERS if adapter.label in RUN]
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", str(folder))
-        audited = command.rows([*chosen, BROKEN, SILENT, ABSENT], LAYERS, jobs=1, limit=300.0)
+        audited = command.rows([*chosen, *UNUSABLE], LAYERS, jobs=1, limit=300.0)
     return {row["label"]: row for row in audited}
 
 
@@ -158,7 +162,8 @@ def test_the_grade_of_an_implementation_is_that_of_its_check() -> None:
 
 def test_what_cannot_be_run_has_its_reason(rows: dict[str, Row]) -> None:
     assert "RuntimeError: no such operator" in rows["broken"]["reason"]
-    assert rows["silent"]["reason"].startswith("ended with 3")
+    assert rows["silent"]["reason"].startswith("ended with -9")
+    assert "os._exit(3), which ends the process" in rows["exits"]["reason"]
     assert rows["absent"]["reason"] == "not installed"
     assert rows["absent"]["version"] is None
 
