@@ -99,7 +99,8 @@ class Form:
     def losses(self, result: Any, logits: tuple[int, ...], dtype: str) -> Array:
         """The loss among the results, for logits of this shape: one for each sample, or one for
         all."""
-        count = logits[0] if logits else 1
+        # A shape of TensorFlow is true for a number, too.
+        count = logits[0] if len(logits) else 1
         loss = self._picked(result)
         if isinstance(loss, float | int) and not isinstance(loss, bool | np.generic):
             return np.asarray(loss, DTYPES[dtype])
