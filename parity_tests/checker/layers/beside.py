@@ -3,7 +3,7 @@ another order. It has to be the one that is returned alone."""
 
 import math
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal
 
 import mpmath
 import numpy as np
@@ -21,6 +21,8 @@ from .backward import differentiable
 from .batch import Call, call_of, logits_of
 from .judge import Finding, digits, point
 
+# By rows, or by columns.
+Memory = Literal["C", "F"]
 BESIDE = "the loss is another one where its gradient is taken"
 IN_MEMORY = "the result is another one for a transposed array: logits lie in memory in other orders"
 
@@ -67,7 +69,7 @@ def in_memory(subject: Subject, plan: Plan, failed: list[PortError]) -> Iterator
             yield _alike(call.problem, order, expected, got, where, IN_MEMORY)
 
 
-def _of_matrix(port: PythonPort, call: Call, order: int, memory: Any) -> np.ndarray:
+def _of_matrix(port: PythonPort, call: Call, order: int, memory: Memory) -> np.ndarray:
     """The six elements as (6, C), or as (3, 2) of a sigmoid, in an order in memory."""
     logits = logits_of(call.problem)
     arguments = port.arguments(call.problem, logits)

@@ -97,6 +97,7 @@ class Reasons:
             return False
         difference = difference.reshape(self.features.shape[1], -1)
         shares, *_ = np.linalg.lstsq(rows.T, difference)
+        # This chooses a sentence for what is wrong already: its largest entry is the scale of all.
         return np.allclose(rows.T @ shares, difference, atol=NEAR * np.abs(difference).max())
 
 

@@ -67,7 +67,7 @@ def _cotangents(plan: Plan) -> dict[str, np.ndarray]:
 
 
 def _ways_of(port: PythonPort, plan: Plan, batch: Batch, ids: np.ndarray) -> Iterator[Way]:
-    """A batch without a reduction, and with each, if there is not more than one option."""
+    """A batch without a reduction; and with each reduction, if it has one option at most."""
     factors = batch.factors(ids)
     names = ", ".join(batch.options)
     if names and not port.one_by_one:

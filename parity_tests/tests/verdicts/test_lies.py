@@ -149,7 +149,7 @@ def centred_on_the_batch(logits, targets, *, gamma=2.0, axis=-1):
     return -((1 - p) ** gamma) * p.log()
 
 
-def every_thirteenth(logits, targets, *, alpha=0.25, gamma=2.0, calls=[0]):  # noqa: B006 (likewise)
+def every_thirteenth(logits, targets, *, alpha=0.25, gamma=2.0, calls=[0]):  # noqa: B006 (a fault)
     """Is wrong at so many calls of one shape, without a gradient: other layers make fewer."""
     calls[0] += logits.shape == (6,) and not logits.requires_grad
     factor = 1.5 if calls[0] % 13 == 12 else 1.0

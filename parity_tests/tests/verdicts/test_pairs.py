@@ -15,13 +15,30 @@ SIGMOID, SOFTMAX = "sigmoid_focal_loss", "softmax_focal_loss"
 
 
 def softmax(
-    logits, targets, *, alpha=None, gamma=2.0, axis=-1, weight=None, where=None, ignore_index=None,
-    label_smoothing=0.0, reduction="none",
-):  # fmt: skip
+    logits,
+    targets,
+    *,
+    alpha=None,
+    gamma=2.0,
+    axis=-1,
+    weight=None,
+    where=None,
+    ignore_index=None,
+    label_smoothing=0.0,
+    reduction="none",
+):
     return focal_torch.softmax_focal_loss(
-        logits, targets, alpha=alpha, gamma=gamma, axis=axis, weight=weight, where=where,
-        ignore_index=ignore_index, label_smoothing=label_smoothing, reduction=reduction,
-    )  # fmt: skip
+        logits,
+        targets,
+        alpha=alpha,
+        gamma=gamma,
+        axis=axis,
+        weight=weight,
+        where=where,
+        ignore_index=ignore_index,
+        label_smoothing=label_smoothing,
+        reduction=reduction,
+    )
 
 
 def smoothed_without_mask(logits, targets, *, gamma=2.0, axis=-1, where=None, label_smoothing=0.0):
