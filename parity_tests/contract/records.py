@@ -186,8 +186,8 @@ SIGMOID = Record(
         "falls_with_gamma",
         "falls_with_margin",
     ),
-    special=("infinite_right", "infinite_wrong", "nan_stays", "empty", "scalar", "label_types"),
-    errors=("column_targets", "longer_targets"),
+    special=("infinite_right", "infinite_wrong", "nan_stays", "empty", "scalar", "nothing_is_kept"),
+    errors=("column_targets", "longer_targets", "more_axes"),
     source=f"{LIN}, equations (4), (5), (9), (10)",
 )
 
@@ -217,8 +217,16 @@ SOFTMAX = Record(
     grids={"softmax, ids": grid.named_softmax_hard, "softmax, soft": grid.named_softmax_soft},
     vectors=_softmax_vectors,
     identities=("shifted_logits", "permuted_classes", "two_classes", "falls_with_gamma"),
-    special=("infinite_right", "infinite_wrong", "wrong_by_60", "one_class", "nan_stays", "empty"),
-    errors=("column_targets", "longer_targets"),
+    special=(
+        "infinite_right",
+        "infinite_wrong",
+        "wrong_by_60",
+        "one_class",
+        "nan_stays",
+        "empty",
+        "nothing_is_kept",
+    ),
+    errors=("column_targets", "longer_targets", "more_axes"),
     source=f"{LIN}, section 3 and appendix B, for a softmax",
     classes=True,
 )
@@ -252,7 +260,7 @@ LINEAR = Record(
     grids={},
     vectors=grid.linear,
     identities=SOFTMAX.identities,
-    special=("wrong_by_60", "one_class", "nan_stays", "empty"),
+    special=("wrong_by_60", "one_class", "nan_stays", "empty", "nothing_is_kept"),
     errors=SOFTMAX.errors,
     source=f"{LIN}; logits in chunks: P.-L. Hsu et al., Liger Kernel, arXiv:2410.10989",
     classes=True,

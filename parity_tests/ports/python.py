@@ -14,6 +14,7 @@ from parity_tests.contract.tolerances import DTYPES
 from .contain import contained
 from .form import Form
 from .frameworks import Array, Framework, Loss
+from .side_effects import settings_unchanged
 from .signature import call_of, called, named_parameters
 from .subject import (
     GRADIENT,
@@ -70,7 +71,7 @@ class PythonPort:
     ) -> np.ndarray:
         """The raw result for numpy arguments: the loss, or a derivative of its sum, or of the sum
         of its product with a cotangent."""
-        with contained():
+        with contained(), settings_unchanged():
             return self._derivative(logits, arguments, order, cotangent)
 
     def weighted(self, result: Array, cotangent: np.ndarray) -> Array:
@@ -243,8 +244,6 @@ class PythonPort:
             # A gradient is the value of the port's second function.
             target = self.slope if order else self.target
             order = VALUE
-
-        labelled = self.labelled()
 
         labelled = self.labelled()
 

@@ -15,7 +15,7 @@ from parity_tests.contract.problems import Problem
 from .subject import Plan
 
 # Numbers of every dtype, so that a γ or α given as a number is the same number for everybody.
-GAMMAS = (0.0, 0.5, 1.0, 1.5, 2.0, 2.75, 3.0, 4.0, 5.0)
+GAMMAS = (0.0, 0.5, 1.0, 1.5, 2.0, 2.75, 3.0, 4.0, 5.0, 10.0)
 ALPHAS = (0.25, None, 0.75, 1.0, 0.0)
 SOFT_TARGETS = (0.0, 1.0, 0.0625, 0.3, 0.5, 0.9)
 SOFT_LOGITS = (-30.0, -4.0, -1.5, -0.3, 0.0, 0.7, 2.0, 8.0, 40.0)

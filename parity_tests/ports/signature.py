@@ -2,7 +2,7 @@
 the user says."""
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -60,7 +60,8 @@ def bind(port: "PythonPort", renamed: Mapping[str, str], factory: bool = False) 
         names.pop("ignore_index", None)
     _demand_arrays(port, names, parameters)
     _demand_settings(port, names)
-    port = replace(port, names=names)
+    notes = (*port.notes, *_other_defaults(port, names, parameters))
+    port = replace(port, names=names, notes=notes)
     return replace(port, defaults=_defaults(port, parameters))
 
 
@@ -164,6 +165,19 @@ def _defaults(port: "PythonPort", parameters: Parameters) -> dict[str, Any]:
         if argument and argument.default is not REQUIRED and not argument.essential:
             defaults[argument.name] = argument.default
     return defaults
+
+
+def _other_defaults(
+    port: "PythonPort", names: Mapping[str, str], parameters: Parameters
+) -> Iterator[str]:
+    """What γ and α are in a call that says nothing of them, which no question is about."""
+    for argument in port.plan.record.arguments:
+        theirs = names.get(argument.name, "")
+        if not argument.essential or theirs not in parameters:
+            continue
+        default = parameters[theirs].default
+        if default is not inspect.Parameter.empty and default != argument.default:
+            yield f"{theirs} is {default!r} by default, not {argument.default!r}"
 
 
 def called(target: Target, given: Mapping[str, Any]) -> Any:

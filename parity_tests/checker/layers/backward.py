@@ -294,7 +294,7 @@ def _reason(way: Way, order: int, terms: list[list[Term]], result: np.ndarray) -
         if way.divisor != 1 and math.isclose(ratio, way.divisor, rel_tol=NEAR):
             return f"the {kind} of {way.name} is that of the sum: {ratio:.3g} times too large here"
         return f"the {kind} through {way.name} is {ratio:.3g} times what it has to be"
-    return f"the {kind} through {way.name} is not the derivative of the value"
+    return f"the {kind} through {way.name} is not the derivative of the right loss"
 
 
 def _is_without_cotangent(way: Way, ratios: np.ndarray, known: np.ndarray) -> bool:

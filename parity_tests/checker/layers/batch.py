@@ -58,8 +58,11 @@ class Call:
 _known: dict[tuple[Any, ...], Problem] = {}
 
 
-def call_of(plan: Plan, gamma: float | None = None) -> Call:
+def call_of(plan: Plan, gamma: float | None = None, with_alpha: bool = True) -> Call:
+    """With the usual settings; without α of a sigmoid where it may be None."""
     alpha = usual_alpha(plan)
+    if not with_alpha and plan.without_alpha and "alpha" not in plan.fixed:
+        alpha = None
     if gamma is None:
         gamma = usual_gammas(plan, (2.0, 0.5))[0]
     key = (plan.record.asked_as, plan.dtype, gamma, str(alpha))
@@ -79,7 +82,7 @@ def _problem(plan: Plan, gamma: float, alpha: Alpha) -> Problem:
     return hard_problem(plan, rounded(points, plan.dtype), ids, gamma, alpha)
 
 
-def smooth_jets(call: Call, alpha: Any = None) -> list[Jet]:
+def smooth_jets(call: Call, alpha: Any = None, smoothing: float = SMOOTHING) -> list[Jet]:
     """The jets of the same softmax with smoothed labels."""
     problem = call.clean or call.problem
     ids = problem.ids
@@ -91,8 +94,8 @@ def smooth_jets(call: Call, alpha: Any = None) -> list[Jet]:
         alpha = [float(weight) for weight in alpha]
     jets: list[Jet] = []
     for row, target in zip(problem.points.tolist(), ids.tolist(), strict=True):
-        smooth = [mpf(SMOOTHING) / len(row)] * len(row)
-        smooth[target] += mpf(1 - SMOOTHING)
+        smooth = [mpf(smoothing) / len(row)] * len(row)
+        smooth[target] += mpf(1 - smoothing)
         with mpmath.workdps(truth.DIGITS):
             args = (row, smooth, alpha, call.gamma)
             jets.append(oracle.softmax_focal_loss(*args, variables=variables))

@@ -8,13 +8,19 @@ from parity_tests.ports.subject import Plan, PortError, Subject
 
 from . import grades, judge
 from .arguments import arguments
+from .arrangements.axes import in_axes
+from .arrangements.beside import beside_gradient, in_memory
+from .arrangements.classes import among_classes
+from .arrangements.label_types import label_types
+from .arrangements.neighbours import neighbours
+from .arrangements.random_states import random_states_stay
 from .backward import backward
-from .beside import beside_gradient, in_memory
 from .identities import IDENTITIES
 from .judge import FAIL, NOT_OFFERED, PASS, Check, Finding, Row, verdict
 from .linear import kernel_and_bias
-from .neighbours import neighbours
-from .options import ERRORS, options
+from .options import options
+from .shapes import ERRORS
+from .soft_options import soft_options
 from .special import SPECIAL
 from .transformations import transformations
 
@@ -72,18 +78,31 @@ def _shapes(subject: Subject, plan: Plan, failed: list[PortError]) -> Iterator[F
     yield from _all_of(parts, subject, plan, failed)
 
 
+def _soft_targets(subject: Subject, plan: Plan, failed: list[PortError]) -> Iterator[Finding]:
+    yield from _all_of([judge.soft_targets, soft_options], subject, plan, failed)
+
+
 def _backward(subject: Subject, plan: Plan, failed: list[PortError]) -> Iterator[Finding]:
     yield from _all_of([backward, beside_gradient], subject, plan, failed)
 
 
+ARRANGEMENTS: list[Check] = [among_classes, in_axes, in_memory, label_types, random_states_stay]
+
+
 def _neighbours(subject: Subject, plan: Plan, failed: list[PortError]) -> Iterator[Finding]:
-    yield from _all_of([neighbours, in_memory], subject, plan, failed)
+    is_right = True
+    for finding in _all_of([neighbours], subject, plan, failed):
+        is_right = is_right and finding.error <= finding.allowed
+        yield finding
+    if is_right:
+        # What depends on its neighbours would be blamed for its axes as well.
+        yield from _all_of(ARRANGEMENTS, subject, plan, failed)
 
 
 # A layer that is optional may be refused by an error of the port, but not answered wrongly.
 LAYERS: dict[str, tuple[Check, bool]] = {
     "values": (judge.values, False),
-    "soft targets": (judge.soft_targets, True),
+    "soft targets": (_soft_targets, True),
     "gradients": (judge.gradients, False),
     "second order": (judge.second_order, False),
     "special values": (_special, False),

@@ -88,7 +88,7 @@ class Reasons:
             return _by_a_factor(what, way, ratio)
         if argument == "kernel" and self._is_of_rows_left_out(result - expected):
             return f"{what} has rows in it that {way.name} leaves out"
-        return f"{what} through {way.name} is not the derivative of the value"
+        return f"{what} through {way.name} is not the derivative of the right loss"
 
     def _is_of_rows_left_out(self, difference: np.ndarray) -> bool:
         """Whether a difference in the kernel (D, C) is made of the features that are left out."""

@@ -1,5 +1,4 @@
-"""What a port offers beside logits and targets: masks, weights, reductions, smoothing; and shapes
-that do not fit.
+"""What a port offers beside logits and targets: masks, weights, reductions, smoothing.
 
 Each option is asked only of ports that take it. The truth is the unreduced truth, masked, weighted
 and added up in arbitrary precision, under the convention for mean that the port declares.
@@ -12,32 +11,31 @@ import numpy as np
 
 from parity_tests.contract.tolerances import DTYPES
 from parity_tests.ports.python import PythonPort
-from parity_tests.ports.questions import first
+from parity_tests.ports.questions import gammas
 from parity_tests.ports.signature import DIVISOR
-from parity_tests.ports.subject import Plan, PortError, RefusedError, Subject
+from parity_tests.ports.subject import Plan, PortError, Subject
 
 from .batch import (
     CLASS_WEIGHTS,
     KEPT,
     SMOOTHING,
     WEIGHTS,
+    Call,
     ask,
     call_of,
     findings_of,
-    logits_of,
     masked,
     poisoned,
     smooth_jets,
     total_of,
     weighted,
 )
-from .judge import Check, Finding
+from .judge import Finding
 from .reductions import DIVIDED, Batch, batches, divisors, reductions
 
 
-def where(port: PythonPort, plan: Plan) -> Iterator[Finding]:
+def where(port: PythonPort, plan: Plan, call: Call) -> Iterator[Finding]:
     """Masked elements are exactly 0, whatever their logits hold."""
-    call = call_of(plan)
     terms = masked(call.terms, KEPT)
     message = "masked elements must be 0 whatever their logits are, and the others as they were"
     for poison in (0.5, math.nan, math.inf):
@@ -46,17 +44,15 @@ def where(port: PythonPort, plan: Plan) -> Iterator[Finding]:
         yield from findings_of(call, result, terms, point, message)
 
 
-def weight(port: PythonPort, plan: Plan) -> Iterator[Finding]:
-    call = call_of(plan)
+def weight(port: PythonPort, plan: Plan, call: Call) -> Iterator[Finding]:
     terms = weighted(call.terms, WEIGHTS)
     result = ask(port, call, weight=np.array(WEIGHTS, DTYPES[plan.dtype]))
     message = "weight is a factor of each loss"
     yield from findings_of(call, result, terms, {"weight": WEIGHTS}, message)
 
 
-def ignore_index(port: PythonPort, plan: Plan) -> Iterator[Finding]:
+def ignore_index(port: PythonPort, plan: Plan, call: Call) -> Iterator[Finding]:
     """A class, the usual number for what has none, and that of a border in a mask."""
-    call = call_of(plan)
     ids = call.problem.ids
     assert ids is not None
     terms = masked(call.terms, (ids != 0).tolist())
@@ -69,19 +65,18 @@ def ignore_index(port: PythonPort, plan: Plan) -> Iterator[Finding]:
         yield from findings_of(call, result, terms, {"ignore_index": index}, message)
 
 
-def label_smoothing(port: PythonPort, plan: Plan) -> Iterator[Finding]:
-    call = call_of(plan)
-    terms = [jet[()] for jet in smooth_jets(call)]
-    result = ask(port, call, label_smoothing=SMOOTHING)
+def label_smoothing(port: PythonPort, plan: Plan, call: Call) -> Iterator[Finding]:
     message = "smoothing mixes the target with 1/C"
-    yield from findings_of(call, result, terms, {"label_smoothing": SMOOTHING}, message)
+    for smoothing in (SMOOTHING, 0.5):
+        terms = [jet[()] for jet in smooth_jets(call, smoothing=smoothing)]
+        result = ask(port, call, label_smoothing=smoothing)
+        yield from findings_of(call, result, terms, {"label_smoothing": smoothing}, message)
 
 
-def alpha(port: PythonPort, plan: Plan) -> Iterator[Finding]:
+def alpha(port: PythonPort, plan: Plan, call: Call) -> Iterator[Finding]:
     """One weight per class of a softmax, which may be above 1."""
     if not plan.record.classes or "alpha" in plan.fixed:
         return
-    call = call_of(plan)
     assert call.problem.ids is not None
     factors = [CLASS_WEIGHTS[target] for target in call.problem.ids.tolist()]
     terms = weighted(call.terms, factors)
@@ -111,6 +106,15 @@ def divisor(port: PythonPort, plan: Plan) -> Iterator[Finding]:
 OPTIONS = (where, weight, alpha, ignore_index, label_smoothing)
 
 
+def each(port: PythonPort, plan: Plan) -> Iterator[Finding]:
+    """Each of them, with the usual settings and as those of cross entropy."""
+    entropy = call_of(plan, 0.0 if 0.0 in gammas(plan) else None, with_alpha=False)
+    for option in OPTIONS:
+        if port.takes(option.__name__):
+            for call in (call_of(plan), entropy):
+                yield from option(port, plan, call)
+
+
 def together(port: PythonPort, plan: Plan) -> Iterator[Finding]:
     """Each two of them."""
     call = call_of(plan)
@@ -128,8 +132,7 @@ def options(subject: Subject, plan: Plan, failed: list[PortError]) -> Iterator[F
         return
     checks: list[Callable[[PythonPort, Plan], Iterator[Finding]]] = []
     if not subject.one_by_one:
-        checks += [option for option in OPTIONS if subject.takes(option.__name__)]
-        checks.append(together)
+        checks += [each, together]
     if subject.takes("reduction") or subject.one_by_one:
         checks.append(reductions)
     if subject.takes(DIVISOR):
@@ -139,41 +142,3 @@ def options(subject: Subject, plan: Plan, failed: list[PortError]) -> Iterator[F
             yield from check(subject, plan)
         except PortError as error:
             failed.append(type(error)(f"{check.__name__}: {error}"))
-
-
-def _refuses(port: PythonPort, plan: Plan, targets: tuple[int, ...]) -> Iterator[Finding]:
-    """Shapes that do not fit have to be an error, not a broadcast."""
-    dtype = DTYPES[plan.dtype]
-    if plan.record.classes:
-        logits = np.full((4, 3), 0.5, dtype)
-        labels = np.zeros(targets, np.int64)
-    else:
-        logits = np.full(4, 0.5, dtype)
-        labels = np.zeros(targets, dtype)
-    problem = first(plan)
-    arguments = port.arguments(problem, logits_of(problem)) | {"targets": labels}
-    point = {"targets of shape": targets}
-    try:
-        result = port.call(logits, arguments)
-    except RefusedError:
-        yield Finding.exact(True, "an error", "an error", point, "")
-        return
-    shape = f"shape {result.shape}"
-    message = (
-        f"logits {logits.shape} with targets {targets} gave a loss of {shape}; "
-        "it has to be an error"
-    )
-    yield Finding.exact(False, shape, "an error", point, message)
-
-
-def column_targets(subject: Subject, plan: Plan, failed: list[PortError]) -> Iterator[Finding]:
-    if isinstance(subject, PythonPort) and subject.form.is_usual:
-        yield from _refuses(subject, plan, (4, 1))
-
-
-def longer_targets(subject: Subject, plan: Plan, failed: list[PortError]) -> Iterator[Finding]:
-    if isinstance(subject, PythonPort) and subject.form.is_usual:
-        yield from _refuses(subject, plan, (2, 4) if plan.record.classes else (1,))
-
-
-ERRORS: dict[str, Check] = {check.__name__: check for check in (column_targets, longer_targets)}

@@ -3,15 +3,17 @@ has no other."""
 
 import itertools
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from parity_tests.contract.tolerances import DTYPES
 from parity_tests.ports.python import PythonPort
-from parity_tests.ports.subject import Plan, PortError
+from parity_tests.ports.subject import GRADIENT, VALUE, Plan, PortError
 from parity_tests.truth.jets import Term
 
+from . import truth
 from .batch import (
     CLASS_WEIGHTS,
     KEPT,
@@ -21,6 +23,7 @@ from .batch import (
     ask,
     call_of,
     findings_of,
+    logits_of,
     smooth_jets,
     total_of,
     weighted,
@@ -77,6 +80,43 @@ def reductions(port: PythonPort, plan: Plan) -> Iterator[Finding]:
             offered = {"mean": offered["mean"]}
         for reduction, divisor in offered.items():
             yield from _reduction(port, call, reduction, divisor, batch)
+    if not plan.record.classes and "mean_positive" in divisors(port, plan, _plain(call), ids):
+        yield from _without_positives(port, plan, call)
+
+
+def _plain(call: Call) -> Batch:
+    """Without an option."""
+    ones = np.ones(len(call.terms))
+    return Batch({}, ones > 0, ones)
+
+
+def _without_positives(port: PythonPort, plan: Plan, call: Call) -> Iterator[Finding]:
+    """An image of background alone is divided by 1."""
+    problem = replace(call.problem, ids=np.zeros(len(call.terms), int))
+    background = Call(problem, truth.jets(problem, plan))
+    yield from _reduction(port, background, "mean_positive", 1.0, _plain(background))
+
+
+def nothing_kept(port: PythonPort, plan: Plan) -> Iterator[Finding]:
+    """Reductions of losses that are all left out, and their gradients."""
+    call = call_of(plan)
+    ids = call.problem.ids
+    assert ids is not None
+    if not port.takes("where"):
+        return
+    logits = logits_of(call.problem)
+    nothing = np.zeros(len(ids), bool)
+    for reduction in divisors(port, plan, _plain(call), ids):
+        arguments = port.arguments(call.problem, logits)
+        arguments |= {"where": nothing, "reduction": reduction}
+        for order in (VALUE, GRADIENT):
+            if order in port.orders:
+                numbers = port.call(logits, arguments, order).astype(float)
+                worst = float(np.abs(numbers).max())
+                kind = "gradient" if order else "loss"
+                message = f"the {kind} of {reduction} has to be 0 where nothing is kept"
+                point = {"where": "all False", "reduction": reduction, "derivative": order}
+                yield Finding.exact(worst == 0, worst, "0.0", point, message)
 
 
 def batches(port: PythonPort, plan: Plan, ids: np.ndarray) -> Iterator[Batch]:

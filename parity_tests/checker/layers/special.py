@@ -16,6 +16,7 @@ from parity_tests.truth import readings
 
 from .judge import Check, Finding, point
 from .problems import hard_problem, usual_alpha, usual_gammas
+from .reductions import nothing_kept
 
 INF = math.inf
 GAMMAS = (0.0, 0.5, 2.0)
@@ -191,25 +192,10 @@ def scalar(subject: Subject, plan: Plan, failed: list[PortError]) -> Iterator[Fi
     yield from _shape(subject, plan, failed, (3,) if plan.record.classes else ())
 
 
-def label_types(subject: Subject, plan: Plan, failed: list[PortError]) -> Iterator[Finding]:
-    """Labels of every integer type mean what they mean as numbers."""
+def nothing_is_kept(subject: Subject, plan: Plan, failed: list[PortError]) -> Iterator[Finding]:
     port = _in_batches(subject)
-    if port is None:
-        return
-    logits = np.array([0.5, -1.0, 2.0], DTYPES[plan.dtype])
-    labels = np.array([1, 0, 1])
-    arguments = _arguments(plan)
-    expected = port.call(logits, arguments | {"targets": labels.astype(logits.dtype)})
-    first_expected = f"{expected.ravel()[0]}"
-    for kind in ("bool", "uint8", "int32", "int64"):
-        try:
-            losses = port.call(logits, arguments | {"targets": labels.astype(kind)})
-        except PortError:
-            continue
-        first = float(losses.ravel()[0])
-        message = f"labels of type {kind} give other losses than the same labels as floats"
-        same = losses.shape == expected.shape and bool(np.all(losses == expected))
-        yield Finding.exact(same, first, first_expected, {"labels": kind}, message)
+    if port is not None and not plan.probabilities:
+        yield from nothing_kept(port, plan)
 
 
 CHECKS: tuple[Check, ...] = (
@@ -220,6 +206,6 @@ CHECKS: tuple[Check, ...] = (
     nan_stays,
     empty,
     scalar,
-    label_types,
+    nothing_is_kept,
 )
 SPECIAL = {check.__name__: check for check in CHECKS}

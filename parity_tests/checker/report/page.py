@@ -26,7 +26,7 @@ LAYERS = {
     "soft targets": "Loss and gradient for targets between 0 and 1, or class probabilities",
     "gradients": "The derivative in the logits, at the points of the values",
     "second order": "The derivative of the derivative, along one direction",
-    "special values": "Infinite and NaN logits, empty and scalar input, types of labels",
+    "special values": "Infinite and NaN logits, empty and scalar input, nothing kept",
     "identities": "Equations and orderings that every focal loss obeys",
     "options": "Weights, masks, reductions and the other optional arguments",
     "backward": "Derivatives through cotangents, masks, weights and reductions",

@@ -10,7 +10,7 @@ import focal_jax
 import focal_torch
 from parity_tests.checker.layers.check import LAYERS
 from parity_tests.checker.layers.identities import IDENTITIES
-from parity_tests.checker.layers.options import ERRORS
+from parity_tests.checker.layers.shapes import ERRORS
 from parity_tests.checker.layers.special import SPECIAL
 from parity_tests.contract import golden, make_vectors, suite
 from parity_tests.contract.records import ALIASES, RECORDS, REQUIRED, VERSION, Record

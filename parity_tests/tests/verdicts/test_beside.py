@@ -10,7 +10,7 @@ import torch
 
 import focal_jax
 import focal_torch
-from parity_tests.checker.layers.beside import BESIDE, IN_MEMORY
+from parity_tests.checker.layers.arrangements.beside import BESIDE, IN_MEMORY
 from parity_tests.checker.layers.build import Options, build
 from parity_tests.checker.layers.check import layer
 from parity_tests.checker.layers.judge import FAIL, PASS, Row

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-import mpmath
 import numpy as np
 from mpmath import mpf
 
@@ -24,14 +23,16 @@ from parity_tests.ports.subject import (
 )
 from parity_tests.truth.jets import Term
 
-from . import truth
-from .batch import Call, call_of, own_rounding
-from .judge import HAVE_SECOND, Finding, digits
+from .. import truth
+from ..batch import Call, call_of, own_rounding
+from ..judge import HAVE_SECOND, Finding, digits
 
 # How often the same call is made, so that what happens at every k-th shows.
 REPEATED = 16
 # Beside this logit any other underflows.
 FAR = 1024.0
+# More than the rows that a kernel has at a time, and no multiple of them.
+MANY = 4099
 
 
 class Arrangement(NamedTuple):
@@ -49,6 +50,7 @@ def _arrangements() -> Iterator[Arrangement]:
     for element in six:
         yield Arrangement("alone in its batch", [element])
     yield Arrangement("in a batch of 20", [*six, *six[::-1], *six, 0, 3])
+    yield Arrangement(f"in a batch of {MANY}", np.resize(six, MANY).tolist())
     yield Arrangement("beside a very large logit", [0, None, 1, 2, 3, 4])
     yield Arrangement("beside a very large logit", [None, 5, 4, 3, 2, 1])
 
@@ -67,6 +69,8 @@ def neighbours(subject: Subject, plan: Plan, failed: list[PortError]) -> Iterato
             failed.append(error)
             continue
         for arrangement in _arrangements():
+            if order == SECOND and len(arrangement.elements) == MANY:
+                continue
             for time in range(arrangement.times):
                 try:
                     yield from _findings(subject, own, arrangement, time)
@@ -113,11 +117,15 @@ def _findings(subject: Subject, own: Own, arrangement: Arrangement, time: int) -
         if element is None:
             continue
         for column, x in enumerate(answers[place].tolist()):
-            term = own.term(element, column)
-            if not mpmath.isfinite(term.value):
+            if not math.isfinite(own.answers[element, column]):
                 continue
-            error = math.inf if math.isnan(x) else error_in_eps(x, term, problem.dtype, floor)
             limit = units + float(own.rounding[element, column])
+            if x == own.answers[element, column]:
+                # So are most of many, and there is nothing to show.
+                yield Finding(0.0, limit, x, str(x), {})
+                continue
+            term = own.term(element, column)
+            error = math.inf if math.isnan(x) else error_in_eps(x, term, problem.dtype, floor)
             point = _point(asked, place, order) | {"call": time + 1}
             yield Finding(error, limit, x, digits(term), point, message)
 

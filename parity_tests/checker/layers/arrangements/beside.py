@@ -1,25 +1,20 @@
 """A loss as training has it: computed beside its gradient, and of logits that lie in memory in
 another order. It has to be the one that is returned alone."""
 
-import math
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Literal
 
-import mpmath
 import numpy as np
-from mpmath import mpf
 
-from parity_tests.contract.compare import error_in_eps
-from parity_tests.contract.problems import Problem
-from parity_tests.contract.tolerances import DTYPES, FLOOR, allowed
+from parity_tests.contract.tolerances import DTYPES
 from parity_tests.ports.python import PythonPort
 from parity_tests.ports.questions import first, hard
 from parity_tests.ports.subject import GRADIENT, VALUE, Plan, PortError, RefusedError, Subject
-from parity_tests.truth.jets import Term
 
-from .backward import differentiable
-from .batch import Call, call_of, logits_of
-from .judge import Finding, digits, point
+from ..backward import differentiable
+from ..batch import Call, call_of, logits_of
+from ..judge import Finding, point
+from .alike import alike, pairs
 
 # By rows, or by columns.
 Memory = Literal["C", "F"]
@@ -40,9 +35,9 @@ def beside_gradient(subject: Subject, plan: Plan, failed: list[PortError]) -> It
         except PortError as error:
             failed.append(error)
             continue
-        for index, (expected, got) in _pairs(alone, beside):
+        for index, (expected, got) in pairs(alone, beside):
             where = point(problem, index) | {"beside": "its gradient"}
-            yield _alike(problem, VALUE, expected, got, where, BESIDE)
+            yield alike(problem, VALUE, expected, got, where, BESIDE)
 
 
 def in_memory(subject: Subject, plan: Plan, failed: list[PortError]) -> Iterator[Finding]:
@@ -64,9 +59,9 @@ def in_memory(subject: Subject, plan: Plan, failed: list[PortError]) -> Iterator
         except PortError as error:
             failed.append(error)
             continue
-        for index, (expected, got) in _pairs(usual, transposed):
+        for index, (expected, got) in pairs(usual, transposed):
             where = dict(call.problem.constants) | {"derivative": order, "number": index}
-            yield _alike(call.problem, order, expected, got, where, IN_MEMORY)
+            yield alike(call.problem, order, expected, got, where, IN_MEMORY)
 
 
 def _of_matrix(port: PythonPort, call: Call, order: int, memory: Memory) -> np.ndarray:
@@ -77,27 +72,3 @@ def _of_matrix(port: PythonPort, call: Call, order: int, memory: Memory) -> np.n
         logits = logits.reshape(3, 2)
         arguments["targets"] = np.array(arguments["targets"].reshape(3, 2), order=memory)
     return port.call(np.array(logits, order=memory), arguments, order)
-
-
-def _pairs(expected: np.ndarray, got: np.ndarray) -> Iterator[tuple[int, tuple[float, float]]]:
-    if got.shape != expected.shape:
-        raise PortError(f"a result of shape {got.shape}, not {expected.shape}, in the same call")
-    numbers = zip(expected.astype(float).ravel(), got.astype(float).ravel(), strict=True)
-    for index, (x, y) in enumerate(numbers):
-        # What is not finite is a finding of other layers.
-        if math.isfinite(x):
-            yield index, (float(x), float(y))
-
-
-def _alike(
-    problem: Problem, order: int, expected: float, got: float, where: dict[str, Any], message: str
-) -> Finding:
-    """Both may be off by as much as is allowed."""
-    gamma = float(problem.constants["gamma"])
-    units = 2 * allowed(problem.function, ("logits",) * order, gamma, problem.dtype)
-    with mpmath.workdps(20):
-        term = Term(mpf(expected), abs(mpf(expected)))
-    error = math.inf
-    if not math.isnan(got):
-        error = error_in_eps(got, term, problem.dtype, FLOOR[problem.dtype][order])
-    return Finding(error, units, got, digits(term), where, message)
