@@ -18,7 +18,7 @@ from .backward import backward
 from .identities import IDENTITIES
 from .judge import FAIL, NOT_OFFERED, PASS, Check, Finding, Row, verdict
 from .linear import kernel_and_bias
-from .options import options
+from .options import in_other_dtypes, options
 from .shapes import ERRORS
 from .soft_options import soft_options
 from .special import SPECIAL
@@ -78,6 +78,10 @@ def _shapes(subject: Subject, plan: Plan, failed: list[PortError]) -> Iterator[F
     yield from _all_of(parts, subject, plan, failed)
 
 
+def _dtypes(subject: Subject, plan: Plan, failed: list[PortError]) -> Iterator[Finding]:
+    yield from _all_of([judge.other_dtypes, in_other_dtypes], subject, plan, failed)
+
+
 def _soft_targets(subject: Subject, plan: Plan, failed: list[PortError]) -> Iterator[Finding]:
     yield from _all_of([judge.soft_targets, soft_options], subject, plan, failed)
 
@@ -114,7 +118,7 @@ LAYERS: dict[str, tuple[Check, bool]] = {
     "transformations": (transformations, True),
     "neighbours": (_neighbours, False),
     "shapes": (_shapes, False),
-    "dtypes": (judge.other_dtypes, True),
+    "dtypes": (_dtypes, True),
 }
 
 

@@ -6,6 +6,7 @@ and added up in arbitrary precision, under the convention for mean that the port
 
 import math
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import numpy as np
 
@@ -142,3 +143,19 @@ def options(subject: Subject, plan: Plan, failed: list[PortError]) -> Iterator[F
             yield from check(subject, plan)
         except PortError as error:
             failed.append(type(error)(f"{check.__name__}: {error}"))
+
+
+def in_other_dtypes(subject: Subject, plan: Plan, failed: list[PortError]) -> Iterator[Finding]:
+    """Masks and weights: what is left out may be more than half precision holds."""
+    if not isinstance(subject, PythonPort) or subject.one_by_one or plan.probabilities:
+        return
+    for dtype in plan.record.dtypes:
+        other = replace(plan, dtype=dtype)
+        for option in (where, weight):
+            if dtype == plan.dtype or not subject.takes(option.__name__):
+                continue
+            try:
+                for finding in option(subject, other, call_of(other)):
+                    yield finding._replace(point=finding.point | {"dtype": dtype})
+            except PortError as error:
+                failed.append(error)

@@ -101,6 +101,13 @@ def rows_of_the_second_axis(logits, targets, *, gamma=2.0):
     return softmax(logits, targets, gamma=gamma, axis=-1)
 
 
+def filled_with_a_large_number(logits, targets, *, gamma=2.0, where=None):
+    if where is None:
+        return softmax(logits, targets, gamma=gamma)
+    filled = torch.where(where.unsqueeze(-1), logits, -1e5)
+    return torch.where(where, softmax(filled, targets, gamma=gamma), 0 * filled.sum(-1))
+
+
 def row(port: Callable[..., Any], function: str, name: str) -> Row:
     subject = build(Options(port, function, "torch"))
     return layer(subject, subject.plan, name)
@@ -122,6 +129,7 @@ def row(port: Callable[..., Any], function: str, name: str) -> Row:
         (mean_of_nothing, SOFTMAX, "special values", "has to be 0 where nothing is kept"),
         (soft_without_mask, SOFTMAX, "soft targets", "where has another effect with soft targets"),
         (soft_mean_over_classes, SOFTMAX, "soft targets", "reduction has another effect"),
+        (filled_with_a_large_number, SOFTMAX, "dtypes", "masked elements must be 0"),
         (gamma_to_five, SIGMOID, "gradients", ""),
         (rows_of_the_second_axis, SOFTMAX, "shapes", "logits of shape (3, 2, 3) have another loss"),
     ],
