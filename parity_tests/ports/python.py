@@ -158,7 +158,7 @@ class PythonPort:
         for name, x in before.items():
             after = self.framework.numpy(ours[name])
             if not np.array_equal(after, x, equal_nan=x.dtype.kind != "b"):
-                raise PortError(f"the loss changes its {name} in place")
+                raise PortError(f"the loss changes its {name} in place: it has to work on a copy")
         if target is self.slope:
             return self.form.slopes(result, logits.shape)
         return self.form.losses(result, logits.shape, dtype_of(logits))

@@ -73,4 +73,7 @@ def settings_unchanged() -> Iterator[None]:
     yield
     for name, read in readers.items():
         if read() != before[name]:
-            raise PortError(f"the loss changes {name}, which others in its process use as well")
+            raise PortError(
+                f"the loss changes {name}, which others in its process use as well: it has to "
+                "leave it, or set it back"
+            )

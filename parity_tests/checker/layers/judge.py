@@ -30,6 +30,8 @@ from . import grades, truth
 
 # Below it there is no number in any dtype.
 SMALLEST = 5e-324
+# How many errors of a port stand beside a layer.
+SHOWN = 6
 NONE_KNOWN: Mapping[Problem, np.ndarray] = MappingProxyType({})
 # Half precision rounds a second derivative away.
 HAVE_SECOND = ("float32", "float64")
@@ -111,7 +113,7 @@ def verdict(
     honest = RefusedError if optional else UnsupportedError
     faults = [error for error in failed if not isinstance(error, honest)]
     broken = bool(wrong or faults)
-    notes = list(dict.fromkeys(map(str, failed)))
+    notes = _errors(failed)
     if faults:
         kept.by_error(layer, faults[0])
     if worst is None:
@@ -130,6 +132,14 @@ def verdict(
         return row
     got = worst.got if isinstance(worst.got, str) else repr(float(worst.got))
     return replace(row, got=got, truth=worst.truth, point=worst.point)
+
+
+def _errors(failed: list[PortError]) -> list[str]:
+    """Each once, and not all of many, which say the same of one call after the other."""
+    errors = list(dict.fromkeys(map(str, failed)))
+    if len(errors) <= SHOWN:
+        return errors
+    return [*errors[:SHOWN], f"and {len(errors) - SHOWN} errors more"]
 
 
 class Kept:
