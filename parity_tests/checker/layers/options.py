@@ -7,6 +7,7 @@ and added up in arbitrary precision, under the convention for mean that the port
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
@@ -104,16 +105,22 @@ def divisor(port: PythonPort, plan: Plan) -> Iterator[Finding]:
         yield from findings_of(call, result, [total], batch.options, message)
 
 
-OPTIONS = (where, weight, alpha, ignore_index, label_smoothing)
+# What the findings of a call with an option are.
+Option = Callable[[PythonPort, Plan, Call], Iterator[Finding]]
+OPTIONS: dict[str, Option] = {
+    "where": where,
+    "weight": weight,
+    "alpha": alpha,
+    "ignore_index": ignore_index,
+    "label_smoothing": label_smoothing,
+}
 
 
-def each(port: PythonPort, plan: Plan) -> Iterator[Finding]:
-    """Each of them, with the usual settings and as those of cross entropy."""
-    entropy = call_of(plan, 0.0 if 0.0 in gammas(plan) else None, with_alpha=False)
-    for option in OPTIONS:
-        if port.takes(option.__name__):
-            for call in (call_of(plan), entropy):
-                yield from option(port, plan, call)
+def _twice(option: Option, port: PythonPort, plan: Plan) -> Iterator[Finding]:
+    """With the usual settings, and with those of cross entropy."""
+    yield from option(port, plan, call_of(plan))
+    gamma = 0.0 if 0.0 in gammas(plan) else None
+    yield from option(port, plan, call_of(plan, gamma, with_alpha=False))
 
 
 def together(port: PythonPort, plan: Plan) -> Iterator[Finding]:
@@ -131,18 +138,26 @@ def together(port: PythonPort, plan: Plan) -> Iterator[Finding]:
 def options(subject: Subject, plan: Plan, failed: list[PortError]) -> Iterator[Finding]:
     if not isinstance(subject, PythonPort) or plan.probabilities:
         return
-    checks: list[Callable[[PythonPort, Plan], Iterator[Finding]]] = []
-    if not subject.one_by_one:
-        checks += [each, together]
-    if subject.takes("reduction") or subject.one_by_one:
-        checks.append(reductions)
-    if subject.takes(DIVISOR):
-        checks.append(divisor)
-    for check in checks:
+    for name, check in _checks(subject).items():
         try:
             yield from check(subject, plan)
         except PortError as error:
-            failed.append(type(error)(f"{check.__name__}: {error}"))
+            failed.append(type(error)(f"{name}: {error}"))
+
+
+def _checks(port: PythonPort) -> dict[str, Callable[[PythonPort, Plan], Iterator[Finding]]]:
+    """By the name that stands before an error."""
+    checks: dict[str, Callable[[PythonPort, Plan], Iterator[Finding]]] = {}
+    if not port.one_by_one:
+        for name, option in OPTIONS.items():
+            if port.takes(name):
+                checks[name] = partial(_twice, option)
+        checks["two options"] = together
+    if port.takes("reduction") or port.one_by_one:
+        checks["reductions"] = reductions
+    if port.takes(DIVISOR):
+        checks[DIVISOR] = divisor
+    return checks
 
 
 def in_other_dtypes(subject: Subject, plan: Plan, failed: list[PortError]) -> Iterator[Finding]:
@@ -151,11 +166,11 @@ def in_other_dtypes(subject: Subject, plan: Plan, failed: list[PortError]) -> It
         return
     for dtype in plan.record.dtypes:
         other = replace(plan, dtype=dtype)
-        for option in (where, weight):
-            if dtype == plan.dtype or not subject.takes(option.__name__):
+        for name in ("where", "weight"):
+            if dtype == plan.dtype or not subject.takes(name):
                 continue
             try:
-                for finding in option(subject, other, call_of(other)):
+                for finding in OPTIONS[name](subject, other, call_of(other)):
                     yield finding._replace(point=finding.point | {"dtype": dtype})
             except PortError as error:
                 failed.append(error)
