@@ -5,7 +5,7 @@ from jax import Array
 
 from ._base.arrays import Number, clamp_infinities, compute_dtype
 from ._base.autodiff import closed_form
-from ._base.collectives import Group
+from ._base.collectives import ALONE
 from ._base.loss_arguments import LossArguments
 from ._base.ranges import NONNEGATIVE
 from ._core.focal import sigmoid, softplus
@@ -55,7 +55,7 @@ def posterior_from_focal(
     if axis is None:
         return _of_sigmoid(clamp_infinities(z), gamma).astype(logits.dtype)
     axis = arguments.axis(axis, logits)
-    u = margins(jnp.moveaxis(z, axis, -1), Group())
+    u = margins(jnp.moveaxis(z, axis, -1), ALONE)
     u = jnp.moveaxis(u, -1, axis)
     return _of_softmax(clamp_infinities(u), gamma, axis).astype(logits.dtype)
 

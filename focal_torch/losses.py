@@ -214,23 +214,23 @@ def softmax_focal_loss(
     targets = arguments.array("targets", targets)
     axis = arguments.axis(axis, logits)
     dtype = compute_dtype(logits)
+    shape = tuple(logits.shape)
+    classes = shape[axis]
+    rows = shape[:axis] + shape[axis % len(shape) + 1 :]
     # Everything below has the classes on the last axis.
-    z = logits if axis in (-1, logits.ndim - 1) else torch.movedim(logits, axis, -1)
-    shape, classes = tuple(z.shape[:-1]), z.shape[-1]
+    z = logits if axis in (-1, len(shape) - 1) else torch.movedim(logits, axis, -1)
     arguments.check_choice("reduction", reduction, REDUCTIONS)
     class_ranks = arguments.class_group(class_group, logits)
     weights = 1.0 if alpha is None else arguments.class_weights(alpha, classes, dtype)
     smoothing = arguments.number("label_smoothing", label_smoothing, UNIT, "0 smooths nothing.")
-    where = arguments.where(where, shape)
-    gamma = arguments.per_class(
-        "gamma", gamma, tuple(logits.shape), axis, NONNEGATIVE, dtype, class_ranks, where
-    )
+    where = arguments.where(where, rows)
+    gamma = arguments.per_class("gamma", gamma, shape, axis, NONNEGATIVE, dtype, class_ranks, where)
     element_ranks = arguments.element_group(group, reduction)
     elements = z.numel() // classes
 
     if is_floating(targets):
         advice = "Class ids are integers."
-        arguments.check_shape("targets", targets, tuple(logits.shape), "like logits", advice)
+        arguments.check_shape("targets", targets, shape, "like logits", advice)
         if ignore_index is not None:
             expected = "None for class probabilities"
             arguments.fail(ValueError, "ignore_index", expected, ignore_index, "Use where.")
@@ -238,7 +238,7 @@ def softmax_focal_loss(
         advice = "They are probabilities, no logits. Leave others out with where."
         y = arguments.in_range("targets", targets.to(dtype), UNIT, advice, mask)
         y = torch.movedim(y, axis, -1)
-        weight = arguments.weight(weight, shape, dtype, where)
+        weight = arguments.weight(weight, rows, dtype, where)
         loss = class_focal(
             z, y, weights, gamma, smoothing, weight=weight, where=where, group=class_ranks
         )
@@ -247,15 +247,15 @@ def softmax_focal_loss(
         divisor = divisor_of(reduction, total, where, elements, element_ranks)
         return reduce(loss, divisor, reduction, logits.dtype, element_ranks)
 
-    like, all_classes = "logits without its class axis", classes * size(class_ranks)
     loss = None
-    if ignore_index is None and weight is None:
+    if ignore_index is None and weight is None and targets.shape == rows:
         loss = eager_id_focal(
             z, targets, weights, gamma, smoothing, weight=None, where=where, group=class_ranks
         )
     if loss is None:
-        ids, where = arguments.class_ids(targets, shape, like, all_classes, ignore_index, where)
-        weight = arguments.weight(weight, shape, dtype, where)
+        like, all_classes = "logits without its class axis", classes * size(class_ranks)
+        ids, where = arguments.class_ids(targets, rows, like, all_classes, ignore_index, where)
+        weight = arguments.weight(weight, rows, dtype, where)
         t = ids.unsqueeze(-1)
         loss = id_focal(
             z, t, weights, gamma, smoothing, weight=weight, where=where, group=class_ranks

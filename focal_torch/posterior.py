@@ -6,7 +6,7 @@ from torch.fx import Proxy
 
 from ._base.arrays import Number, clamp_infinities, compute_dtype
 from ._base.autodiff import closed_form
-from ._base.collectives import Group
+from ._base.collectives import ALONE
 from ._base.loss_arguments import LossArguments
 from ._base.ranges import NONNEGATIVE
 from ._base.tracing import record
@@ -59,7 +59,7 @@ def posterior_from_focal(
     if axis is None:
         return _of_sigmoid(clamp_infinities(z), gamma).to(logits.dtype)
     axis = arguments.axis(axis, logits)
-    u = margins(torch.movedim(z, axis, -1), Group())
+    u = margins(torch.movedim(z, axis, -1), ALONE)
     u = torch.movedim(u, -1, axis)
     return _of_softmax(clamp_infinities(u), gamma, axis).to(logits.dtype)
 

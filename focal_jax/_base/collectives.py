@@ -10,6 +10,9 @@ class Group(tuple[str, ...]):
     """The ranks along axes of a mesh, by the names of the axes. Without a name, a rank is alone."""
 
 
+ALONE = Group()
+
+
 def sum_over(x: Array, group: Group) -> Array:
     return lax.psum(x, tuple(group)) if group else x
 
@@ -32,4 +35,4 @@ def group_of(args: Iterable[object]) -> Group:
     for x in args:
         if isinstance(x, Group):
             return x
-    return Group()
+    return ALONE

@@ -19,7 +19,7 @@ from .arrays import (
     is_floating,
     not_equal,
 )
-from .collectives import Group
+from .collectives import ALONE, Group
 from .meshes import is_mapped, is_replicated, is_varying
 from .ranges import FINITE, NONNEGATIVE, Range, ids_of
 from .tracing import from_numpy
@@ -115,7 +115,8 @@ class LossArguments(Arguments):
 
     def axis(self, x: object, logits: Array) -> int:
         axis = self.integer("axis", x, "Name the class axis by its number.")
-        if not logits.ndim:
+        shape = tuple(logits.shape)
+        if not shape:
             self.fail(
                 ValueError,
                 "logits",
@@ -123,8 +124,7 @@ class LossArguments(Arguments):
                 "shape ()",
                 "A single logit has no classes.",
             )
-        shape = tuple(logits.shape)
-        if not -logits.ndim <= axis < logits.ndim:
+        if not -len(shape) <= axis < len(shape):
             advice = "It is the axis of the classes: by default -1 in JAX, 1 in PyTorch."
             self.fail(ValueError, "axis", f"an axis of logits of shape {shape}", axis, advice)
         # No class, no probability.
@@ -224,7 +224,7 @@ class LossArguments(Arguments):
 
     def _group(self, argument: str, x: Axes) -> Group:
         if x is None:
-            return Group()
+            return ALONE
         group = Group((x,) if isinstance(x, str) else x)
         for name in group:
             if not is_mapped(name):

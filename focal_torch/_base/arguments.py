@@ -125,8 +125,9 @@ class Arguments:
         return True
 
     def number(self, argument: str, x: object, allowed: Range, advice: Advice) -> float:
-        # Python counts True as 1, which is hardly what was meant.
-        if isinstance(x, bool) or not isinstance(x, Real):
+        # Python counts True as 1, which is hardly what was meant. A float needs no look at all that
+        # may count as a number, which takes as long as the rest of this.
+        if type(x) is not float and (isinstance(x, bool) or not isinstance(x, Real)):
             text = _text(advice, math.nan)
             self._fail_type(argument, f"a number {allowed.text}", x, text)
         number = float(x)
@@ -139,7 +140,7 @@ class Arguments:
         self.fail(TypeError, argument, expected, type(x).__name__, advice)
 
     def integer(self, argument: str, x: object, advice: str) -> int:
-        if isinstance(x, bool) or not isinstance(x, Integral):
+        if type(x) is not int and (isinstance(x, bool) or not isinstance(x, Integral)):
             self._fail_type(argument, "an integer", x, advice)
         return int(x)
 

@@ -39,7 +39,8 @@ def is_bool(x: Tensor) -> bool:
 
 def is_integer(x: Tensor) -> bool:
     """Whether x holds integers, or booleans as 0 and 1."""
-    return not x.dtype.is_floating_point and not x.dtype.is_complex
+    dtype = x.dtype
+    return not (dtype.is_floating_point or dtype.is_complex)
 
 
 def dtype_name(x: Tensor) -> str:

@@ -29,14 +29,13 @@ from .arrays import align, clamp_infinities, multiply_no_nan, upcast, zero_outsi
 from .collectives import group_of
 from .pieces import in_pieces, is_large
 from .tracing import (
-    is_eager,
     needs_grad,
     refuse_nested_forward_mode,
     refuse_other_rules,
     refuse_second_derivative,
     visible_to_compile,
 )
-from .versions import has_forward_levels, is_transformed
+from .versions import has_forward_levels, is_eager, is_transformed
 
 Formula: TypeAlias = Callable[..., Tensor]
 

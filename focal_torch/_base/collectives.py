@@ -31,6 +31,10 @@ class Group:
         return bool(self.name)
 
 
+# Making one takes as long as an operation on few numbers.
+ALONE = Group()
+
+
 class GroupName(NamedTuple):
     """What a process group is pickled as."""
 
@@ -79,7 +83,7 @@ def group_of(args: Iterable[object]) -> Group:
     for x in args:
         if isinstance(x, Group):
             return x
-    return Group()
+    return ALONE
 
 
 def shape_mismatch(tensors: tuple[Tensor, ...], group: Group) -> str | None:

@@ -18,7 +18,7 @@ from .arrays import (
     is_floating,
     not_equal,
 )
-from .collectives import Group, copy_to_group, shape_mismatch
+from .collectives import ALONE, Group, copy_to_group, shape_mismatch
 from .ranges import FINITE, NONNEGATIVE, Range, ids_of
 from .tracing import is_concrete
 
@@ -113,7 +113,8 @@ class LossArguments(Arguments):
 
     def axis(self, x: object, logits: Tensor) -> int:
         axis = self.integer("axis", x, "Name the class axis by its number.")
-        if not logits.ndim:
+        shape = tuple(logits.shape)
+        if not shape:
             self.fail(
                 ValueError,
                 "logits",
@@ -121,8 +122,7 @@ class LossArguments(Arguments):
                 "shape ()",
                 "A single logit has no classes.",
             )
-        shape = tuple(logits.shape)
-        if not -logits.ndim <= axis < logits.ndim:
+        if not -len(shape) <= axis < len(shape):
             advice = "It is the axis of the classes: by default -1 in JAX, 1 in PyTorch."
             self.fail(ValueError, "axis", f"an axis of logits of shape {shape}", axis, advice)
         # No class, no probability. Compared, since before PyTorch 2.8 the truth of a size fixes it
@@ -195,7 +195,7 @@ class LossArguments(Arguments):
     def element_group(self, x: object, reduction: str) -> Group:
         """The ranks that elements are sharded over."""
         if x is None:
-            return Group()
+            return ALONE
         group = self._group("group", x)
         if reduction == "none":
             advice = '"none" sums nothing: leave it out.'
@@ -205,7 +205,7 @@ class LossArguments(Arguments):
     def class_group(self, x: object, *sharded: Tensor) -> Group:
         """The ranks that classes are sharded over, each of which has as many and the same rows."""
         if x is None:
-            return Group()
+            return ALONE
         group = self._group("class_group", x)
         if is_concrete(sharded[0]):
             mismatch = shape_mismatch(sharded, group)

@@ -36,13 +36,6 @@ def is_concrete(x: Tensor) -> bool:
     return not is_distributed(x) and x.is_cpu
 
 
-def is_eager() -> bool:
-    """Whether PyTorch does nothing but what is written, and reverse mode."""
-    if torch.compiler.is_compiling():
-        return False
-    return not (is_traced() or is_transformed() or is_forward())
-
-
 def from_sequence(x: Any, device: torch.device | None) -> Tensor:
     """A list, a tuple or an array of numpy as a tensor."""
     if isinstance(x, np.ndarray):

@@ -37,6 +37,10 @@ FEW_TAKE_DTENSORS = VERSION < (2, 11)
 # Before PyTorch 2.12 torch.compile does not look into is_autocast_available.
 AUTOCAST_IS_OPAQUE = VERSION < (2, 12)
 
+_nan = torch.tensor([torch.nan])
+# Some versions do not look at the numbers of a tensor that is compared with itself.
+SAME_IS_EQUAL = _nan.equal(_nan)
+
 
 def _optional(module: str, name: str) -> Any:
     """What a module of PyTorch has under a name, or None where it does not have it."""
@@ -90,6 +94,13 @@ def is_batched(x: Tensor) -> bool:
 def is_traced() -> bool:
     """Whether torch.jit.trace is running, for which the values that it sees stand for others."""
     return _is_tracing is None or _is_tracing()
+
+
+def is_eager() -> bool:
+    """Whether PyTorch does nothing but what is written, and reverse mode."""
+    if torch.compiler.is_compiling() or is_traced() or is_forward():
+        return False
+    return not (_transforms_are_active is None or _transforms_are_active())
 
 
 def has_modes() -> bool:
@@ -163,6 +174,14 @@ def distributed_tensors() -> ModuleType:
     if hasattr(public, "DTensor"):
         return public
     return import_module("torch.distributed._tensor")
+
+
+def has_nan(x: Tensor) -> bool:
+    """Whether one of the numbers is NaN."""
+    if SAME_IS_EQUAL:
+        return bool(torch.isnan(x).any())
+    # NaN equals nothing. One operation, which stops at the first.
+    return not x.equal(x)
 
 
 def is_infinite(x: Tensor) -> Tensor:

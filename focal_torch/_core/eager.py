@@ -4,20 +4,18 @@ There every operation takes longer than the arithmetic of a small call, and is a
 for a large one. `softmax.py` composes the same function of rules that hold everywhere; this is one
 rule for reverse mode, without logits of +inf, and needs a quarter of their operations.
 
-    z    logits (…, C)        t    class ids (…, 1)        q, s    1 − p_t and −log p_t (…)
+    z    logits (…, C)        t    class ids (…, 1)        q, s    1 − p_t and −log p_t (…, 1)
 """
 
-import math
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional
+from torch.nn.functional import softplus
 
-from .._base.arrays import Number, large, multiply_no_nan, upcast
-from .._base.collectives import Group
-from .._base.tracing import is_eager
-from .._base.versions import is_batched
+from .._base.arrays import Number, compute_dtype, large, multiply_no_nan
+from .._base.collectives import ALONE, Group
+from .._base.versions import has_nan, is_batched, is_eager
 from .focal import SOFTPLUS_IS_LINEAR, focal, power
 from .margin import margin
 
@@ -43,37 +41,40 @@ def eager_id_focal(
     if smoothing or group or where is not None or type(gamma) is not float:
         return None
     # Subclasses of tensors may be fake, or in parts.
-    if not PLAIN.issuperset(map(type, (z, t, alpha, weight))):
+    if not (type(z) is type(t) is Tensor and type(alpha) in PLAIN and type(weight) in PLAIN):
         return None
-    if not z.is_cpu or t.dtype != torch.int64 or t.shape != z.shape[:-1]:
+    if not z.is_cpu or t.dtype != torch.int64:
         return None
+    ids = t.unsqueeze(-1)
     try:
-        if not z.detach().max().item() < math.inf:
-            return None
-        rule = _EagerIdFocal.apply if z.requires_grad and torch.is_grad_enabled() else _id_focal
-        loss = rule(z, t.unsqueeze(-1), gamma)
+        if z.requires_grad and torch.is_grad_enabled():
+            loss = _EagerIdFocal.apply(z, ids, gamma)
+        else:
+            loss, _, _ = _focal_q_s(z, ids, gamma)
     except RuntimeError:
-        # Without elements there is no maximum, and looking classes up finds ids outside [0, C): a
-        # check before it would take as long as an eighth of the loss.
+        # Looking classes up finds ids outside [0, C): a check before it would take as long as an
+        # eighth of the loss.
         return None
     if isinstance(alpha, Tensor):
         loss = multiply_no_nan(alpha[t], loss)
     return loss if weight is None else multiply_no_nan(weight, loss)
 
 
-def _id_focal(z: Tensor, t: Tensor, gamma: float) -> Tensor:
-    loss, _, _ = _focal_q_s(z, t, gamma)
-    return loss
-
-
 def _focal_q_s(z: Tensor, t: Tensor, gamma: float) -> tuple[Tensor, Tensor, Tensor]:
-    log_p = torch.log_softmax(upcast(z), -1)
+    """f(u_t; γ) (…), and q and s (…, 1)."""
+    log_p = torch.log_softmax(z, -1, compute_dtype(z))
     log_p_t = log_p.gather(-1, t)
     # Without t in the sum, instead of 1 − p_t, which cancels.
-    q = log_p.exp_().scatter_(-1, t, 0.0).sum(-1)
+    q = log_p.exp_().scatter_(-1, t, 0).sum(-1, True)
     # The margin u_t is log p_t − log q: log p_t alone would be 0 where p_t rounds to 1.
-    s = functional.softplus(q.log().sub_(log_p_t.squeeze(-1)), threshold=SOFTPLUS_IS_LINEAR)
-    return power(q, gamma) * s, q, s
+    s = softplus(q.log().sub_(log_p_t), 1, SOFTPLUS_IS_LINEAR)
+    # The usual γ without what it takes to choose its products.
+    factor = q * q if gamma == 2 else power(q, gamma)
+    loss = (factor * s).squeeze_(-1)
+    # A softmax is NaN beside inf, where a loss need not be.
+    if has_nan(loss):
+        raise RuntimeError("one of the logits is NaN or inf")
+    return loss, q, s
 
 
 class _EagerIdFocal(torch.autograd.Function):
@@ -95,9 +96,8 @@ class _EagerIdFocal(torch.autograd.Function):
         s = s.clamp(max=large())
         s_over_q = s / q.clamp(min=torch.finfo(q.dtype).tiny)
         bracket = ctx.gamma * torch.exp(-s) * s_over_q + 1
-        slope = (cotangent * power(q, ctx.gamma) * bracket).unsqueeze(-1)
-        of_t = slope * -q.unsqueeze(-1)
-        grad = torch.log_softmax(upcast(z), -1).exp_().mul_(slope).scatter_(-1, t, of_t)
+        slope = cotangent.unsqueeze(-1) * power(q, ctx.gamma) * bracket
+        grad = torch.log_softmax(z, -1, q.dtype).exp_().mul_(slope).scatter_(-1, t, slope * -q)
         return grad.to(z.dtype), None, None
 
 
@@ -108,6 +108,6 @@ def _grad_by_rules(z: Tensor, t: Tensor, gamma: float, cotangent: Tensor) -> Ten
     with torch.enable_grad():
         # Of a view: the hooks of the logits are called where this gradient arrives.
         x = z.view_as(z)
-        loss = focal(margin(x, t, None, Group()), gamma)
+        loss = focal(margin(x, t, None, ALONE), gamma)
         (grad,) = torch.autograd.grad(loss, x, cotangent, create_graph=again)
     return grad
