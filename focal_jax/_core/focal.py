@@ -185,13 +185,13 @@ def p_q_softplus(u: Array) -> tuple[Array, Array, Array]:
 
 def _softplus(u: Array) -> Array:
     """max(u, 0) + log(1 + exp(−|u|))."""
-    a = jnp.abs(u)
+    a = lax.abs(u)
     linear = jnp.maximum(u, 0)
     if u.dtype == jnp.float64:
         return linear + jnp.log1p(jnp.exp(-a))
     # e / (1 + e/2) with e = exp(−a). XLA for the CPU would store e if it stood in both numerator
     # and denominator.
-    x = 1 / (0.5 + jnp.exp(a))
+    x = 1 / (0.5 + lax.exp(a))
     return linear + _log_from(x)
 
 

@@ -18,7 +18,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
-from .._base.arrays import upcast, zero_outside
+from .._base.arrays import clamp, select, upcast, zero_outside
 from .._base.autodiff import closed_form_at_infinities
 from .._base.collectives import Group, max_over, sum_over
 
@@ -41,8 +41,8 @@ def margin(z: Array, t: Array, where: Array | None, group: Group) -> Array:
     row = row_statistics(z, t, group)
     unknown = (row.max_other == jnp.inf) & (row.sum_exp > 1)
     # In this order, so that logits which are far from 0, but close to each other, lose nothing.
-    u = row.z_t - row.max_other - jnp.log(row.sum_exp)
-    nan_if_unknown = jnp.where(unknown, jnp.nan, 0)
+    u = row.z_t - row.max_other - lax.log(row.sum_exp)
+    nan_if_unknown = select(unknown, jnp.nan, lax.full_like(u, 0))
     return zero_outside(where, u + nan_if_unknown)
 
 
@@ -108,10 +108,10 @@ def row_statistics(z: Array, t: Array, group: Group) -> RowStatistics:
     """What a row comes down to. Its maximum is a shift that no result depends on, so it has no
     derivative."""
     # Taken out before the logits are upcast, so that no float32 copy of them is stored for it.
-    z_t = upcast(jnp.take_along_axis(z, t, -1, mode="clip"))
-    here = has_class(t, z.shape[-1]) if group else None
+    z_t = upcast(_entry_of_class(z, t))
+    here = has_class(t, z.shape[-1])[..., 0] if group else None
     # A rank without class t leaves nothing out.
-    left_out = z_t if here is None else jnp.where(here, z_t, -jnp.inf)
+    left_out = z_t if here is None else select(here, z_t, -jnp.inf)
     max_other, sum_exp = lax.platform_dependent(
         upcast(z), t, left_out, cpu=_in_two_passes, default=_in_one_pass
     )
@@ -120,9 +120,9 @@ def row_statistics(z: Array, t: Array, group: Group) -> RowStatistics:
         sum_exp = sum_over(sum_exp * exp_below.formula(max_other, max_of_all), group)
         max_other = max_of_all
     # A class that is alone has no others.
-    sum_exp = jnp.where(max_other == -jnp.inf, 1, sum_exp)
+    sum_exp = select(max_other == -jnp.inf, 1, sum_exp)
     z_t = sum_over(zero_outside(here, z_t), group)
-    return RowStatistics(z_t[..., 0], max_other, sum_exp)
+    return RowStatistics(z_t, max_other, sum_exp)
 
 
 @row_statistics.defjvp
@@ -140,6 +140,19 @@ def row_statistics_jvp(
     return row, RowStatistics(dz_t, jnp.zeros_like(dsum_exp), dsum_exp)
 
 
+def _entry_of_class(z: Array, t: Array) -> Array:
+    """z_t (…); that of the nearest class where t is none."""
+    rows = tuple(range(z.ndim - 1))
+    numbers = lax.GatherDimensionNumbers(
+        offset_dims=(),
+        collapsed_slice_dims=(z.ndim - 1,),
+        start_index_map=(z.ndim - 1,),
+        operand_batching_dims=rows,
+        start_indices_batching_dims=rows,
+    )
+    return lax.gather(z, t, numbers, slice_sizes=(1,) * z.ndim, mode="clip")
+
+
 # --- Accelerators: one pass, which carries the maximum and the sum along.
 
 
@@ -147,10 +160,11 @@ def _in_one_pass(z: Array, t: Array, _: Array) -> tuple[Array, Array]:
     """The maximum (…) of all logits but z_t, and their Σ exp(z − maximum) (…)."""
     # XLA for GPUs would store a mask that is used twice: in both operands of the reduction, or in
     # value and gradient.
-    others = jnp.where(_distance(z, t) < 1, -jnp.inf, z)
-    ones = jnp.clip(z, 1, 1)
+    number = z.dtype.type
+    others = select(lax.lt(_distance(z, t), t.dtype.type(1)), -jnp.inf, z)
+    ones = clamp(z, 1, 1)
     # −inf and 0 are what an empty row has.
-    start = z.dtype.type(-jnp.inf), z.dtype.type(0)
+    start = number(-jnp.inf), number(0)
     return lax.reduce((others, ones), start, _combine_max_sum, (z.ndim - 1,))
 
 
@@ -158,13 +172,15 @@ def _combine_max_sum(a: tuple[Array, ...], b: tuple[Array, ...]) -> tuple[Array,
     """The maximum and the sum of two parts of a row, each with its own: all are scalars."""
     max_a, sum_a = a
     max_b, sum_b = b
-    scale = jnp.exp(-jnp.abs(max_a - max_b))
+    scale = lax.exp(lax.neg(lax.abs(lax.sub(max_a, max_b))))
     # The sum of the part with the smaller maximum is brought to the larger one.
-    scaled = jnp.where(max_a > max_b, sum_a + sum_b * scale, sum_a * scale + sum_b)
+    of_a = lax.add(sum_a, lax.mul(sum_b, scale))
+    of_b = lax.add(lax.mul(sum_a, scale), sum_b)
+    scaled = lax.select(lax.gt(max_a, max_b), of_a, of_b)
     # Equal maxima may be infinite. A −inf beside a finite maximum, as class t has it, counts
     # nothing.
-    total = jnp.where(max_a == max_b, sum_a + sum_b, scaled)
-    return jnp.maximum(max_a, max_b), total
+    total = lax.select(lax.eq(max_a, max_b), lax.add(sum_a, sum_b), scaled)
+    return lax.max(max_a, max_b), total
 
 
 # --- The CPU: a pass for the maximum and one for the sum, neither of which stores an array of the
@@ -172,13 +188,13 @@ def _combine_max_sum(a: tuple[Array, ...], b: tuple[Array, ...]) -> tuple[Array,
 
 
 def _in_two_passes(z: Array, t: Array, z_t: Array) -> tuple[Array, Array]:
-    """As `_in_one_pass`; z_t is (…, 1)."""
-    max_other = jnp.minimum(_inf_but_at(z, t), z).max(-1, keepdims=True)
+    """As `_in_one_pass`."""
+    classes = (z.ndim - 1,)
+    max_other = lax.reduce_max(lax.min(_inf_but_at(z, t), z), classes)
     # The largest other class has weight 1, and class t no more than 1, so that this subtraction
     # loses next to nothing.
-    sum_exp = exp_below.formula(z, max_other).sum(-1)
-    exp_t = exp_below.formula(z_t, max_other)
-    return max_other[..., 0], sum_exp - exp_t[..., 0]
+    sum_exp = lax.reduce_sum(exp_below.formula(z, max_other[..., None]), classes)
+    return max_other, lax.sub(sum_exp, exp_below.formula(z_t, max_other))
 
 
 def _inf_but_at(z: Array, t: Array) -> Array:
@@ -193,13 +209,14 @@ def _inf_but_at(z: Array, t: Array) -> Array:
         distance = _distance(z, t.astype(z.dtype))
     else:
         distance = _distance(z, t).astype(z.dtype)
-    return (distance - 0.5) * jnp.inf
+    number = z.dtype.type
+    return lax.mul(lax.sub(distance, number(0.5)), number(jnp.inf))
 
 
 def _distance(z: Array, t: Array) -> Array:
     """|k − t| (…, C) of each class k."""
     ids = lax.broadcasted_iota(t.dtype, z.shape, z.ndim - 1)
-    return jnp.abs(ids - t)
+    return lax.abs(ids - t)
 
 
 @closed_form_at_infinities
@@ -207,9 +224,9 @@ def exp_below(z: Array, maximum: Array) -> Array:
     """exp(z − maximum) where z ≤ maximum, else 1: class t may lie far above all others. ∞ − ∞ is
     0."""
     largest = float(jnp.finfo(maximum.dtype).max)
-    shift = jnp.clip(maximum, -largest, largest)
-    below = jnp.minimum(shift, z)
-    return jnp.exp(below - shift)
+    shift = clamp(maximum, -largest, largest)
+    shift = lax.broadcast_in_dim(shift, z.shape, range(z.ndim))
+    return lax.exp(lax.sub(lax.min(shift, z), shift))
 
 
 @exp_below.partial("z")

@@ -11,7 +11,15 @@ sharded over.
 import jax.numpy as jnp
 from jax import Array, lax
 
-from .._base.arrays import Number, clamp_infinities, large, multiply_no_nan, upcast, zero_outside
+from .._base.arrays import (
+    Number,
+    clamp_infinities,
+    large,
+    multiply_no_nan,
+    select,
+    upcast,
+    zero_outside,
+)
 from .._base.autodiff import weighted
 from .._base.collectives import Group, max_over, rank, size, sum_over
 from .._base.meshes import on_any_mesh
@@ -35,8 +43,9 @@ def id_focal(
     classes = z.shape[-1]
     outside = (t < 0) | (t >= classes * size(group))
     no_class = zero_outside(where, outside[..., 0])
-    # From here on t counts the classes of this rank, and is outside where another one has it.
-    t = t - rank(group) * classes
+    if group:
+        # From here on t counts the classes of this rank, and is outside where another one has it.
+        t = t - rank(group) * classes
     if smoothing:
         y = upcast(one_hot(z, t))
         loss = class_focal(z, y, alpha, gamma, smoothing, weight=weight, where=where, group=group)
@@ -49,7 +58,7 @@ def id_focal(
             loss = multiply_no_nan(zero_outside(where, weight), loss)
         loss = zero_outside(where, loss)
     # A product, for NaN in the gradient as well.
-    return loss * jnp.where(no_class, jnp.nan, 1.0)
+    return loss * select(no_class, jnp.nan, lax.full_like(loss, 1))
 
 
 def _entry_of_class(x: Number, t: Array, classes: int, group: Group) -> Number:

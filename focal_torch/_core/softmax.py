@@ -42,8 +42,9 @@ def id_focal(
     if where is not None:
         # A selection between booleans is what ONNX Runtime does not have.
         no_class = no_class & where
-    # From here on t counts the classes of this rank, and is outside where another one has it.
-    t = t - rank(group) * classes
+    if group:
+        # From here on t counts the classes of this rank, and is outside where another one has it.
+        t = t - rank(group) * classes
     if smoothing:
         y = upcast(one_hot(z, t))
         loss = class_focal(z, y, alpha, gamma, smoothing, weight=weight, where=where, group=group)

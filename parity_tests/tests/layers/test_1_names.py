@@ -43,8 +43,9 @@ MATHEMATICS = ("focal.py", "interpolated.py", "interpolated_pt.py", "sigmoid.py"
 # name; and JAX hashes its settings, where PyTorch makes buffers of them, and pickles a group by its
 # name. torch.fx records functions, so that each module calls one.
 OTHER_WORDS = {"axis_name": "group", "class_axis_name": "class_group", "__call__": "forward"}
-# JAX narrows integers, too.
+# JAX narrows integers, too, and takes long to trace its own jnp.where and jnp.clip.
 JAX_ALONE = {"Arguments._without_64_bits", "Settings._key", "Settings.__eq__", "Settings.__hash__"}
+JAX_ALONE |= {"clamp", "select"}
 PYTORCH_ALONE = {
     "Settings._buffer",
     "Settings.settings",

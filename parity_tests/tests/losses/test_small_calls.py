@@ -138,8 +138,8 @@ def test_the_eager_rule_is_the_composed_one(
 
     monkeypatch.setattr(focal_torch.losses, "eager_id_focal", eager_id_focal)
     eager = [all_orders(row, gamma, settings) for row in rows]
-    # Five rows have no loss by this rule: nothing but −inf, and four with inf or NaN. Each is called
-    # three times.
+    # The rule is not for five rows: nothing but −inf, and four with inf or NaN. There are three
+    # calls of each.
     assert rules.count(False) == 3 * 5
     assert rules.count(True) == 3 * (len(ROWS) - 5)
     monkeypatch.setattr(focal_torch.losses, "eager_id_focal", lambda *_, **__: None)
