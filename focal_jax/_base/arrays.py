@@ -98,9 +98,11 @@ def align(row: Array, x: Array) -> Array:
 def select(mask: Array, x: Number, y: Number) -> Array:
     """x (…) inside the mask (…), else y, of which one is an array."""
     # JAX takes four times as long to trace jnp.where.
-    like = x if isinstance(x, Array) else y
-    cases = (case if isinstance(case, Array) else lax.full_like(like, case) for case in (x, y))
-    return lax.select(mask, *cases)
+    if not isinstance(x, Array):
+        x = lax.full_like(y, x)
+    if not isinstance(y, Array):
+        y = lax.full_like(x, y)
+    return lax.select(mask, x, y)
 
 
 def zero_outside(where: Array | None, x: Operand) -> Operand | Array:

@@ -160,8 +160,9 @@ def _in_one_pass(z: Array, t: Array, _: Array) -> tuple[Array, Array]:
     """The maximum (…) of all logits but z_t, and their Σ exp(z − maximum) (…)."""
     # XLA for GPUs would store a mask that is used twice: in both operands of the reduction, or in
     # value and gradient.
-    number = z.dtype.type
-    others = select(lax.lt(_distance(z, t), t.dtype.type(1)), -jnp.inf, z)
+    number, one = z.dtype.type, t.dtype.type(1)
+    is_t = lax.lt(_distance(z, t), one)
+    others = select(is_t, -jnp.inf, z)
     ones = clamp(z, 1, 1)
     # −inf and 0 are what an empty row has.
     start = number(-jnp.inf), number(0)
@@ -172,14 +173,16 @@ def _combine_max_sum(a: tuple[Array, ...], b: tuple[Array, ...]) -> tuple[Array,
     """The maximum and the sum of two parts of a row, each with its own: all are scalars."""
     max_a, sum_a = a
     max_b, sum_b = b
-    scale = lax.exp(lax.neg(lax.abs(lax.sub(max_a, max_b))))
+    distance = lax.abs(lax.sub(max_a, max_b))
+    scale = lax.exp(lax.neg(distance))
     # The sum of the part with the smaller maximum is brought to the larger one.
     of_a = lax.add(sum_a, lax.mul(sum_b, scale))
     of_b = lax.add(lax.mul(sum_a, scale), sum_b)
     scaled = lax.select(lax.gt(max_a, max_b), of_a, of_b)
     # Equal maxima may be infinite. A −inf beside a finite maximum, as class t has it, counts
     # nothing.
-    total = lax.select(lax.eq(max_a, max_b), lax.add(sum_a, sum_b), scaled)
+    of_both = lax.add(sum_a, sum_b)
+    total = lax.select(lax.eq(max_a, max_b), of_both, scaled)
     return lax.max(max_a, max_b), total
 
 
@@ -190,11 +193,14 @@ def _combine_max_sum(a: tuple[Array, ...], b: tuple[Array, ...]) -> tuple[Array,
 def _in_two_passes(z: Array, t: Array, z_t: Array) -> tuple[Array, Array]:
     """As `_in_one_pass`."""
     classes = (z.ndim - 1,)
-    max_other = lax.reduce_max(lax.min(_inf_but_at(z, t), z), classes)
+    others = lax.min(_inf_but_at(z, t), z)
+    max_other = lax.reduce_max(others, classes)
     # The largest other class has weight 1, and class t no more than 1, so that this subtraction
     # loses next to nothing.
-    sum_exp = lax.reduce_sum(exp_below.formula(z, max_other[..., None]), classes)
-    return max_other, lax.sub(sum_exp, exp_below.formula(z_t, max_other))
+    exp_z = exp_below.formula(z, max_other[..., None])
+    exp_t = exp_below.formula(z_t, max_other)
+    sum_exp = lax.reduce_sum(exp_z, classes)
+    return max_other, lax.sub(sum_exp, exp_t)
 
 
 def _inf_but_at(z: Array, t: Array) -> Array:
@@ -209,8 +215,9 @@ def _inf_but_at(z: Array, t: Array) -> Array:
         distance = _distance(z, t.astype(z.dtype))
     else:
         distance = _distance(z, t).astype(z.dtype)
-    number = z.dtype.type
-    return lax.mul(lax.sub(distance, number(0.5)), number(jnp.inf))
+    half, inf = z.dtype.type(0.5), z.dtype.type(jnp.inf)
+    beyond = lax.sub(distance, half)
+    return lax.mul(beyond, inf)
 
 
 def _distance(z: Array, t: Array) -> Array:
@@ -226,7 +233,8 @@ def exp_below(z: Array, maximum: Array) -> Array:
     largest = float(jnp.finfo(maximum.dtype).max)
     shift = clamp(maximum, -largest, largest)
     shift = lax.broadcast_in_dim(shift, z.shape, range(z.ndim))
-    return lax.exp(lax.sub(lax.min(shift, z), shift))
+    below = lax.min(shift, z)
+    return lax.exp(lax.sub(below, shift))
 
 
 @exp_below.partial("z")

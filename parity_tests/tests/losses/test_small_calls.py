@@ -4,6 +4,7 @@ operations and threads.
 No test is about a time.
 """
 
+import re
 import subprocess
 import sys
 import threading
@@ -12,16 +13,20 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
+import focal_jax
 import focal_torch
 import focal_torch._base.arguments
 import focal_torch._base.pieces
 import focal_torch._base.versions
 import focal_torch._core.eager
 import focal_torch.losses
+from focal_torch._base.collectives import ALONE
 
 INF, NAN = float("inf"), float("nan")
 # PyTorch shares an operation on as many numbers among its threads.
@@ -75,6 +80,14 @@ def test_operations_of_the_sigmoid_loss(gradient: bool, most: int) -> None:
     """Torchvision's formula takes 15, and 34 with its gradient."""
     y = (LOGITS > 0).float()
     assert count(lambda z: focal_torch.sigmoid_focal_loss(z, y), LOGITS, gradient) <= most
+
+
+def test_the_softmax_loss_is_one_function_under_jit() -> None:
+    """JAX traces and lowers each by itself, such as jnp.where and jnp.clip, which takes as long as
+    the rest of a first call."""
+    logits, ids = jnp.asarray(LOGITS.numpy()), jnp.asarray(IDS.numpy())
+    text = str(jax.make_jaxpr(focal_jax.softmax_focal_loss)(logits, ids))
+    assert re.findall(r"jit\[\s*name=(\w+)", text) == ["softmax_focal_of_ids"]
 
 
 def test_valid_values_do_not_go_through_numpy(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -151,6 +164,18 @@ def test_the_eager_rule_is_the_composed_one(
         for x, y in zip(of_eager, of_composed, strict=True):
             # Below the normal numbers of float32 a rounding is no part of the value.
             torch.testing.assert_close(x, y, rtol=relative, atol=1e-37, equal_nan=True)
+
+
+def test_the_eager_rule_weighs() -> None:
+    def loss(weight: torch.Tensor | None) -> torch.Tensor:
+        value = focal_torch._core.eager.eager_id_focal(
+            LOGITS, IDS, 1.0, 2.0, 0.0, weight=weight, where=None, group=ALONE
+        )
+        assert value is not None
+        return value
+
+    factors = torch.tensor([3.0, 0.5])
+    assert torch.equal(loss(factors), factors * loss(None))
 
 
 @pytest.mark.parametrize("same_is_equal", [False, True])
