@@ -37,10 +37,6 @@ FEW_TAKE_DTENSORS = VERSION < (2, 11)
 # Before PyTorch 2.12 torch.compile does not look into is_autocast_available.
 AUTOCAST_IS_OPAQUE = VERSION < (2, 12)
 
-_nan = torch.tensor([torch.nan])
-# Some versions do not look at the numbers of a tensor that is compared with itself.
-SAME_IS_EQUAL = _nan.equal(_nan)
-
 
 def _optional(module: str, name: str) -> Any:
     """What a module of PyTorch has under a name, or None where it does not have it."""
@@ -174,14 +170,6 @@ def distributed_tensors() -> ModuleType:
     if hasattr(public, "DTensor"):
         return public
     return import_module("torch.distributed._tensor")
-
-
-def has_nan(x: Tensor) -> bool:
-    """Whether one of the numbers is NaN."""
-    if SAME_IS_EQUAL:
-        return bool(torch.isnan(x).any())
-    # NaN equals nothing. One operation, which stops at the first.
-    return not x.equal(x)
 
 
 def is_infinite(x: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ from torch.nn.functional import softplus
 
 from .._base.arrays import Number, compute_dtype, large, multiply_no_nan
 from .._base.collectives import ALONE, Group
-from .._base.versions import has_nan, is_batched, is_eager
+from .._base.versions import is_batched, is_eager
 from .focal import SOFTPLUS_IS_LINEAR, focal, power
 from .margin import margin
 
@@ -71,8 +71,8 @@ def _focal_q_s(z: Tensor, t: Tensor, gamma: float) -> tuple[Tensor, Tensor, Tens
     # The usual γ without what it takes to choose its products.
     factor = q * q if gamma == 2 else power(q, gamma)
     loss = (factor * s).squeeze_(-1)
-    # A softmax is NaN beside inf, where a loss need not be.
-    if has_nan(loss):
+    # NaN equals nothing. A softmax is NaN beside inf, where a loss need not be.
+    if not loss.equal(loss):
         raise RuntimeError("one of the logits is NaN or inf")
     return loss, q, s
 

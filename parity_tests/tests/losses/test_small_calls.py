@@ -23,7 +23,6 @@ import focal_jax
 import focal_torch
 import focal_torch._base.arguments
 import focal_torch._base.pieces
-import focal_torch._base.versions
 import focal_torch._core.eager
 import focal_torch.losses
 from focal_torch._base.collectives import ALONE
@@ -178,19 +177,17 @@ def test_the_eager_rule_weighs() -> None:
     assert torch.equal(loss(factors), factors * loss(None))
 
 
-@pytest.mark.parametrize("same_is_equal", [False, True])
-def test_nan_is_found(same_is_equal: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also where a version of PyTorch takes a tensor for equal to itself without a look."""
-    versions = focal_torch._base.versions
-    if same_is_equal:
-        monkeypatch.setattr(versions, "SAME_IS_EQUAL", True)
-        monkeypatch.setattr(torch.Tensor, "equal", lambda *_: True)
-    for last in range(70):
-        x = torch.full((last + 1,), INF)
-        assert not versions.has_nan(x)
-        x[last] = NAN
-        assert versions.has_nan(x)
-    assert not versions.has_nan(torch.ones(0))
+@pytest.mark.parametrize("number", [1, 2, 15, 16, 17, 70])
+def test_the_eager_rule_is_not_for_a_row_with_inf(number: int) -> None:
+    """Also of many rows, and where their number is none that vectors have."""
+    t = torch.zeros(number, dtype=torch.int64)
+    for row in range(number):
+        z = torch.zeros(number, 3)
+        z[row, 0] = INF
+        loss = focal_torch.softmax_focal_loss(z, t)
+        assert loss[row] == 0
+        assert loss.count_nonzero() == number - 1
+        assert loss.isfinite().all()
 
 
 @contextmanager
