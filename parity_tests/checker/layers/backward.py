@@ -77,6 +77,8 @@ def backward(subject: Subject, plan: Plan, failed: list[PortError]) -> Iterator[
             continue
         roundings = {order: _rounding(port, call, order, known) for order in orders}
         for way, order in itertools.product(of_dtype, orders):
+            if not way.has(order):
+                continue
             found = _derivatives(port, call, way, order, failed, known)
             for asked, result in found:
                 yield from findings(other, asked, way, order, result, roundings[order])
@@ -128,8 +130,9 @@ def _in_one_program(
     for way in asked_for:
         if way.options or call.problem.dtype != port.plan.dtype:
             cotangent = way.cotangent.astype(points[0].dtype)
-            names += [(way.name, order) for order in orders]
-            asked += [Asked(plain | dict(way.options), order, cotangent) for order in orders]
+            chosen = [order for order in orders if way.has(order)]
+            names += [(way.name, order) for order in chosen]
+            asked += [Asked(plain | dict(way.options), order, cotangent) for order in chosen]
     if len(asked) == len(orders):
         return {}
     known: Known = {}

@@ -10,7 +10,7 @@ import numpy as np
 
 from parity_tests.ports.python import PythonPort
 from parity_tests.ports.signature import DIVISOR
-from parity_tests.ports.subject import Plan
+from parity_tests.ports.subject import SECOND, Plan
 
 from .batch import Call
 from .reductions import DIVIDED, Batch, batches, divisors
@@ -34,6 +34,11 @@ class Way:
     options: Mapping[str, Any] = field(default_factory=dict)
     # What the reduction divides by.
     divisor: float = 1.0
+
+    def has(self, order: int) -> bool:
+        """Whether this derivative is asked for: a second one through one option at most, since it
+        takes a compiler three times as long as a first one."""
+        return order != SECOND or len(self.options) < 2
 
 
 def ways(port: PythonPort, plan: Plan, call: Call) -> Iterator[Way]:
