@@ -30,6 +30,7 @@ from .collectives import group_of
 from .pieces import in_pieces, is_large
 from .tracing import (
     needs_grad,
+    refuse_compiled_transforms,
     refuse_nested_forward_mode,
     refuse_other_rules,
     refuse_second_derivative,
@@ -106,6 +107,8 @@ class ClosedForm:
 def rule_for(inputs: Sequence[Any], rules: Rules) -> Formula:
     """The function to call with the inputs: the rule with the modes of differentiation that may be
     needed here, or the bare formula where nothing is differentiated."""
+    if torch.compiler.is_compiling():
+        refuse_compiled_transforms(vmap=True)
     if not needs_grad(inputs):
         return rules.reverse.forward
     refuse_other_rules(group_of(inputs))

@@ -19,6 +19,7 @@ from .versions import (
     is_forward,
     is_traced,
     is_transformed,
+    transforms,
 )
 
 
@@ -119,7 +120,7 @@ def _visible(x: Tensor) -> Tensor:
 def in_functorch_or_forward_mode() -> bool:
     """Whether something else than reverse mode may be at work: a function of torch.func, or forward
     mode."""
-    return not torch.compiler.is_compiling() and (is_transformed() or is_forward())
+    return is_transformed() or is_forward()
 
 
 def is_for_onnx() -> bool:
@@ -158,6 +159,21 @@ def refuse_nested_forward_mode() -> None:
             "focal_torch: PyTorch cannot nest forward mode (jvp, jacfwd) over a "
             "torch.autograd.Function. Use torch.func.hessian, or reverse mode inside or outside."
         )
+
+
+def refuse_compiled_transforms(*, vmap: bool) -> None:
+    """Let torch.compile differentiate once, in reverse mode, or map where `vmap` says so."""
+    # Read here, so that a program without forward mode is not taken for a call with it.
+    levels = ("Jvp",) if is_forward() else transforms()
+    if levels in ((), ("Grad",)) or (vmap and set(levels) == {"Vmap"}):
+        return
+    # Of any torch.autograd.Function it would make a second derivative of 0, and in forward mode it
+    # differentiates what is written in the formula, which is NaN for large logits.
+    raise NotImplementedError(
+        "focal_torch: torch.compile differentiates a loss once, in reverse mode, and does not map "
+        f"that. It is inside of {', '.join(levels)}. Call jvp, hessian, and vmap of grad without "
+        "torch.compile, or without fullgraph=True."
+    )
 
 
 def refuse_other_rules(group: Group) -> None:

@@ -114,8 +114,17 @@ def has_forward_levels() -> bool:
 
 def forward_levels() -> int:
     """How many of the nested functions of torch.func use forward mode."""
-    levels = [level.key().name for level in _transforms()]
-    return levels.count("Jvp")
+    return sum(level.key().name == "Jvp" for level in _transforms())
+
+
+# torch.compile asks while it traces, and cannot look into it.
+@torch.compiler.assume_constant_result
+def transforms() -> tuple[str, ...]:
+    """The functions of torch.func that are running, each inside the one before it, by what they do:
+    Grad, Jvp, Vmap."""
+    if _transforms is None:
+        return ()
+    return tuple(level.key().name for level in _transforms())
 
 
 def with_autograd(function: Callable[..., Result], *args: object) -> Result:

@@ -20,6 +20,7 @@ from .._base.tracing import (
     in_functorch_or_forward_mode,
     is_concrete,
     is_for_onnx,
+    refuse_compiled_transforms,
     refuse_other_rules,
     refuse_second_derivative,
     without_autocast,
@@ -83,6 +84,8 @@ def _flat(rows: RowInputs) -> RowInputs:
 def _keeps_all_logits(inputs: Inputs) -> bool:
     """Whether the logits of all chunks are kept. torch.func and forward mode keep what they need,
     and ONNX has no operator of ours."""
+    if torch.compiler.is_compiling():
+        refuse_compiled_transforms(vmap=False)
     if is_for_onnx():
         return True
     if not any(inputs.wanted) or not in_functorch_or_forward_mode():
