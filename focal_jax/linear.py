@@ -1,6 +1,7 @@
 """The softmax focal loss fused with the linear layer before it, whose logits are never stored at
 once."""
 
+import jax.numpy as jnp
 from jax import Array
 
 from ._base.arrays import Number, OneOrSeveral, Several, compute_dtype, promote
@@ -8,7 +9,7 @@ from ._base.collectives import size
 from ._base.loss_arguments import LossArguments
 from ._base.ranges import NONNEGATIVE, POSITIVE, UNIT
 from ._base.reduction import REDUCTIONS
-from ._base.tracing import constants
+from ._base.tracing import cast_inside, constants
 from ._core.programs import linear_softmax_focal
 
 
@@ -102,9 +103,7 @@ def linear_softmax_focal_loss(
     kernel = arguments.floating("kernel", kernel)
     shape = tuple(features.shape[:-1])
     classes = arguments.classes_of_kernel(kernel, features)
-    # A product of matrices has one dtype.
-    features, kernel = promote(features, kernel)
-    dtype = compute_dtype(features)
+    dtype = jnp.promote_types(compute_dtype(features), compute_dtype(kernel))
     arguments.check_choice("reduction", reduction, REDUCTIONS)
     class_ranks = arguments.class_group(class_axis_name, kernel)
     if bias is not None:
@@ -115,12 +114,12 @@ def linear_softmax_focal_loss(
         softcap = arguments.number("softcap", softcap, POSITIVE, "None caps nothing.")
     smoothing = arguments.number("label_smoothing", label_smoothing, UNIT, "0 smooths nothing.")
     where = arguments.where(where, shape)
-    gamma = arguments.per_class(
-        "gamma", gamma, (*shape, classes), -1, NONNEGATIVE, dtype, class_ranks, where
-    )
     element_ranks = arguments.element_group(axis_name, reduction, features, targets)
     like, all_classes = "features without their last axis", classes * size(class_ranks)
     ids, where = arguments.class_ids(targets, shape, like, all_classes, ignore_index, where)
+    gamma = arguments.per_class(
+        "gamma", gamma, (*shape, classes), -1, NONNEGATIVE, dtype, class_ranks, where
+    )
     weight = arguments.weight(weight, shape, dtype, where)
     if chunk_size is not None:
         chunk_size = arguments.chunk_size(chunk_size)
@@ -131,6 +130,8 @@ def linear_softmax_focal_loss(
             )
     chunks = _chunks(features, chunk_size)
 
+    # A product of matrices has one dtype.
+    features, kernel = promote(cast_inside(where, features, features.dtype), kernel)
     # A row has one class, so every row is a positive.
     reduction = "mean" if reduction == "mean_positive" else reduction
     inputs = constants(features, kernel, ids, bias, alpha, *_split_gamma(gamma))

@@ -9,7 +9,7 @@ from ._base.collectives import size
 from ._base.loss_arguments import LossArguments
 from ._base.ranges import NONNEGATIVE, UNIT
 from ._base.reduction import REDUCTIONS
-from ._base.tracing import concrete_bool_targets, constants
+from ._base.tracing import cast_inside, concrete_bool_targets, constants
 from ._core.interpolated import interpolated_focal
 from ._core.programs import sigmoid_focal, softmax_focal_of_classes, softmax_focal_of_ids
 from ._core.sigmoid import hard_focal, mixture_focal
@@ -111,7 +111,7 @@ def sigmoid_focal_loss(
     y = concrete_bool_targets(targets)
     if y is None and is_floating(targets):
         # Values that are not known yet may be anything.
-        y = targets.astype(dtype)
+        y = cast_inside(where, targets, dtype)
         y = arguments.in_range("targets", y, UNIT, advice_for_target, where)
         focal_of = SOFT_TARGETS[soft_targets]
     else:
@@ -213,10 +213,15 @@ def softmax_focal_loss(
     weights = 1.0 if alpha is None else arguments.class_weights(alpha, classes, dtype)
     smoothing = arguments.number("label_smoothing", label_smoothing, UNIT, "0 smooths nothing.")
     where = arguments.where(where, rows)
-    gamma = arguments.per_class("gamma", gamma, shape, axis, NONNEGATIVE, dtype, class_ranks, where)
     element_ranks = arguments.element_group(axis_name, reduction, logits, targets)
+    ids = None
+    if not is_floating(targets):
+        like, all_classes = "logits without its class axis", classes * size(class_ranks)
+        ids, where = arguments.class_ids(targets, rows, like, all_classes, ignore_index, where)
+    gamma = arguments.per_class("gamma", gamma, shape, axis, NONNEGATIVE, dtype, class_ranks, where)
+    weight = arguments.weight(weight, rows, dtype, where)
 
-    if is_floating(targets):
+    if ids is None:
         advice = "Class ids are integers."
         arguments.check_shape("targets", targets, shape, "like logits", advice)
         if ignore_index is not None:
@@ -224,14 +229,11 @@ def softmax_focal_loss(
             arguments.fail(ValueError, "ignore_index", expected, ignore_index, "Use where.")
         mask = None if where is None else jnp.expand_dims(where, axis)
         advice = "They are probabilities, no logits. Leave others out with where."
-        y = arguments.in_range("targets", targets.astype(dtype), UNIT, advice, mask)
-        weight = arguments.weight(weight, rows, dtype, where)
+        y = cast_inside(mask, targets, dtype)
+        y = arguments.in_range("targets", y, UNIT, advice, mask)
         inputs = constants(logits, y, axis, weights, gamma, smoothing, weight, where)
         return softmax_focal_of_classes(*inputs, *constants(reduction, element_ranks, class_ranks))
 
-    like, all_classes = "logits without its class axis", classes * size(class_ranks)
-    ids, where = arguments.class_ids(targets, rows, like, all_classes, ignore_index, where)
-    weight = arguments.weight(weight, rows, dtype, where)
     # An element has one class, so for ids every element is a positive.
     reduction = "mean" if reduction == "mean_positive" else reduction
     inputs = constants(logits, ids, axis, weights, gamma, smoothing, weight, where)

@@ -122,12 +122,12 @@ def linear_softmax_focal_loss(
         softcap = arguments.number("softcap", softcap, POSITIVE, "None caps nothing.")
     smoothing = arguments.number("label_smoothing", label_smoothing, UNIT, "0 smooths nothing.")
     where = arguments.where(where, shape)
-    gamma = arguments.per_class(
-        "gamma", gamma, (*shape, classes), -1, NONNEGATIVE, dtype, class_ranks, where
-    )
     element_ranks = arguments.element_group(group, reduction)
     like, all_classes = "features without their last axis", classes * size(class_ranks)
     ids, where = arguments.class_ids(targets, shape, like, all_classes, ignore_index, where)
+    gamma = arguments.per_class(
+        "gamma", gamma, (*shape, classes), -1, NONNEGATIVE, dtype, class_ranks, where
+    )
     weight = arguments.weight(weight, shape, dtype, where)
     if chunk_size is not None:
         chunk_size = arguments.chunk_size(chunk_size)

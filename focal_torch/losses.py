@@ -224,9 +224,14 @@ def softmax_focal_loss(
     weights = 1.0 if alpha is None else arguments.class_weights(alpha, classes, dtype)
     smoothing = arguments.number("label_smoothing", label_smoothing, UNIT, "0 smooths nothing.")
     where = arguments.where(where, rows)
-    gamma = arguments.per_class("gamma", gamma, shape, axis, NONNEGATIVE, dtype, class_ranks, where)
     element_ranks = arguments.element_group(group, reduction)
     elements = z.numel() // classes
+    like, all_classes = "logits without its class axis", classes * size(class_ranks)
+    ids = None
+    if ignore_index is not None and not is_floating(targets):
+        # What is ignored may have any γ.
+        ids, where = arguments.class_ids(targets, rows, like, all_classes, ignore_index, where)
+    gamma = arguments.per_class("gamma", gamma, shape, axis, NONNEGATIVE, dtype, class_ranks, where)
 
     if is_floating(targets):
         advice = "Class ids are integers."
@@ -248,13 +253,13 @@ def softmax_focal_loss(
         return reduce(loss, divisor, reduction, logits.dtype, element_ranks)
 
     loss = None
-    if ignore_index is None and weight is None and targets.shape == rows:
+    if ids is None and weight is None and targets.shape == rows:
         loss = eager_id_focal(
             z, targets, weights, gamma, smoothing, weight=None, where=where, group=class_ranks
         )
     if loss is None:
-        like, all_classes = "logits without its class axis", classes * size(class_ranks)
-        ids, where = arguments.class_ids(targets, rows, like, all_classes, ignore_index, where)
+        if ids is None:
+            ids, where = arguments.class_ids(targets, rows, like, all_classes, None, where)
         weight = arguments.weight(weight, rows, dtype, where)
         t = ids.unsqueeze(-1)
         loss = id_focal(

@@ -29,6 +29,7 @@ from .arrays import (
 )
 from .ranges import Range
 from .tracing import (
+    cast_inside,
     concrete_values,
     devices_differ,
     from_numpy,
@@ -201,7 +202,8 @@ class Arguments:
             expected = f"a shape that broadcasts to {shape}"
             text = "Write a dimension that repeats as 1."
             self.fail(ValueError, argument, expected, tuple(x.shape), text)
-        x = self.in_range(argument, x.astype(dtype), allowed, advice or CORRECT, where)
+        x = cast_inside(where, x, dtype)
+        x = self.in_range(argument, x, allowed, advice or CORRECT, where)
         return jnp.broadcast_to(x, shape)
 
 

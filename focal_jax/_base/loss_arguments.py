@@ -22,7 +22,7 @@ from .arrays import (
 from .collectives import ALONE, Group
 from .meshes import is_mapped, is_replicated, is_varying
 from .ranges import FINITE, NONNEGATIVE, Range, ids_of
-from .tracing import from_numpy
+from .tracing import cast_inside, from_numpy
 
 # Names of axes of a mesh.
 Axes: TypeAlias = str | tuple[str, ...] | None
@@ -61,7 +61,7 @@ class LossArguments(Arguments):
         mask = None
         if where is not None and x.ndim > 1:
             mask = jnp.expand_dims(where, axis)
-        x = self.in_range(argument, x.astype(dtype), allowed, CORRECT, mask)
+        x = self.in_range(argument, cast_inside(mask, x, dtype), allowed, CORRECT, mask)
         if x.ndim <= 1:
             return jnp.broadcast_to(x, (classes,))
         return jnp.moveaxis(x, axis, -1)
@@ -167,8 +167,9 @@ class LossArguments(Arguments):
     ) -> Array | None:
         if x is None:
             return None
-        weight = self.array("weight", x).astype(dtype)
+        weight = self.array("weight", x)
         self._check_broadcasts("weight", weight, shape)
+        weight = cast_inside(where, weight, dtype)
         weight = self.in_range("weight", weight, FINITE, CORRECT, where)
         return jnp.broadcast_to(weight, shape)
 

@@ -9,8 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 from jax.core import Tracer
+from jax.typing import DTypeLike
 
-from .arrays import Number, is_bool
+from .arrays import Number, as_dtype, is_bool, zero_outside
 
 Function = TypeVar("Function", bound=Callable[..., Array])
 
@@ -42,8 +43,10 @@ def from_sequence(x: Any) -> Array | np.ndarray:
 
 def from_numpy(x: Array | np.ndarray) -> Array:
     """An array of numpy as one of JAX, and all others as they are."""
-    # Not a copy of them: that of NaN is an error while JAX looks for NaN.
-    return jnp.asarray(x) if isinstance(x, np.ndarray) else x
+    if not isinstance(x, np.ndarray):
+        return x
+    # All other copies of a NaN are errors while JAX looks for one.
+    return jax.device_put(x) if _looks_for_nan() else jnp.asarray(x)
 
 
 def needs_64_bits(x: Array) -> bool:
@@ -65,6 +68,18 @@ def is_committed(x: Array) -> bool:
 def devices_differ(x: Array, y: Array) -> bool:
     """Whether two arrays have been put on devices that no computation has both of."""
     return is_committed(x) and is_committed(y) and x.devices() != y.devices()
+
+
+def cast_inside(where: Array | None, x: Array, dtype: DTypeLike) -> Array:
+    """x (…) in a dtype; what the mask leaves out may be anything."""
+    # An eager copy of a NaN is an error while JAX looks for one.
+    if _looks_for_nan():
+        x = zero_outside(where, x)
+    return as_dtype(x, dtype)
+
+
+def _looks_for_nan() -> bool:
+    return getattr(jax.config, "jax_debug_nans", False)
 
 
 def concrete_values(x: Array) -> np.ndarray | None:

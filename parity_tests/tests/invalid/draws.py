@@ -11,6 +11,8 @@ import numpy as np
 
 from parity_tests.contract.exact import Draws
 
+from .formulas import focal, margins, sigmoid_loss
+
 ROWS, CLASSES, FEATURES = 3, 4, 2
 NAN, INF = np.nan, np.inf
 SIGMOID, SOFTMAX = "sigmoid_focal_loss", "softmax_focal_loss"
@@ -36,6 +38,8 @@ class Call(NamedTuple):
     # Of each draw: whether the divisor is NaN, and else what it is.
     invalid_divisor: np.ndarray
     divisor: np.ndarray
+    # Of each draw: whether it is an error where values are known.
+    refused: np.ndarray
 
 
 class Sampler:
@@ -104,7 +108,8 @@ def _sigmoid(sampler: Sampler) -> Call:
     arrays["targets"] = y.astype("float32" if kind == "float" else kind)
     bad_divisor = (kept & bad_y).any((1, 2)) & (static["reduction"] == "mean_positive")
     positives = np.where(kept, y_right, 0)
-    return _call(SIGMOID, static, arrays, kept, invalid, loss, positives, bad_divisor)
+    refused = invalid.any((1, 2))
+    return _call(SIGMOID, static, arrays, kept, invalid, loss, positives, bad_divisor, refused)
 
 
 def _softmax(sampler: Sampler, function: str) -> Call:
@@ -144,6 +149,14 @@ def _softmax(sampler: Sampler, function: str) -> Call:
     weight, bad_weight = _weight(sampler, arrays, (ROWS,))
     of_classes = bad_y | ((bad_alpha | bad_gamma) & enters)
     invalid = kept & (of_classes.any(-1) | bad_weight)
+    # Also what belongs to a class that no row has.
+    of_rows = bad_y.any(-1) | bad_weight
+    refused = bad_alpha.any((1, 2))
+    if bad_gamma.shape[1] > 1:
+        of_rows = of_rows | bad_gamma.any(-1)
+    else:
+        refused = refused | bad_gamma.any((1, 2))
+    refused = refused | (kept & of_rows).any(1)
     smoothing = static["label_smoothing"]
     smooth = (1 - smoothing) * y + smoothing / CLASSES
     loss = weight * (smooth * alpha * focal(margins(z), gamma)).sum(-1)
@@ -152,7 +165,7 @@ def _softmax(sampler: Sampler, function: str) -> Call:
         bad_divisor = (kept & bad_y.any(-1)).any(1) & (static["reduction"] == "mean_positive")
     else:
         positives, bad_divisor = kept, np.zeros(len(kept), bool)
-    return _call(function, static, arrays, kept, invalid, loss, positives, bad_divisor)
+    return _call(function, static, arrays, kept, invalid, loss, positives, bad_divisor, refused)
 
 
 def _no_bit(x: int, info: np.iinfo) -> bool:
@@ -172,6 +185,7 @@ def _call(
     loss: np.ndarray,
     positives: np.ndarray,
     invalid_divisor: np.ndarray,
+    refused: np.ndarray,
 ) -> Call:
     axes = tuple(range(1, kept.ndim))
     counts = kept if static["reduction"] == "mean" else positives
@@ -179,7 +193,7 @@ def _call(
     if static["reduction"] in ("none", "sum"):
         divisor = np.ones(len(kept))
     loss = np.where(kept, np.where(invalid, 0, loss), 0)
-    return Call(function, static, arrays, kept, invalid, loss, invalid_divisor, divisor)
+    return Call(function, static, arrays, kept, invalid, loss, invalid_divisor, divisor, refused)
 
 
 def _mask(sampler: Sampler, arrays: dict[str, np.ndarray], shape: tuple[int, ...]) -> np.ndarray:
@@ -217,32 +231,3 @@ def _parameter(
     arrays[name], bad = sampler.spoil(right, OUT_OF_RANGE[name])
     axes = (1,) * (2 - len(shape)) + shape
     return right.reshape(sampler.shape(*axes)), bad.reshape(sampler.shape(*axes))
-
-
-def focal(u: np.ndarray, gamma: np.ndarray) -> np.ndarray:
-    """f(u; γ) = σ(−u)^γ·softplus(−u)."""
-    return np.exp(-gamma * np.logaddexp(0, u)) * np.logaddexp(0, -u)
-
-
-def margins(z: np.ndarray) -> np.ndarray:
-    """u (…, C) of each class."""
-    others = np.repeat(z[..., None, :], z.shape[-1], -2)
-    others[..., np.eye(z.shape[-1], dtype=bool)] = -INF
-    return z - np.logaddexp.reduce(others, -1)
-
-
-def sigmoid_loss(
-    z: np.ndarray,
-    y: np.ndarray,
-    alpha_1: np.ndarray,
-    alpha_0: np.ndarray,
-    gamma: np.ndarray,
-    rule: str,
-) -> np.ndarray:
-    """Equation (5) with the weights of both classes, and either rule for soft targets."""
-    if rule == "mixture":
-        return y * alpha_1 * focal(z, gamma) + (1 - y) * alpha_0 * focal(-z, gamma)
-    alpha_t = y * alpha_1 + (1 - y) * alpha_0
-    p, q = np.exp(-np.logaddexp(0, -z)), np.exp(-np.logaddexp(0, z))
-    cross_entropy = y * np.logaddexp(0, -z) + (1 - y) * np.logaddexp(0, z)
-    return alpha_t * (y * q + (1 - y) * p) ** gamma * cross_entropy
