@@ -7,8 +7,9 @@ from jax import Array
 
 from ._base.advice import CORRECT
 from ._base.arguments import Arguments
-from ._base.arrays import compute_dtype, is_array, is_floating
+from ._base.arrays import compute_dtype, is_array, is_floating, is_sequence
 from ._base.ranges import NONNEGATIVE, OPEN_UNIT, UNIT
+from ._base.tracing import unwrap
 
 
 def prior_bias(pi: float | Array) -> float | Array:
@@ -39,9 +40,10 @@ def prior_bias(pi: float | Array) -> float | Array:
     """
     arguments = Arguments("prior_bias")
     advice = "0 and 1 have no finite bias."
-    if not is_array(pi):
-        return _log_odds(arguments.number("pi", pi, OPEN_UNIT, advice))
-    pi = arguments.floating("pi", pi)
+    given = unwrap(pi)
+    if not (is_array(given) or is_sequence(given)):
+        return _log_odds(arguments.number("pi", given, OPEN_UNIT, advice))
+    pi = arguments.floating("pi", given)
     x = arguments.in_range("pi", pi.astype(compute_dtype(pi)), OPEN_UNIT, advice)
     # The odds against the rarer side: near ½ its logarithms nearly cancel, and XLA errs in log1p
     # below −0.3.

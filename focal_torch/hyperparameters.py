@@ -8,7 +8,7 @@ from torch.fx import Proxy
 
 from ._base.advice import CORRECT
 from ._base.arguments import Arguments
-from ._base.arrays import compute_dtype, is_array, is_floating
+from ._base.arrays import compute_dtype, is_array, is_floating, is_sequence
 from ._base.ranges import NONNEGATIVE, OPEN_UNIT, UNIT
 from ._base.tracing import record
 
@@ -43,7 +43,7 @@ def prior_bias(pi: float | Tensor) -> float | Tensor:
         return record(pi, prior_bias, locals())
     arguments = Arguments("prior_bias")
     advice = "0 and 1 have no finite bias."
-    if not is_array(pi):
+    if not (is_array(pi) or is_sequence(pi)):
         return _log_odds(arguments.number("pi", pi, OPEN_UNIT, advice))
     pi = arguments.floating("pi", pi)
     x = arguments.in_range("pi", pi.to(compute_dtype(pi)), OPEN_UNIT, advice)

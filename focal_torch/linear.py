@@ -8,6 +8,7 @@ from torch.fx import Proxy
 from ._base.arrays import Number, OneOrSeveral, Several, compute_dtype, promote, zero_outside
 from ._base.collectives import size, sum_over
 from ._base.loss_arguments import LossArguments
+from ._base.meshes import beside
 from ._base.ranges import NONNEGATIVE, POSITIVE, UNIT
 from ._base.reduction import REDUCTIONS, at_least_one, divisor_of
 from ._base.tracing import record
@@ -134,7 +135,7 @@ def linear_softmax_focal_loss(
     chunks = _chunks(features, chunk_size)
 
     # Else the gradient of the kernel would have 0·NaN in it.
-    features = zero_outside(where, features)
+    features = zero_outside(beside(features, where), features)
     # A row has one class, so every row is a positive.
     divides_by = "mean" if reduction == "mean_positive" else reduction
     divisor = divisor_of(divides_by, ids, where, ids.numel(), element_ranks)

@@ -9,9 +9,11 @@ from ._base.advice import advice_for_alpha, advice_for_target
 from ._base.arrays import OneOrSeveral, Several, compute_dtype, is_floating, zero_outside
 from ._base.collectives import size, sum_over
 from ._base.loss_arguments import LossArguments
+from ._base.meshes import beside
 from ._base.ranges import NONNEGATIVE, UNIT
 from ._base.reduction import REDUCTIONS, divisor_of, reduce
 from ._base.tracing import concrete_bool_targets, record
+from ._base.versions import is_distributed
 from ._core.eager import eager_id_focal
 from ._core.interpolated import interpolated_focal
 from ._core.sigmoid import hard_focal, mixture_focal
@@ -125,6 +127,9 @@ def sigmoid_focal_loss(
     if y is None:
         arguments.check_values("targets", targets, UNIT, advice_for_target, where)
         y = targets
+    if is_distributed(logits):
+        y, weight, where = beside(logits, y), beside(logits, weight), beside(logits, where)
+        alpha, gamma = beside(logits, alpha), beside(logits, gamma)
     divisor = divisor_of(reduction, y, where, logits.numel(), element_ranks)
     loss = focal_of(logits, y, alpha, gamma, weight=weight, where=where)
     return reduce(loss, divisor, reduction, logits.dtype, element_ranks)

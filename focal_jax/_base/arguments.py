@@ -17,7 +17,7 @@ from jax import Array
 from jax.core import Tracer
 from jax.typing import DTypeLike
 
-from .advice import CORRECT, SEVERAL
+from .advice import CORRECT, ONE_NUMBER, SEVERAL
 from .arrays import (
     Number,
     dtype_name,
@@ -171,6 +171,8 @@ class Arguments:
             got = "a traced value"
             advice = "It is static: close over it, or name it in static_argnames of jax.jit."
             self.fail(TypeError, argument, expected, got, advice)
+        if is_array(unwrap(x)):
+            advice = ONE_NUMBER
         self.fail(TypeError, argument, expected, type(x).__name__, advice)
 
     def integer(self, argument: str, x: object, advice: str) -> int:
@@ -181,6 +183,8 @@ class Arguments:
     def check_choice(self, argument: str, x: str, choices: tuple[str, ...]) -> None:
         if x not in choices:
             expected = "one of " + ", ".join(repr(choice) for choice in choices)
+            if isinstance(x, Tracer):
+                self._fail_type(argument, expected, x, "No other is defined.")
             self.fail(ValueError, argument, expected, repr(x), "No other is defined.")
 
     def per_element(

@@ -17,6 +17,7 @@ from .arrays import (
     is_array,
     is_bool,
     is_floating,
+    is_sequence,
     not_equal,
 )
 from .collectives import ALONE, Group
@@ -226,6 +227,10 @@ class LossArguments(Arguments):
     def _group(self, argument: str, x: Axes) -> Group:
         if x is None:
             return ALONE
+        names: object = (x,) if isinstance(x, str) else x
+        if not is_sequence(names):
+            advice = "Take those of the jax.shard_map around the call."
+            self.fail(TypeError, argument, "names of axes of a mesh", repr(x), advice)
         group = Group((x,) if isinstance(x, str) else x)
         for name in group:
             if not is_mapped(name):

@@ -45,7 +45,7 @@ def id_focal(
     no_class = zero_outside(where, outside[..., 0])
     if group:
         # From here on t counts the classes of this rank, and is outside where another one has it.
-        t = t - rank(group) * classes
+        t = t - jnp.asarray(rank(group) * classes, t.dtype)
     if smoothing:
         y = upcast(one_hot(z, t))
         loss = class_focal(z, y, alpha, gamma, smoothing, weight=weight, where=where, group=group)

@@ -3,6 +3,7 @@
 import math
 
 CORRECT = "Correct it before the call."
+ONE_NUMBER = "It is one number for the whole call: take its item(), outside of any compilation."
 SEVERAL = "For several, give an array (in PyTorch a tensor)."
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .advice import CORRECT, SEVERAL
+from .advice import CORRECT, ONE_NUMBER, SEVERAL
 from .arrays import (
     Number,
     dtype_name,
@@ -137,6 +137,9 @@ class Arguments:
         return number
 
     def _fail_type(self, argument: str, expected: str, x: object, advice: str) -> NoReturn:
+        # A number of numpy, too, in torch.compile.
+        if is_array(x) or (is_sequence(x) and hasattr(x, "dtype")):
+            advice = ONE_NUMBER
         self.fail(TypeError, argument, expected, type(x).__name__, advice)
 
     def integer(self, argument: str, x: object, advice: str) -> int:

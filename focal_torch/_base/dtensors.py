@@ -23,6 +23,11 @@ else:
     )
 
 
+def replicated(x: Tensor, mesh: DeviceMesh) -> DTensor:
+    """A plain tensor, which is the same on all ranks."""
+    return DTensor.from_local(x, mesh, [Replicate()] * mesh.ndim, run_check=False)
+
+
 class Axes(NamedTuple):
     """The names of arguments whose first axes are rows, and the axis of the classes of those that
     have one."""
@@ -56,9 +61,8 @@ class Layout(NamedTuple):
         return self._local_tensor(name, x) if isinstance(x, Tensor) else x
 
     def _local_tensor(self, name: str, x: Tensor) -> Tensor:
-        """A plain tensor is the same on all ranks."""
         if not isinstance(x, DTensor):
-            x = DTensor.from_local(x, self.mesh, [Replicate()] * self.mesh.ndim, run_check=False)
+            x = replicated(x, self.mesh)
         placements = [self._placement(i, name, x) for i in range(self.mesh.ndim)]
         of_gradient: list[Placement] = []
         for i, placement in enumerate(placements):

@@ -19,6 +19,7 @@ from .arrays import (
     not_equal,
 )
 from .collectives import ALONE, Group, copy_to_group, shape_mismatch
+from .meshes import beside
 from .ranges import FINITE, NONNEGATIVE, Range, ids_of
 from .tracing import is_concrete
 
@@ -97,7 +98,7 @@ class LossArguments(Arguments):
         ignored = self.integer("ignore_index", ignore_index, "It is a value of targets.")
         # In the type that they come in: a narrower one may have the value for another.
         mask = not_equal(targets, ignored)
-        return mask if where is None else where & mask
+        return mask if where is None else beside(targets, where) & mask
 
     def class_weights(self, x: object, classes: int, dtype: torch.dtype) -> Tensor:
         """α with one weight per class: (C,)."""

@@ -6,6 +6,7 @@ from typing import Any, TypeVar, cast
 
 from torch import Tensor
 
+from .arrays import Operand
 from .versions import HasFullTensor, is_distributed
 
 Loss = TypeVar("Loss", bound=Callable[..., Tensor])
@@ -47,6 +48,16 @@ def _has_distributed(x: object) -> bool:
     if isinstance(x, tuple):
         return any(is_distributed(field) for field in x)
     return is_distributed(x)
+
+
+def beside(first: Tensor, x: Operand) -> Operand | Tensor:
+    """A plain tensor, which is the same on all ranks, as a DTensor where the first tensor is one;
+    all else as it is."""
+    if not is_distributed(first) or not isinstance(x, Tensor) or is_distributed(x):
+        return x
+    from .dtensors import replicated
+
+    return replicated(x, cast(Any, first).device_mesh)
 
 
 def full_tensor(x: Tensor) -> Tensor:

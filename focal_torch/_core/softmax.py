@@ -98,6 +98,9 @@ def class_focal(
     `smoothing`."""
     if smoothing:
         all_classes = y.shape[-1] * size(group)
+        if isinstance(all_classes, Tensor):
+            # While torch.jit.trace records it. A quotient of integers would have the default dtype.
+            all_classes = all_classes.to(y.dtype)
         y = y * (1 - smoothing) + smoothing / all_classes
     alpha = _for_each_class(alpha, z)
     gamma = _for_each_class(gamma, z)

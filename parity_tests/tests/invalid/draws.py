@@ -108,7 +108,7 @@ def _sigmoid(sampler: Sampler) -> Call:
     arrays["targets"] = y.astype("float32" if kind == "float" else kind)
     bad_divisor = (kept & bad_y).any((1, 2)) & (static["reduction"] == "mean_positive")
     positives = np.where(kept, y_right, 0)
-    refused = invalid.any((1, 2))
+    refused: Any = invalid.any((1, 2))
     return _call(SIGMOID, static, arrays, kept, invalid, loss, positives, bad_divisor, refused)
 
 
@@ -151,7 +151,7 @@ def _softmax(sampler: Sampler, function: str) -> Call:
     invalid = kept & (of_classes.any(-1) | bad_weight)
     # Also what belongs to a class that no row has.
     of_rows = bad_y.any(-1) | bad_weight
-    refused = bad_alpha.any((1, 2))
+    refused: Any = bad_alpha.any((1, 2))
     if bad_gamma.shape[1] > 1:
         of_rows = of_rows | bad_gamma.any(-1)
     else:

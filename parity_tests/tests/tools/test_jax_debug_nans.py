@@ -99,7 +99,7 @@ def test_arrays_of_numpy() -> None:
     where: Any = ROWS[..., None]
     with jax.debug_nans(True):
         result = SIGMOID(scores, bits, where=where, weight=scores, reduction="sum")
-    right = np.where(where, scores, 0)
+    right: Any = np.where(where, scores, 0)
     expected = SIGMOID(right, bits, where=where, weight=right, reduction="sum")
     np.testing.assert_allclose(result, expected, rtol=1e-6)
 

@@ -13,9 +13,12 @@ import pytest
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.tensor import distribute_tensor
 from torch.optim.swa_utils import AveragedModel
 
 import focal_torch
+from focal_torch._base.meshes import full_tensor
 
 LOGITS = torch.tensor([[2.0, -1.0, 0.5], [0.1, 0.2, 3.0]])
 BITS, IDS, KERNEL = torch.tensor([[1, 0, 0], [0, 1, 1]]), torch.tensor([0, 2]), torch.ones(4, 3)
@@ -103,6 +106,31 @@ def test_a_process_group_that_is_not_there_is_named(world: Any) -> None:
     dist.destroy_process_group()
     with pytest.raises(RuntimeError, match=f"process group '{name}', which this process does not"):
         pickle.loads(data)
+
+
+def test_plain_tensors_beside_dtensors(world: Any) -> None:
+    """They are the same on all ranks, in each argument."""
+    mesh = init_device_mesh("cpu", (1,))
+    where, weight, gamma = torch.tensor([True, False]), torch.tensor([0.5, 2.0]), GAMMA.detach()
+    logits, bits = distribute_tensor(LOGITS, mesh), distribute_tensor(BITS, mesh)
+    settings = {"where": where, "weight": weight, "gamma": gamma, "reduction": "sum"}
+    of_rows: list[dict[str, Any]] = [settings, settings | {"ignore_index": 0}]
+    settings = settings | {"where": where[:, None], "weight": weight[:, None]}
+    of_logits: list[dict[str, Any]] = [settings, settings | {"ignore_index": 0, "alpha": WEIGHTS}]
+    for ids in (IDS, distribute_tensor(IDS, mesh)):
+        for settings in of_rows:
+            linear = focal_torch.linear_softmax_focal_loss
+            expected = linear(LOGITS, KERNEL, IDS, **settings)
+            assert torch.equal(full_tensor(linear(logits, KERNEL, ids, **settings)), expected)
+            softmax = focal_torch.softmax_focal_loss
+            expected = softmax(LOGITS, IDS, **settings)
+            assert torch.equal(full_tensor(softmax(logits, ids, **settings)), expected)
+    for targets in (BITS, bits):
+        for settings in of_logits:
+            sigmoid = focal_torch.sigmoid_focal_loss
+            expected = sigmoid(LOGITS, BITS, **settings)
+            result = sigmoid(logits, targets, **settings)
+            torch.testing.assert_close(full_tensor(result), expected)
 
 
 def test_other_class_weights_in_a_checkpoint() -> None:
