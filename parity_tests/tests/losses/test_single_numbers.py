@@ -52,7 +52,8 @@ def test_a_number_of_numpy_in_a_compiled_program(value: Any) -> None:
 
 def test_the_prior_of_a_variable() -> None:
     pi = jnp.array([0.25, 0.01])
-    result = focal_jax.prior_bias(nnx.Param(pi))  # pyright: ignore[reportArgumentType] (not in the types)
+    variable: Any = nnx.Param(pi)
+    result = focal_jax.prior_bias(variable)
     np.testing.assert_array_equal(result, focal_jax.prior_bias(pi))
 
 
