@@ -117,14 +117,17 @@ def forward_levels() -> int:
     return sum(level.key().name == "Jvp" for level in _transforms())
 
 
-# torch.compile asks while it traces, and cannot look into it.
-@torch.compiler.assume_constant_result
 def transforms() -> tuple[str, ...]:
     """The functions of torch.func that are running, each inside the one before it, by what they do:
     Grad, Jvp, Vmap."""
     if _transforms is None:
         return ()
     return tuple(level.key().name for level in _transforms())
+
+
+# torch.compile asks while it traces, and does not look into it. The decorator for it would import
+# the compiler.
+vars(transforms)["_dynamo_marked_constant"] = True
 
 
 def with_autograd(function: Callable[..., Result], *args: object) -> Result:
