@@ -191,7 +191,7 @@ def _combine_max_sum(a: tuple[Array, ...], b: tuple[Array, ...]) -> tuple[Array,
 
 
 def _in_two_passes(z: Array, t: Array, z_t: Array) -> tuple[Array, Array]:
-    """As `_in_one_pass`."""
+    """As `_in_one_pass`; z_t is (…)."""
     classes = (z.ndim - 1,)
     others = lax.min(_inf_but_at(z, t), z)
     max_other = lax.reduce_max(others, classes)
