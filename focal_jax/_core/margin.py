@@ -108,7 +108,7 @@ def row_statistics(z: Array, t: Array, group: Group) -> RowStatistics:
     """What a row comes down to. Its maximum is a shift that no result depends on, so it has no
     derivative."""
     # Taken out before the logits are upcast, so that no float32 copy of them is stored for it.
-    z_t = upcast(_entry_of_class(z, t))
+    z_t = upcast(jnp.take_along_axis(z, t, -1, mode="clip"))[..., 0]
     here = has_class(t, z.shape[-1])[..., 0] if group else None
     # A rank without class t leaves nothing out.
     left_out = z_t if here is None else select(here, z_t, -jnp.inf)
@@ -138,19 +138,6 @@ def row_statistics_jvp(
     dz_t = sum_over(jnp.where(target, dz, 0).sum(-1), group)
     dsum_exp = sum_over(dsum_exp, group)
     return row, RowStatistics(dz_t, jnp.zeros_like(dsum_exp), dsum_exp)
-
-
-def _entry_of_class(z: Array, t: Array) -> Array:
-    """z_t (…); that of the nearest class where t is none."""
-    rows = tuple(range(z.ndim - 1))
-    numbers = lax.GatherDimensionNumbers(
-        offset_dims=(),
-        collapsed_slice_dims=(z.ndim - 1,),
-        start_index_map=(z.ndim - 1,),
-        operand_batching_dims=rows,
-        start_indices_batching_dims=rows,
-    )
-    return lax.gather(z, t, numbers, slice_sizes=(1,) * z.ndim, mode="clip")
 
 
 # --- Accelerators: one pass, which carries the maximum and the sum along.
