@@ -6,6 +6,7 @@ from typing import TypeAlias, TypeGuard, TypeVar
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
+from jax.core import Tracer
 from jax.typing import DTypeLike
 
 from .ranges import Range
@@ -97,7 +98,10 @@ def align(row: Array, x: Array) -> Array:
 
 def select(mask: Array, x: Number, y: Number) -> Array:
     """x (…) inside the mask (…), else y, of which one is an array."""
-    # JAX takes four times as long to trace jnp.where.
+    if not isinstance(mask, Tracer):
+        # Where nothing is traced, debug_nans would find the NaN in an array of the numbers alone.
+        return jnp.where(mask, x, y)
+    # JAX takes four times as long to trace that.
     if not isinstance(x, Array):
         x = lax.full_like(y, x)
     if not isinstance(y, Array):

@@ -29,6 +29,8 @@ Options = Mapping[str, Any]
 REDUCED = 3.0
 # A textbook formula loses less at the logits below, and what is wrong is more: in eps.
 ROUNDING = 4096.0
+# Beyond this γ it grows with the power.
+POWER = 5.0
 KEPT = (True, False, True, True, False, True)
 WEIGHTS = (0.5, 2.0, 0.0, 1.0, 4.0, 0.25)
 CLASS_WEIGHTS = (0.5, 2.0, 0.25)
@@ -165,7 +167,8 @@ def rounding_of(answers: np.ndarray, call: Call, order: int) -> np.ndarray:
                 errors[row, column] = 2 * error_in_eps(x, term, problem.dtype, floor)
     eps = EPS[problem.dtype]
     # In half precision all of an element may be lost, which is twice 1.
-    is_rounding = errors * eps <= min(ROUNDING * eps, 2.0)
+    most = ROUNDING * max(1.0, call.gamma / POWER)
+    is_rounding = errors * eps <= min(most * eps, 2.0)
     return np.where(is_rounding, errors, 0)
 
 

@@ -1,15 +1,17 @@
 """Shapes that do not fit, which have to be an error, and logits in more axes than one."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
 from parity_tests.contract.tolerances import DTYPES
 from parity_tests.ports.python import PythonPort
 from parity_tests.ports.questions import first
-from parity_tests.ports.subject import Plan, PortError, RefusedError, Subject
+from parity_tests.ports.subject import VALUE, Plan, PortError, RefusedError, Subject
 
-from .batch import call_of, findings_of, logits_of, total_of
+from .arrangements.alike import of_elements
+from .batch import call_of, findings_of, logits_of, own_rounding, total_of
 from .judge import Check, Finding
 from .reductions import Batch, divisors
 
@@ -64,15 +66,20 @@ def more_axes(subject: Subject, plan: Plan, failed: list[PortError]) -> Iterator
     logits = rows.reshape(*PLACES, *rows.shape[1:])
     arguments["targets"] = arguments["targets"].reshape(PLACES)
     message = f"logits of shape {logits.shape} have another loss"
-    options = {"logits of shape": logits.shape}
+    options: dict[str, Any] = {"logits of shape": logits.shape}
     try:
         losses = subject.call(logits, arguments)
     except RefusedError:
         yield Finding.exact(True, "an error", "an error", options, "")
         return
-    if losses.shape == PLACES:
-        losses = losses.reshape(-1)
-    yield from findings_of(call, losses, call.terms, options, message)
+    if losses.shape != PLACES:
+        shape = f"shape {losses.shape}"
+        yield Finding.exact(False, shape, f"shape {PLACES}", options, f"{message}: of {shape}")
+        return
+    usual = subject.answer(call.problem, VALUE)
+    rounding = own_rounding(subject, call, VALUE)
+    rows = losses.astype(float).reshape(-1)
+    yield from of_elements(call, VALUE, usual, rows, options, message, rounding)
     assert call.problem.ids is not None
     ones = np.ones(len(call.problem.ids))
     for reduction, divisor in divisors(

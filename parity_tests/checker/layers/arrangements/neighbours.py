@@ -24,9 +24,10 @@ from parity_tests.ports.subject import (
 from parity_tests.truth.jets import Term
 
 from .. import truth
-from ..batch import Call, call_of, own_rounding
+from ..batch import Call, call_of, own_rounding, rounding_of
 from ..judge import HAVE_SECOND, Finding, digits
 
+SIX = list(range(6))
 # How often the same call is made, so that what happens at every k-th shows.
 REPEATED = 16
 # Beside this logit any other underflows.
@@ -44,13 +45,12 @@ class Arrangement(NamedTuple):
 
 
 def _arrangements() -> Iterator[Arrangement]:
-    six = list(range(6))
-    yield Arrangement("in the same call again", six, REPEATED)
-    yield Arrangement("in another order", six[::-1])
-    for element in six:
+    yield Arrangement("in the same call again", SIX, REPEATED)
+    yield Arrangement("in another order", SIX[::-1])
+    for element in SIX:
         yield Arrangement("alone in its batch", [element])
-    yield Arrangement("in a batch of 20", [*six, *six[::-1], *six, 0, 3])
-    yield Arrangement(f"in a batch of {MANY}", np.resize(six, MANY).tolist())
+    yield Arrangement("in a batch of 20", [*SIX, *SIX[::-1], *SIX, 0, 3])
+    yield Arrangement(f"in a batch of {MANY}", np.resize(SIX, MANY).tolist())
     yield Arrangement("beside a very large logit", [0, None, 1, 2, 3, 4])
     yield Arrangement("beside a very large logit", [None, 5, 4, 3, 2, 1])
 
@@ -84,13 +84,15 @@ class Own(NamedTuple):
     call: Call
     order: int
     answers: np.ndarray
-    rounding: np.ndarray
+    # In eps. Vectors round at other places: the worst of the elements stands for each.
+    rounding: float
 
     @classmethod
     def of(cls, subject: Subject, call: Call, order: int) -> "Own":
         answers = subject.answer(call.problem, order)
         answers = answers.reshape(len(answers), -1)
-        return cls(call, order, answers, own_rounding(subject, call, order))
+        rounding = own_rounding(subject, call, order)
+        return cls(call, order, answers, float(rounding.max()))
 
     def term(self, element: int, column: int) -> Term:
         """As if it were the truth, with the scale of either."""
@@ -113,13 +115,16 @@ def _findings(subject: Subject, own: Own, arrangement: Arrangement, time: int) -
         f"the {kind} of an element is another one {arrangement.name}: it must not depend on its "
         "neighbours, its place, or earlier calls"
     )
+    rounding = own.rounding
+    if list(arrangement.elements[:6]) == SIX:
+        rounding = max(rounding, float(rounding_of(answers[:6], own.call, order).max()))
     for place, element in enumerate(arrangement.elements):
         if element is None:
             continue
         for column, x in enumerate(answers[place].tolist()):
             if not math.isfinite(own.answers[element, column]):
                 continue
-            limit = units + float(own.rounding[element, column])
+            limit = units + rounding
             if x == own.answers[element, column]:
                 # So are most of many, and there is nothing to show.
                 yield Finding(0.0, limit, x, str(x), {})
