@@ -36,9 +36,9 @@ class Way:
     divisor: float = 1.0
 
     def has(self, order: int) -> bool:
-        """Whether this derivative is asked for: a second one through one option at most, since it
-        takes a compiler three times as long as a first one."""
-        return order != SECOND or len(self.options) < 2
+        """Whether this derivative is asked for: a second one beside a reduction through one option
+        at most, since it takes a compiler three times as long as a first one."""
+        return order != SECOND or len(self.options.keys() - {"reduction"}) < 2
 
 
 def ways(port: PythonPort, plan: Plan, call: Call) -> Iterator[Way]:
