@@ -14,7 +14,8 @@ SOFTMAX = "softmax_focal_loss"
 
 def of_target(rows: Array, targets: Array, axis: int) -> Array:
     """The number of the true class in each row."""
-    return jnp.take_along_axis(rows, targets[..., None], axis)[..., 0]
+    ids = jnp.expand_dims(targets, axis)
+    return jnp.squeeze(jnp.take_along_axis(rows, ids, axis), axis)
 
 
 @mistake(
