@@ -71,7 +71,8 @@ def _check(check: argparse.ArgumentParser) -> None:
         "port",
         nargs="?",
         metavar="MODULE:ATTRIBUTE",
-        help="a function, a class whose objects are called, a factory, or a file.onnx",
+        help="a function, a class whose objects are called, or a factory; of a file as "
+        "FILE.py:ATTRIBUTE; or a file.onnx",
     )
     what.add_argument(
         "--command",

@@ -90,9 +90,9 @@ class Mutant(NamedTuple):
         return f"{old.strip()}  →  {new.strip()}"
 
 
-def unchanged(path: str) -> Mutant:
-    """The module as it is."""
-    return Mutant(path, "", 0, 0, "unchanged")
+def unchanged(path: str, killer: str) -> Mutant:
+    """The module as it is, for one of those that notice mutants."""
+    return Mutant(path, "", 0, 0, f"unchanged, for the {killer}")
 
 
 @cache
@@ -120,5 +120,7 @@ def mutants(path: str) -> Iterator[Mutant]:
         for node in ast_nodes(tree):
             for start, _ in operator_class().mutation_positions(node):
                 definition = ASTQuery(node).get_definition_name() or "module"
-                yield Mutant(path, name, occurrence, start[0], definition)
+                # The star of a signature is no product.
+                if node.parent.type != "parameters":
+                    yield Mutant(path, name, occurrence, start[0], definition)
                 occurrence += 1

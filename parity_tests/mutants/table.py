@@ -6,10 +6,10 @@ from parity_tests.tables import LEFT, RIGHT, markdown
 
 from .equivalent import reason
 from .mutant import Mutant
-from .trial import CHECKER, OWN, QUICK, Outcome
+from .trial import CHECKER, OWN, QUICK, SPLIT, Outcome
 
 EQUIVALENT, SURVIVED = "equivalent", "survived"
-COLUMNS = (QUICK, CHECKER, OWN, EQUIVALENT, SURVIVED)
+COLUMNS = (QUICK, OWN, SPLIT, CHECKER, EQUIVALENT, SURVIVED)
 
 
 def table(mutants: list[Mutant], outcomes: dict[str, Outcome]) -> str:

@@ -2,19 +2,19 @@
 tests of the module's own subject.
 
 Each mutant has a process of its own, forked from one that knows the truth of the small grid; there
-the changed source is imported in place of the file, and no file is written.
+a copy of the package with the change is imported in place of the package, also by the processes
+that it starts.
 """
 
 import importlib
-import importlib.abc
-import importlib.machinery
-import importlib.util
 import multiprocessing
 import os
+import shutil
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from multiprocessing.connection import Connection
-from types import CodeType, ModuleType
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 import pytest
@@ -23,7 +23,7 @@ from parity_tests.contract.suite import SMALL_GRID, solved
 
 from .mutant import ROOT, Mutant, unchanged
 
-QUICK, CHECKER, OWN = "quick tier", "checker", "own tests"
+QUICK, CHECKER, OWN, SPLIT = "quick tier", "checker", "own tests", "split"
 TESTS = "parity_tests/tests"
 RECIPES = ("losses/test_recipe_slopes.py", "losses/test_recipes.py")
 RECIPES += ("invalid/test_recipes_out_of_range.py",)
@@ -55,11 +55,16 @@ CHECKED: dict[str, tuple[str, ...]] = {
     "sigmoid.py": (SIGMOID,),
     "softmax.py": (SOFTMAX,),
 }
+# The files that know of groups, and the tests that split every loss among devices.
+IN_GROUPS = {"linear_chunk.py", "linear_inputs.py", "linear_scan.py", "margin.py"}
+IN_GROUPS |= {"reduction.py", "softmax.py"}
+SPLIT_TESTS = {"focal_jax": "test_devices_of_jax", "focal_torch": "test_ranks_of_torch"}
 # A mutant that never ends is noticed, too.
 SECONDS = 1800
 
 
-# Asks about a mutant; the answer is the test or layer that fails, or "".
+# Asks about a mutant whose package is in a folder; the answer is the test or layer that fails,
+# or "".
 Notice = Callable[[Mutant], str]
 
 
@@ -80,38 +85,50 @@ def prepare() -> None:
 
 def outcome(mutant: Mutant) -> Outcome:
     """What notices a mutant first. Each of them has a process of its own."""
-    for killer, notice in _killers(mutant).items():
-        place = _apart(notice, mutant)
-        if place:
-            return Outcome(killer, place)
+    with TemporaryDirectory() as folder:
+        copied = Path(folder, mutant.package)
+        shutil.copytree(ROOT / mutant.package, copied)
+        Path(folder, mutant.path).write_text(mutant.source())
+        for killer, notice in _killers(mutant).items():
+            place = _apart(notice, mutant, folder)
+            if place:
+                return Outcome(killer, place)
     return Outcome("", "")
 
 
 def _killers(mutant: Mutant) -> dict[str, Notice]:
+    """Those of its file, the quickest first; a module as it is has one."""
     killers: dict[str, Notice] = {}
     if mutant.file in CHECKED:
         killers[QUICK] = _quick_tier
     if mutant.file in OWN_TESTS:
         killers[OWN] = _own_tests
+    if mutant.file in IN_GROUPS:
+        killers[SPLIT] = _split_tests
     if mutant.file in CHECKED:
         killers[CHECKER] = _checker
-    return killers
+    if mutant.operator:
+        return killers
+    return {name: notice for name, notice in killers.items() if mutant.definition.endswith(name)}
 
 
 def controls(mutants: Iterable[Mutant]) -> list[Mutant]:
-    """Modules as they are, which nothing may notice, for all that the mutants are shown to."""
+    """Modules as they are, which nothing that the mutants are shown to may notice."""
     chosen: dict[tuple[object, ...], Mutant] = {}
     for mutant in mutants:
-        shown_to = (mutant.package, CHECKED.get(mutant.file), OWN_TESTS.get(mutant.file))
-        chosen.setdefault(shown_to, unchanged(mutant.path))
+        own, checked = OWN_TESTS.get(mutant.file), CHECKED.get(mutant.file)
+        asked: dict[str, object] = {OWN: own, CHECKER: checked}
+        for killer in _killers(mutant):
+            shown_to = (mutant.package, killer, asked.get(killer))
+            chosen.setdefault(shown_to, unchanged(mutant.path, killer))
     return list(chosen.values())
 
 
-def _apart(notice: Notice, mutant: Mutant) -> str:
-    """The answer of a forked process, in which the mutant is imported."""
+def _apart(notice: Notice, mutant: Mutant, folder: str) -> str:
+    """The answer of a forked process, in which the package is that of the folder."""
     context = multiprocessing.get_context("fork")
     receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=_answer, args=(notice, mutant, sender))
+    process = context.Process(target=_answer, args=(notice, mutant, folder, sender))
     process.start()
     sender.close()
     try:
@@ -126,16 +143,29 @@ def _apart(notice: Notice, mutant: Mutant) -> str:
         process.join()
 
 
-def _answer(notice: Notice, mutant: Mutant, sender: Connection) -> None:
+def _answer(notice: Notice, mutant: Mutant, folder: str, sender: Connection) -> None:
     os.chdir(ROOT)
     silence = os.open(os.devnull, os.O_WRONLY)
     os.dup2(silence, sys.stdout.fileno())
-    sys.meta_path.insert(0, Finder(mutant))
-    sender.send(notice(mutant))
+    sys.path.insert(0, folder)
+    # For processes that this one starts: the working directory is not searched before these.
+    os.environ["PYTHONSAFEPATH"] = "1"
+    os.environ["PYTHONPATH"] = os.pathsep.join([folder, str(ROOT)])
+    try:
+        # At once, since pytest searches the working directory first.
+        package = importlib.import_module(mutant.package)
+        assert str(package.__file__).startswith(folder)
+    except Exception as error:
+        answer = f"cannot import: {error!r}"
+    else:
+        answer = notice(mutant)
+    sender.send(answer)
 
 
 def _quick_tier(mutant: Mutant) -> str:
-    return _failure([f"{TESTS}/layers", "--tier=quick"], mutant)
+    # Not whether the two packages have the same lines.
+    names = f"--ignore={TESTS}/layers/test_1_names.py"
+    return _failure([f"{TESTS}/layers", "--tier=quick", names], mutant)
 
 
 def _own_tests(mutant: Mutant) -> str:
@@ -143,13 +173,19 @@ def _own_tests(mutant: Mutant) -> str:
     return _failure([*files, "--tier=test"], mutant)
 
 
-def _failure(arguments: Sequence[str], mutant: Mutant) -> str:
+def _split_tests(mutant: Mutant) -> str:
+    # Those of all cases.
+    test = f"{TESTS}/sharding/test_split.py::{SPLIT_TESTS[mutant.package]}"
+    return _failure([test], mutant, "range")
+
+
+def _failure(arguments: Sequence[str], mutant: Mutant, chosen: str = "") -> str:
     """The first test that fails; what runs the other package alone is left out."""
     other = "torch" if mutant.package == "focal_jax" else "jax"
     own = mutant.package.removeprefix("focal_")
-    watch = Watch()
+    watch = Watch(CHECKED.get(mutant.file, ()))
     options = ["-x", "-q", "-n0", "-p", "no:cacheprovider", "--assert=plain"]
-    options += ["-k", f"{own} or not {other}"]
+    options += ["-k", chosen or f"{own} or not {other}"]
     code = pytest.main([*arguments, *options], plugins=[watch])
     if code == pytest.ExitCode.OK:
         return ""
@@ -172,10 +208,14 @@ def _checker(mutant: Mutant) -> str:
 
 
 class Watch:
-    """The pytest plugin that keeps the first failure."""
+    """The pytest plugin that keeps the first failure, and runs the tests of one loss first."""
 
-    def __init__(self) -> None:
+    def __init__(self, losses: Sequence[str]) -> None:
         self.failed = ""
+        self.losses = [loss.split("_")[0] for loss in losses]
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        items.sort(key=lambda item: not any(loss in item.name for loss in self.losses))
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.failed and not self.failed:
@@ -184,34 +224,3 @@ class Watch:
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.failed and not self.failed:
             self.failed = f"cannot import {report.nodeid}"
-
-
-class Finder(importlib.abc.MetaPathFinder):
-    """Finds the mutant in place of its module."""
-
-    def __init__(self, mutant: Mutant) -> None:
-        self.mutant = mutant
-
-    def find_spec(
-        self,
-        fullname: str,
-        path: Sequence[str] | None = None,
-        target: ModuleType | None = None,
-    ) -> importlib.machinery.ModuleSpec | None:
-        if fullname != self.mutant.module:
-            return None
-        file = str(ROOT / self.mutant.path)
-        return importlib.util.spec_from_file_location(
-            fullname, file, loader=Loader(fullname, file, self.mutant)
-        )
-
-
-class Loader(importlib.machinery.SourceFileLoader):
-    """Loads the changed source."""
-
-    def __init__(self, fullname: str, path: str, mutant: Mutant) -> None:
-        super().__init__(fullname, path)
-        self.mutant = mutant
-
-    def get_code(self, fullname: str) -> CodeType:
-        return compile(self.mutant.source(), self.path, "exec")

@@ -1,33 +1,33 @@
 """From the name of a port to the port."""
 
 import importlib
+import importlib.util
 import os
 import sys
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from .contain import contained
 from .onnx_model import SUFFIX, OnnxModel
 from .subject import BadPortError, PortError
 
+SOURCE = ".py"
+
 
 def locate(path: str) -> Any:
-    """The object that `module:attribute` names, with the current folder on the path, or the model
-    in an ONNX file."""
+    """The object that `module:attribute` names, with the current folder on the path, or
+    `file.py:attribute`, or the model in an ONNX file."""
     if path.endswith(SUFFIX):
         return OnnxModel.load(path)
-    module_name, colon, attribute = path.partition(":")
+    # Not at the colon of a drive.
+    module_name, colon, attribute = path.rpartition(":")
     if not (module_name and colon and attribute):
         raise BadPortError(
-            f"{path!r} does not name a port: write MODULE:ATTRIBUTE, e.g. mypkg.losses:focal"
+            f"{path!r} does not name a port: write MODULE:ATTRIBUTE, e.g. mypkg.losses:focal, or "
+            "FILE.py:ATTRIBUTE"
         )
-    if os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())
-    try:
-        with contained():
-            target = importlib.import_module(module_name)
-    except PortError as error:
-        advice = f"start where `import {module_name}` works, or install it"
-        raise BadPortError(f"cannot import {module_name}: {error}; {advice}") from None
+    target: Any = _module(module_name)
     for name in attribute.split("."):
         if not hasattr(target, name):
             have = ", ".join(_public_callables(target)[:8]) or "nothing to call"
@@ -38,6 +38,33 @@ def locate(path: str) -> Any:
             f"{path} is a {type(target).__name__} and cannot be called: name a function or a class"
         )
     return target
+
+
+def _module(name: str) -> ModuleType:
+    """The module of that name, or in that file."""
+    if name.endswith(SOURCE):
+        folder, advice = str(Path(name).resolve().parent), "or name it as a module of its package"
+    else:
+        folder, advice = os.getcwd(), f"start where `import {name}` works, or install it"
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
+    try:
+        with contained():
+            return _in_file(Path(name)) if name.endswith(SOURCE) else importlib.import_module(name)
+    except PortError as error:
+        raise BadPortError(f"cannot import {name}: {error}; {advice}") from None
+
+
+def _in_file(path: Path) -> ModuleType:
+    """Under its path, since another module may be called as the file is."""
+    name = str(path.resolve())
+    spec = importlib.util.spec_from_file_location(name, name)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
 
 
 def _public_callables(owner: object) -> list[str]:

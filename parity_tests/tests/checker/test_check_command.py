@@ -70,6 +70,17 @@ def test_a_port_that_misuses_its_arguments_fails(
     assert message in " ".join((out + err).split())
 
 
+def test_a_port_in_a_file(ports: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From another folder, and whatever else is called as the file is."""
+    monkeypatch.chdir(ports.parent)
+    file = ports / "random.py"
+    shutil.copy(ports / "some_ports.py", file)
+    expected = {"mean": 0, "zeroes": 2}
+    found = {name: check(f"{file}:{name}", *SIGMOID, "--layer", "values") for name in expected}
+    assert found == expected
+    assert "random" in capsys.readouterr().out
+
+
 @pytest.mark.usefixtures("ports")
 def test_without_gradients_the_layer_fails(capsys: Capture) -> None:
     assert check("some_ports:detached", *SIGMOID, "--layer", "gradients") == 1

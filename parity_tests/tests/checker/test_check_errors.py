@@ -25,6 +25,11 @@ def require_one_line(arguments: tuple[str, ...], message: str, capsys: Capture) 
     [
         ("no_such_module:loss", "cannot import no_such_module: ModuleNotFoundError"),
         ("broken:loss", "cannot import broken: ModuleNotFoundError: No module named 'nothing"),
+        ("no_such_file.py:loss", "cannot import no_such_file.py: FileNotFoundError"),
+        (
+            "broken.py:loss",
+            "cannot import broken.py: ModuleNotFoundError: No module named 'nothing",
+        ),
         ("some_ports:missing", "some_ports has no 'missing'; it has "),
         ("some_ports", "write MODULE:ATTRIBUTE"),
         ("some_ports:NUMBER", "is a int and cannot be called"),
