@@ -168,10 +168,9 @@ def power(base: Array, gamma: Number) -> Array:
 def _exponents(base: Array, gamma: float) -> tuple[float, ...]:
     """Numbers with the sum γ that float32 holds: it would round 0.3, which costs |log q|/2 units of
     the result."""
-    has_few_bits = gamma * 2**16 % 1 == 0
-    if base.dtype == jnp.float64 or gamma >= LARGE_GAMMA or has_few_bits:
+    if base.dtype == jnp.float64 or gamma >= LARGE_GAMMA:
         return (gamma,)
-    # A multiple of 1/256, which float32 holds, and a rest whose rounding does not matter.
+    # A multiple of 1/256, which float32 holds, and a rest whose rounding does not matter: mostly 0.
     coarse = int(gamma * 256) / 256
     return coarse, gamma - coarse
 

@@ -1,6 +1,7 @@
 """Layer 7, errors: a bad call raises the same class with the same text in both packages, before any
 arithmetic."""
 
+import math
 import re
 from typing import Any
 
@@ -9,6 +10,8 @@ import numpy as np
 import pytest
 import torch
 
+import focal_jax._base.ranges as ranges_of_jax
+import focal_torch._base.ranges as ranges_of_torch
 from parity_tests.contract.port import Port
 from parity_tests.ports.packages import JAX, TORCH
 from parity_tests.tests.arguments import argument
@@ -16,6 +19,33 @@ from parity_tests.tests.parametrize import both_packages
 
 from .calls import SIGMOID, SOFTMAX, loss_of
 from .error_cases import CASES, NAN, T, Y, Z, bad
+
+TINY, LARGEST = np.finfo(float).tiny, np.finfo(float).max
+BELOW_1, ABOVE_1 = 1 - 2.0**-53, 1 + 2.0**-52
+# Where each range ends: values inside, and values outside beside the infinities and NaN.
+RANGES = {
+    "UNIT": ((0.0, TINY, 0.5, BELOW_1, 1.0), (-TINY, ABOVE_1)),
+    "OPEN_UNIT": ((TINY, 0.5, BELOW_1), (-TINY, 0.0, 1.0, ABOVE_1)),
+    "NONNEGATIVE": ((0.0, TINY, 2.0, LARGEST), (-TINY, -1.0)),
+    "POSITIVE": ((TINY, 2.0, LARGEST), (0.0, -TINY)),
+    "FINITE": ((-LARGEST, 0.0, LARGEST), ()),
+    "ZERO_OR_ONE": ((0.0, 1.0), (-1.0, TINY, 0.5, BELOW_1, ABOVE_1, 2.0)),
+    "ids_of": ((0.0, 2.0), (-1.0, 3.0)),
+}
+
+
+@pytest.mark.parametrize("name", RANGES)
+@pytest.mark.parametrize(
+    "ranges", [ranges_of_jax, ranges_of_torch], ids=lambda module: module.__name__.split("_")[1]
+)
+def test_a_range_ends_where_it_says(ranges: Any, name: str) -> None:
+    inside, outside = RANGES[name]
+    if name == "ids_of":
+        contains = ranges.ids_of(3).contains
+    else:
+        contains = getattr(ranges, name).contains
+    assert all(contains(x) for x in inside)
+    assert not any(contains(x) for x in (*outside, math.inf, -math.inf, math.nan))
 
 
 def call(port: Port, function: str, logits: Any, targets: Any, settings: dict[str, Any]) -> None:
