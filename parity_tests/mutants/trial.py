@@ -27,8 +27,10 @@ QUICK, CHECKER, OWN, SPLIT = "quick tier", "checker", "own tests", "split"
 TESTS = "parity_tests/tests"
 RECIPES = ("losses/test_recipe_slopes.py", "losses/test_recipes.py")
 RECIPES += ("invalid/test_recipes_out_of_range.py",)
-LINEAR = ("linear/test_linear.py", "linear/test_linear_transformations.py")
-SMALL_CALLS = ("losses/test_fast_paths.py", "losses/test_small_calls.py")
+# Also of hooks, where a gradient is differentiated again.
+HOOKS = "losses/test_small_calls.py"
+LINEAR = ("linear/test_linear.py", "linear/test_linear_transformations.py", HOOKS)
+SMALL_CALLS = ("losses/test_fast_paths.py", HOOKS)
 # Tests of what the quick tier asks little of, such as compiled loops, by the name of the file.
 OWN_TESTS: dict[str, tuple[str, ...]] = {
     "hyperparameters.py": RECIPES,
