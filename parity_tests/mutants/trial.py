@@ -27,6 +27,7 @@ QUICK, CHECKER, OWN, SPLIT = "quick tier", "checker", "own tests", "split"
 TESTS = "parity_tests/tests"
 RECIPES = ("losses/test_recipe_slopes.py", "losses/test_recipes.py")
 RECIPES += ("invalid/test_recipes_out_of_range.py",)
+INVALID = ("invalid/test_invalid_values.py",)
 # Also of hooks, where a gradient is differentiated again.
 HOOKS = "losses/test_small_calls.py"
 LINEAR = ("linear/test_linear.py", "linear/test_linear_transformations.py", HOOKS)
@@ -35,7 +36,10 @@ SMALL_CALLS = ("losses/test_fast_paths.py", HOOKS)
 OWN_TESTS: dict[str, tuple[str, ...]] = {
     "hyperparameters.py": RECIPES,
     "posterior.py": RECIPES,
-    "ranges.py": ("invalid/test_invalid_values.py",),
+    "ranges.py": INVALID,
+    "reduction.py": INVALID,
+    "sigmoid.py": INVALID,
+    "softmax.py": INVALID,
     "linear_chunk.py": LINEAR,
     "linear_inputs.py": LINEAR,
     "linear_scan.py": LINEAR,
