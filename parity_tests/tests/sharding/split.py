@@ -6,6 +6,7 @@ a sum over the losses and slopes of single class ids, in which each number and t
 terms are known.
 """
 
+from collections.abc import Mapping
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -86,6 +87,8 @@ class Case(NamedTuple):
             settings["ignore_index"] = IGNORED
         if self.function != SIGMOID:
             settings["label_smoothing"] = self.smoothing
+        if self.function == SOFTMAX:
+            settings["axis"] = -1
         if self.function == LINEAR:
             settings["chunk_size"] = 3
         return settings
@@ -95,6 +98,16 @@ class Case(NamedTuple):
         """What is differentiated."""
         fixed = ("targets", "probabilities", "binary", "where")
         return tuple(name for name in self.arrays if name not in fixed)
+
+
+    def inputs(self, arrays: Mapping[str, Any]) -> dict[str, Any]:
+        """The arguments of the loss. Some have their rows in two axes, as an image has."""
+        in_images = self.function == SOFTMAX and (self.smoothing or "gamma_all" in self.arrays)
+        inputs = {}
+        for name, x in arrays.items():
+            is_row = R in SPLIT[name]
+            inputs[ARGUMENT.get(name, name)] = x[:, None] if in_images and is_row else x
+        return inputs
 
 
 LINEAR, SOFTMAX, SIGMOID = "linear_softmax_focal_loss", "softmax_focal_loss", "sigmoid_focal_loss"

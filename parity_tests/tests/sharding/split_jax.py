@@ -18,7 +18,7 @@ from itertools import product
 from typing import Any
 
 from . import ranks, split
-from .split import ARGUMENT, CASES, SPLIT, Case, Truth
+from .split import CASES, SPLIT, Case, Truth
 
 WAYS = ("jit", "auto", "shard_map")
 AXES = {"rows": "data", "classes": "model", None: None}
@@ -91,7 +91,7 @@ def _program(case: Case, mapped: bool, local: bool) -> Callable[[Arrays], tuple[
     settings = case.settings | axis_names
 
     def loss(moved: Arrays, fixed: Arrays) -> Any:
-        inputs = {ARGUMENT.get(name, name): x for name, x in (moved | fixed).items()}
+        inputs = case.inputs(moved | fixed)
         value = getattr(focal_jax, case.function)(**inputs, **settings)
         return jax.lax.pmean(value, "data") if local else value
 

@@ -23,7 +23,7 @@ from torch.distributed.tensor import DTensor, Replicate, Shard, distribute_tenso
 import focal_torch
 
 from . import ranks, split
-from .split import ARGUMENT, CASES, SPLIT, Case
+from .split import CASES, SPLIT, Case
 
 WAYS = ("group", "compiled", "dtensor")
 AXES = ("rows", "classes")
@@ -65,8 +65,7 @@ def judged(case: Case, mesh: DeviceMesh, way: str, local: bool) -> dict[str, flo
         settings |= _groups(case, mesh, local)
 
     def loss(tensors: dict[str, torch.Tensor]) -> torch.Tensor:
-        inputs = {ARGUMENT.get(name, name): x for name, x in tensors.items()}
-        return getattr(focal_torch, case.function)(**inputs, **settings)
+        return getattr(focal_torch, case.function)(**case.inputs(tensors), **settings)
 
     call = torch.compile(loss, fullgraph=True) if way == "compiled" else loss
     value = call(leaves)
