@@ -160,12 +160,11 @@ def _answer(notice: Notice, mutant: Mutant, folder: str, sender: Connection) -> 
     try:
         # At once, since pytest searches the working directory first.
         package = importlib.import_module(mutant.package)
-        assert str(package.__file__).startswith(folder)
     except Exception as error:
-        answer = f"cannot import: {error!r}"
-    else:
-        answer = notice(mutant)
-    sender.send(answer)
+        sender.send(f"cannot import: {error!r}")
+        return
+    assert str(package.__file__).startswith(folder), "the package itself was imported before"
+    sender.send(notice(mutant))
 
 
 def _quick_tier(mutant: Mutant) -> str:

@@ -99,7 +99,6 @@ class Case(NamedTuple):
         fixed = ("targets", "probabilities", "binary", "where")
         return tuple(name for name in self.arrays if name not in fixed)
 
-
     def inputs(self, arrays: Mapping[str, Any]) -> dict[str, Any]:
         """The arguments of the loss. Some have their rows in two axes, as an image has."""
         in_images = self.function == SOFTMAX and (self.smoothing or "gamma_all" in self.arrays)

@@ -11,9 +11,10 @@ import pytest
 from parity_tests.mutants.equivalent import REASONS, reason
 from parity_tests.mutants.mutant import ROOT, Mutant, mutants, original, paths
 from parity_tests.mutants.table import table
-from parity_tests.mutants.trial import CHECKER, QUICK, Outcome, controls
+from parity_tests.mutants.trial import CHECKER, QUICK, SPLIT, Outcome, controls
 
 SMALL = "focal_torch/_base/reduction.py"
+SOFTMAX = "focal_torch/_core/softmax.py"
 ALL = [mutant for path in paths() for mutant in mutants(path)]
 
 
@@ -47,7 +48,7 @@ def test_the_table_counts() -> None:
         three[2].identity: Outcome("", ""),
     }
     last = table(three, outcomes).splitlines()[-1]
-    assert last == "| all | 3 | 1 | 1 | 0 | 0 | 1 | 66.7 % |"
+    assert last == "| all | 3 | 1 | 0 | 0 | 1 | 0 | 1 | 66.7 % |"
 
 
 def recorded(out: Path, chosen: list[Mutant], outcome: Outcome) -> None:
@@ -85,5 +86,21 @@ def test_a_fault_is_noticed_and_the_module_as_it_is_is_not(tmp_path: Path) -> No
     assert result.returncode == 0, result.stdout + result.stderr
     lines = [json.loads(line) for line in out.read_text().splitlines()]
     outcomes = {identity: killer for identity, killer, _ in lines}
-    (control,) = controls(chosen)
-    assert outcomes == {control.identity: "", chosen[0].identity: QUICK}
+    expected = {control.identity: "" for control in controls(chosen)}
+    assert outcomes == expected | {chosen[0].identity: QUICK}
+
+
+IN_RANKS = f"""
+from parity_tests.mutants.mutant import mutants
+from parity_tests.mutants.trial import outcome, prepare
+prepare()
+of_ranks = "largest != max_over(largest"
+print(outcome(next(m for m in mutants({SOFTMAX!r}) if of_ranks in m.lines())).killer)
+"""
+
+
+def test_a_fault_that_shows_where_ranks_find_each_other_is_noticed() -> None:
+    """In processes of their own, which have to import the same mutant."""
+    command = [sys.executable, "-c", IN_RANKS]
+    result = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=1500)
+    assert result.stdout.split() == [SPLIT], result.stderr
