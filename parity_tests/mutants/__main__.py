@@ -2,7 +2,7 @@
 
 python -m parity_tests.mutants               all of them, in some hours; continues where it stopped
 python -m parity_tests.mutants --every 10    a sample
-python -m parity_tests.mutants --only focal_torch/_core/focal.py
+python -m parity_tests.mutants --only focal_torch/_core/focal.py --only focal_jax/posterior.py
 """
 
 import argparse
@@ -24,10 +24,15 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--every", type=int, default=1, help="one of so many")
     parser.add_argument("--jobs", type=int, default=1, help="processes")
-    parser.add_argument("--only", action="append", help="a module, as in focal_jax/posterior.py")
+    parser.add_argument(
+        "--only", action="append", help="a package or module: focal_jax, focal_jax/posterior.py"
+    )
     parser.add_argument("--out", type=Path, default=Path("out/mutants.jsonl"))
     arguments = parser.parse_args(argv)
-    every = [mutant for path in arguments.only or paths() for mutant in mutants(path)]
+    only = tuple(arguments.only or ("",))
+    every = [mutant for path in paths() if path.startswith(only) for mutant in mutants(path)]
+    if not every:
+        parser.error(f"argument --only: expected one of {', '.join(paths())}, got {only}")
     chosen = [m for m in every[:: arguments.every] if not reason(m)]
     same = controls(chosen)
     outcomes = _outcomes([*same, *chosen], arguments.out, arguments.jobs)

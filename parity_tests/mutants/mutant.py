@@ -105,8 +105,8 @@ def paths() -> list[str]:
     found: list[Path] = []
     for package in ("focal_jax", "focal_torch"):
         for pattern in ARITHMETIC:
-            found += sorted((ROOT / package).glob(pattern))
-    return [str(path.relative_to(ROOT)) for path in found if path.name != "__init__.py"]
+            found += (ROOT / package).glob(pattern)
+    return sorted(str(path.relative_to(ROOT)) for path in found if path.name != "__init__.py")
 
 
 def mutants(path: str) -> Iterator[Mutant]:
