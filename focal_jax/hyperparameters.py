@@ -48,7 +48,9 @@ def prior_bias(pi: float | Array) -> float | Array:
     # The odds against the rarer side: near ½ its logarithms nearly cancel, and XLA errs in log1p
     # below −0.3.
     rare = jnp.where(x < 0.5, x, 1 - x)
-    near_half = jnp.log1p((1 - 2 * rare) / rare)
+    # Every branch is differentiated, and 1 / rare² overflows in the tail.
+    clamped = jnp.where(rare < 0.25, 0.25, rare)
+    near_half = jnp.log1p((1 - 2 * clamped) / clamped)
     in_tail = jnp.log1p(-rare) - jnp.log(rare)
     odds = jnp.where(rare < 0.25, in_tail, near_half)
     return jnp.where(x < 0.5, -odds, odds).astype(pi.dtype)

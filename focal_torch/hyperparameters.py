@@ -49,7 +49,9 @@ def prior_bias(pi: float | Tensor) -> float | Tensor:
     x = arguments.in_range("pi", pi.to(compute_dtype(pi)), OPEN_UNIT, advice)
     # The odds against the rarer side: near ½ its logarithms nearly cancel.
     rare = torch.where(x < 0.5, x, 1 - x)
-    near_half = torch.log1p((1 - 2 * rare) / rare)
+    # Every branch is differentiated, and 1 / rare² overflows in the tail.
+    clamped = torch.where(rare < 0.25, 0.25, rare)
+    near_half = torch.log1p((1 - 2 * clamped) / clamped)
     in_tail = torch.log1p(-rare) - torch.log(rare)
     odds = torch.where(rare < 0.25, in_tail, near_half)
     return torch.where(x < 0.5, -odds, odds).to(pi.dtype)

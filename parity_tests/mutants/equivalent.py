@@ -107,6 +107,10 @@ REASONS: dict[tuple[str, str], str] = {
         "hyperparameters.py",
         r"odds = .*\(rare < 0.25, .*  →  .*\(rare <= 0.25, .*",
     ): "both forms are exact at ¼",
+    (
+        "posterior.py",
+        r"safe_small = .*\(small > 0, small, 1\)  →  .*, [02]\)",
+    ): "where exp(−|u|) underflows, what is made of this number is not selected",
 }
 CHANGES = {place: place[1].split("  →  ") for place in REASONS}
 

@@ -26,7 +26,7 @@ from .mutant import ROOT, Mutant, unchanged
 QUICK, CHECKER, OWN, SPLIT = "quick tier", "checker", "own tests", "split"
 TESTS = "parity_tests/tests"
 RECIPES = ("losses/test_recipe_slopes.py", "losses/test_recipes.py")
-RECIPES += ("invalid/test_recipes_out_of_range.py",)
+RECIPES += ("losses/test_recipe_errors.py", "invalid/test_recipes_out_of_range.py")
 INVALID = ("invalid/test_invalid_values.py",)
 # Also of hooks, where a gradient is differentiated again.
 HOOKS = "losses/test_small_calls.py"
