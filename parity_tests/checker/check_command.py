@@ -3,8 +3,9 @@
 import argparse
 import contextlib
 import json
+import os
 import shlex
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,12 +13,13 @@ from typing import Any, NamedTuple
 from rich.console import Console
 from tqdm import tqdm
 
+from parity_tests.checker import processes
 from parity_tests.checker.diagnosis.diagnose import diagnose
 from parity_tests.checker.layers.build import Options, build, pairs, plan_of, values
-from parity_tests.checker.layers.check import LAYERS, Report, layers_of
-from parity_tests.checker.layers.check import check as judge
+from parity_tests.checker.layers.check import LAYERS, Report, layer, layers_of
+from parity_tests.checker.layers.check import report as report_of
 from parity_tests.checker.layers.grades import SAFE
-from parity_tests.checker.layers.judge import NOT_OFFERED, PASS
+from parity_tests.checker.layers.judge import NOT_OFFERED, PASS, Row
 from parity_tests.checker.report.xfails import apply, read
 from parity_tests.ports.contain import limited
 from parity_tests.ports.onnx_model import SUFFIX
@@ -50,7 +52,7 @@ def check(arguments: argparse.Namespace) -> int:
 
                 passed.append(show_point(subject, arguments.at, console))
                 continue
-            report = _judge(subject, arguments.layer, expected)
+            report = _judge(subject, arguments, expected)
             reports.show(report, command_line(arguments), console, bar_of(arguments))
             maps = _maps(subject, arguments)
         passed.append(reports.is_passed(report, bar_of(arguments)))
@@ -63,6 +65,8 @@ def check(arguments: argparse.Namespace) -> int:
 def _require_consistent(arguments: argparse.Namespace) -> None:
     if bool(arguments.port) == bool(arguments.command):
         raise BadPortError("give a port to check: MODULE:ATTRIBUTE, or --command PROGRAM")
+    if arguments.jobs is not None and arguments.jobs < 1:
+        raise BadPortError(f"--jobs has to be at least 1, not {arguments.jobs}")
     if arguments.command:
         _require_no_python_options(arguments)
     for path in (arguments.json, arguments.junit, arguments.html, arguments.badge):
@@ -70,9 +74,9 @@ def _require_consistent(arguments: argparse.Namespace) -> None:
             _require_writable(Path(path))
     if arguments.grade and (arguments.layer or arguments.xfails):
         raise BadPortError("a grade is that of all layers: leave --layer and --xfails out")
-    for layer in arguments.layer or ():
-        if layer not in LAYERS:
-            raise BadPortError(f"there is no layer {layer!r}; they are {', '.join(LAYERS)}")
+    for name in arguments.layer or ():
+        if name not in LAYERS:
+            raise BadPortError(f"there is no layer {name!r}; they are {', '.join(LAYERS)}")
 
 
 def bar_of(arguments: argparse.Namespace) -> str | None:
@@ -92,6 +96,7 @@ def _require_no_python_options(arguments: argparse.Namespace) -> None:
         "--factory": arguments.factory,
         "--values-only": arguments.values_only,
         "--framework": arguments.framework,
+        "--jobs": arguments.jobs,
     }
     for option, value in python_options.items():
         if value:
@@ -150,12 +155,17 @@ def subject_of(arguments: argparse.Namespace, dtype: str) -> Iterator[Any]:
         yield port.first_contact()
 
 
-def _judge(subject: Any, layers: list[str] | None, expected: list[tuple[str, str]]) -> Report:
+def _judge(subject: Any, arguments: argparse.Namespace, expected: list[tuple[str, str]]) -> Report:
     chosen = layers_of(subject.plan.record)
-    if layers:
-        chosen = [name for name in LAYERS if name in layers]
-    progress = tqdm(chosen, desc="layers", disable=None, leave=False)
-    report = judge(subject, subject.plan, progress)
+    if arguments.layer:
+        chosen = [name for name in LAYERS if name in arguments.layer]
+    progress = tqdm(chosen, disable=None, leave=False)
+    judged = []
+    with contextlib.closing(_rows(subject, arguments, chosen)) as rows:
+        for name in progress:
+            progress.set_description(name)
+            judged.append(next(rows))
+    report = report_of(subject, subject.plan, judged)
     rows = tuple(apply(row, report.plan.dtype, expected) for row in report.rows)
     report = replace(report, rows=rows)
     if report.passed:
@@ -164,6 +174,25 @@ def _judge(subject: Any, layers: list[str] | None, expected: list[tuple[str, str
     suspects = [name for name in LAYERS if name not in right]
     diagnoses = diagnose(subject, subject.plan, suspects)
     return replace(report, diagnosis=tuple(diagnosis.message for diagnosis in diagnoses))
+
+
+def _rows(
+    subject: Any, arguments: argparse.Namespace, layers: list[str]
+) -> Generator[Row, None, None]:
+    """One row after the other, by as many processes as there may be."""
+    jobs = arguments.jobs or _usual_jobs(subject)
+    if jobs == 1 or len(layers) == 1:
+        yield from (layer(subject, subject.plan, name) for name in layers)
+        return
+    options, dtype = options_of(arguments), subject.plan.dtype
+    yield from processes.rows(options, dtype, arguments.time_limit, layers, jobs)
+
+
+def _usual_jobs(subject: Any) -> int:
+    """Two for JAX, which compiles most of the time."""
+    framework = getattr(subject, "framework", None)
+    is_jax = getattr(framework, "name", "") == "jax"
+    return 2 if is_jax and (os.cpu_count() or 1) > 1 else 1
 
 
 def _maps(subject: Any, arguments: argparse.Namespace) -> Any:

@@ -121,6 +121,12 @@ def _check(check: argparse.ArgumentParser) -> None:
         choices=("same", "safe", "exact", "complete"),
         help="what the port has to reach (default: safe); see focal-parity explain",
     )
+    how.add_argument(
+        "--jobs",
+        type=int,
+        metavar="N",
+        help="so many processes, each of which judges other layers (default: 1, for JAX 2)",
+    )
     how.add_argument("--layer", action="append", help="only this layer; may be repeated")
     how.add_argument("--at", metavar="JSON", help="only this point, as a report gives it")
     how.add_argument("--xfails", metavar="FILE", help="layers that are expected to fail, strictly")

@@ -126,9 +126,12 @@ def check(subject: Subject, plan: Plan, layers: Iterable[str] | None = None) -> 
     """The rows of these layers, or of all, after what was learned at first contact."""
     if layers is None:
         layers = layers_of(plan.record)
-    rows = [_names(subject, plan)]
-    rows += [layer(subject, plan, name) for name in layers]
-    return Report(subject.title, plan, tuple(rows))
+    return report(subject, plan, [layer(subject, plan, name) for name in layers])
+
+
+def report(subject: Subject, plan: Plan, rows: Iterable[Row]) -> Report:
+    """These rows, after what was learned at first contact."""
+    return Report(subject.title, plan, (_names(subject, plan), *rows))
 
 
 def layers_of(record: Record) -> list[str]:

@@ -101,6 +101,19 @@ def written(sample_ports: Path, tmp_path_factory: pytest.TempPathFactory) -> tup
     return folder / "out", done.stdout
 
 
+@pytest.mark.usefixtures("ports")
+def test_several_processes_find_the_same(tmp_path: Path) -> None:
+    layers = ("--layer", "values", "--layer", "special values", "--layer", "identities")
+    reports = []
+    for jobs in ("1", "2"):
+        out = tmp_path / f"{jobs}.json"
+        code = check("some_ports:formula", *SIGMOID, *layers, "--jobs", jobs, "--json", str(out))
+        assert code == 1
+        reports.append(json.loads(out.read_text()))
+    assert reports[0] == reports[1]
+    assert [row["layer"] for row in reports[0]["rows"]] == ["names", *layers[1::2]]
+
+
 def test_the_report_for_people(written: tuple[Path, str]) -> None:
     text = " ".join(written[1].split())
     assert "your (1 − p_t) cancels below logit -14.6, target 0: the loss is exactly 0" in text

@@ -53,6 +53,12 @@ def test_a_bad_port_is_one_line(port: str, message: str, capsys: Capture) -> Non
     require_one_line((port, *SIGMOID), message, capsys)
 
 
+@pytest.mark.usefixtures("ports")
+def test_a_process_that_dies_is_one_line(capsys: Capture) -> None:
+    message = "a process of the check has died: try --jobs 1"
+    require_one_line(("some_ports:dies", *SIGMOID, "--jobs", "2"), message, capsys)
+
+
 @pytest.mark.parametrize(
     ("option", "value", "message"),
     [
@@ -68,6 +74,7 @@ def test_a_bad_port_is_one_line(port: str, message: str, capsys: Capture) -> Non
         ("--set", "weight=1", "takes no weight, so that --set weight has no"),
         ("--map", "gamma=power", "has no argument 'power'; it has inputs"),
         ("--xfails", "none.txt", "cannot read the expected failures"),
+        ("--jobs", "0", "--jobs has to be at least 1, not 0"),
         ("--at", "logits=3", "is no point; write JSON such as"),
         ("--at", '{"logits": 1, "targets": 1}', "--at: gamma has to be there"),
         (

@@ -64,6 +64,22 @@ def test_posteriors_of_a_sigmoid(port: Port, gamma: float) -> None:
 
 @both_packages
 @pytest.mark.parametrize("gamma", GAMMAS)
+def test_posteriors_of_another_gamma(port: Port, gamma: float) -> None:
+    # Without 0, at which they are ½ for every γ.
+    z = spaced(-20, 20, 40)
+    expected = [
+        slope(lambda x, at=at: recipe_oracle.posterior_from_focal(at, x), gamma) for at in z
+    ]
+    logits = port.array(z)
+    posteriors = partial(port.module.posterior_from_focal, logits)
+    result = port.gradient(posteriors, np.full_like(z, gamma))
+    units = ROUNDINGS + 5 * (1 + gamma) * np.abs(z)
+    error = np.abs(result - expected) / np.abs(expected) / EPS["float64"]
+    assert np.all(error <= units), error / units
+
+
+@both_packages
+@pytest.mark.parametrize("gamma", GAMMAS)
 @pytest.mark.parametrize("row", [(0, 0), (1, 1, -3), (0, 0, 0), (2, 5, 5), (1, 2, 5)])
 def test_posteriors_of_a_softmax(port: Port, row: tuple[float, ...], gamma: float) -> None:
     def of_first(z: Any) -> Any:
