@@ -105,8 +105,12 @@ REASONS: dict[tuple[str, str], str] = {
     ): "at ½ both are the same, and the odds are 0",
     (
         "hyperparameters.py",
-        r"odds = .*\(rare < 0.25, .*  →  .*\(rare <= 0.25, .*",
+        r"(odds|clamped|if) .*rare < 0.25.*  →  .*rare <= 0.25.*",
     ): "both forms are exact at ¼",
+    (
+        "hyperparameters.py",
+        r"clamped = .*\(rare < 0.25, 0.25, rare\)  →  .*, (1.25|-0.75), rare\)",
+    ): "in the tail, what is made of this number is not selected",
     (
         "posterior.py",
         r"safe_small = .*\(small > 0, small, 1\)  →  .*, [02]\)",

@@ -302,17 +302,18 @@ def test_an_error_in_a_thread_is_raised() -> None:
 
 
 @pytest.mark.parametrize("is_leaf", [True, False])
-@pytest.mark.parametrize("linear", [True, False])
+@pytest.mark.parametrize("moved", ["logits", "features", "kernel"])
 def test_hooks_are_called_once_where_a_gradient_is_differentiated_again(
-    is_leaf: bool, linear: bool
+    is_leaf: bool, moved: str
 ) -> None:
-    leaf = torch.tensor([[2.0, -1.0, 0.5], [0.1, 0.2, 3.0]], requires_grad=True)
-    ids, kernel = torch.tensor([0, 2]), torch.eye(3)
+    leaf = torch.tensor([[2.0, -1.0, 0.5], [0.1, 0.2, 3.0], [1.0, 0.0, -1.0]], requires_grad=True)
+    ids, other = torch.tensor([0, 2, 1]), torch.eye(3)
 
     def loss(x: torch.Tensor) -> torch.Tensor:
-        if linear:
-            return focal_torch.linear_softmax_focal_loss(x, kernel, ids, reduction="sum")
-        return focal_torch.softmax_focal_loss(x, ids, reduction="sum")
+        if moved == "logits":
+            return focal_torch.softmax_focal_loss(x, ids, reduction="sum")
+        layer = (x, other) if moved == "features" else (other, x)
+        return focal_torch.linear_softmax_focal_loss(*layer, ids, reduction="sum")
 
     (expected,) = torch.autograd.grad(loss(leaf), leaf)
     x = leaf if is_leaf else leaf * 1

@@ -101,7 +101,7 @@ class Case(NamedTuple):
 
     def inputs(self, arrays: Mapping[str, Any]) -> dict[str, Any]:
         """The arguments of the loss. Some have their rows in two axes, as an image has."""
-        in_images = self.function == SOFTMAX and (self.smoothing or "gamma_all" in self.arrays)
+        in_images = self.function == SOFTMAX and "gamma" not in self.arrays
         inputs = {}
         for name, x in arrays.items():
             is_row = R in SPLIT[name]
