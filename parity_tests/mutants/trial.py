@@ -45,7 +45,8 @@ OWN_TESTS: dict[str, tuple[str, ...]] = {
     "linear_scan.py": LINEAR,
     "eager.py": SMALL_CALLS,
     "focal.py": (SMALL_CALLS[0], "layers/test_2_values.py", LINEAR[0]),
-    "programs.py": SMALL_CALLS,
+    "margin.py": ("losses/test_rows.py",),
+    "programs.py": (*SMALL_CALLS, LINEAR[0]),
 }
 SIGMOID, SOFTMAX = "sigmoid_focal_loss", "softmax_focal_loss"
 # The losses that the checker asks about a file. None of them calls a recipe or a linear loss.
