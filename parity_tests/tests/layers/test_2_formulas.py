@@ -20,7 +20,7 @@ from parity_tests.contract.port import Port
 from parity_tests.contract.tolerances import FLOOR, PER_GAMMA, SIGMOID
 from parity_tests.ports.packages import JAX, TORCH
 from parity_tests.tests.parametrize import both_packages
-from parity_tests.truth.jets import Term
+from parity_tests.truth.jets import Real, Term
 from parity_tests.truth.oracle import neg_log_sigmoid, sigmoid
 
 FORMULAS: dict[str, Any] = {JAX.name: jax_formulas, TORCH.name: torch_formulas}
@@ -31,11 +31,11 @@ GAMMAS = (0.0, 0.3, 0.5, 1.0, 2.0, 2.75, 5.7, 6.3)
 DTYPES = ("float32", "float64")
 
 
-def modulating_factor(u: mpf, gamma: mpf) -> mpf:
+def modulating_factor(u: Real, gamma: Real) -> Real:
     return sigmoid(-u) ** gamma
 
 
-def focal(u: mpf, gamma: mpf) -> mpf:
+def focal(u: Real, gamma: Real) -> Real:
     return modulating_factor(u, gamma) * neg_log_sigmoid(u)
 
 
@@ -43,7 +43,7 @@ class Partial(NamedTuple):
     """The derivative of a function, so often in u and in γ, or what is left of it without its
     sign."""
 
-    function: Callable[[mpf, mpf], mpf]
+    function: Callable[[Real, Real], Real]
     orders: tuple[int, int]
     sign: int = 1
 
@@ -76,7 +76,7 @@ def truth(name: str, u: float, gamma: float) -> Term:
         return Term(value, scale(orders, mpf(u), mpf(gamma)) or abs(value))
 
 
-def scale(orders: tuple[int, int], u: mpf, gamma: mpf) -> mpf:
+def scale(orders: tuple[int, int], u: Real, gamma: Real) -> Real:
     """Of the derivatives whose terms have two signs; else 0."""
     p, q, s = sigmoid(u), sigmoid(-u), neg_log_sigmoid(u)
     power = q**gamma
@@ -115,9 +115,9 @@ def test_a_formula_is_the_oracles(port: Port, name: str, dtype: str) -> None:
 @both_packages
 @pytest.mark.parametrize("name", [name for name in PARTIALS if not name.startswith(WITHOUT_GAMMA)])
 def test_gamma_as_an_array(port: Port, name: str) -> None:
-    for gamma in np.float32(GAMMAS):
-        got = call(port, name, MARGINS, port.array(np.array(gamma)))
-        judge(name, got, float(gamma))
+    for gamma in np.array(GAMMAS, np.float32).tolist():
+        array = port.array(np.array(gamma, np.float32))
+        judge(name, call(port, name, MARGINS, array), gamma)
 
 
 @pytest.fixture
@@ -136,11 +136,12 @@ def test_a_formula_of_compiled_loops_is_the_oracles(name: str) -> None:
 
 @both_packages
 def test_nan_stays(port: Port) -> None:
-    nan = np.float32([np.nan])
+    nan = np.array([np.nan], np.float32)
+    far = np.array([-100.0], np.float32)
     for gamma in GAMMAS[1:]:
         assert np.isnan(call(port, "neg_grad_u", nan, gamma)).all()
     # Also where it is the exponent of 1.
-    assert np.isnan(call(port, "focal", np.float32([-100.0]), port.array(nan))).all()
+    assert np.isnan(call(port, "focal", far, port.array(nan))).all()
 
 
 @both_packages

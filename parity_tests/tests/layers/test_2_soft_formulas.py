@@ -19,6 +19,7 @@ import focal_torch._core.interpolated_pt as torch_formulas
 from parity_tests.contract.port import Port
 from parity_tests.ports.packages import JAX, TORCH
 from parity_tests.tests.parametrize import both_packages
+from parity_tests.truth.jets import Real
 from parity_tests.truth.oracle import neg_log_sigmoid, sigmoid
 
 FORMULAS: dict[str, Any] = {JAX.name: jax_formulas, TORCH.name: torch_formulas}
@@ -29,18 +30,18 @@ GAMMA = 2.75
 # Terms of two signs take a few of the sixteen digits.
 RELATIVE = 1e-11
 
-Truth = Callable[..., mpf]
+Truth = Callable[..., Real]
 
 
-def m(z: mpf, y: mpf) -> mpf:
+def m(z: Real, y: Real) -> Real:
     return y * sigmoid(-z) + (1 - y) * sigmoid(z)
 
 
-def bce(z: mpf, y: mpf) -> mpf:
+def bce(z: Real, y: Real) -> Real:
     return y * neg_log_sigmoid(z) + (1 - y) * neg_log_sigmoid(-z)
 
 
-def q_minus_p(z: mpf) -> mpf:
+def q_minus_p(z: Real) -> Real:
     return sigmoid(-z) - sigmoid(z)
 
 
