@@ -2,6 +2,7 @@
 against mpmath."""
 
 from functools import partial
+from inspect import signature
 from typing import Any
 
 import jax
@@ -34,6 +35,19 @@ each_dtype = pytest.mark.parametrize("dtype", ["float32", "float64"])
 each_gamma = pytest.mark.parametrize("gamma", GAMMAS)
 # The names of what follows the first argument, where it is not γ.
 FURTHER = {"alpha_from_counts": ["beta"], "gamma_flsd": ["threshold", "below", "above"]}
+
+
+def defaults(function: Any) -> dict[str, Any]:
+    parameters = signature(function).parameters.values()
+    return {each.name: each.default for each in parameters if each.default is not each.empty}
+
+
+@both_packages
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_the_defaults_are_those_of_the_oracle(port: Port, recipe: str) -> None:
+    expected = defaults(getattr(recipe_oracle, recipe))
+    assert defaults(getattr(port.module, recipe)).items() >= expected.items()
+    assert expected or recipe == "prior_bias"
 
 
 def truth_of(recipe: str, **arguments: Any) -> list[float]:
