@@ -100,6 +100,10 @@ REASONS: dict[tuple[str, str], str] = {
         r"return .*last == rank\(group\), top_id, -1\)  →  .*, top_id, - 2\)",
     ): "no class has this id, either",
     (
+        "_core/softmax.py",
+        r"return .*\(top, 1, total - .*\(top, 0, exp_z\)\)  →  .*\(top, -?1, exp_z\)\)",
+    ): "of the largest, the difference is not selected",
+    (
         "hyperparameters.py",
         r"(rare|return) .*x < 0.5.*  →  .*x <= 0.5.*",
     ): "at ½ both are the same, and the odds are 0",
@@ -111,6 +115,10 @@ REASONS: dict[tuple[str, str], str] = {
         "hyperparameters.py",
         r"clamped = .*\(rare < 0.25, 0.25, rare\)  →  .*, (1.25|-0.75), rare\)",
     ): "in the tail, what is made of this number is not selected",
+    (
+        "posterior.py",
+        r"positive = .*\(small > 0, .*  →  .*\(small > -1, .*",
+    ): "where exp(−|u|) underflows, a posterior is 0 or 1 whatever r is",
     (
         "posterior.py",
         r"safe_small = .*\(small > 0, small, 1\)  →  .*, [02]\)",
