@@ -94,7 +94,7 @@ IN_RANKS = f"""
 from parity_tests.mutants.mutant import mutants
 from parity_tests.mutants.trial import outcome, prepare
 prepare()
-of_ranks = "last != rank(group)"
+of_ranks = "top_id, - 0)"
 print(outcome(next(m for m in mutants({SOFTMAX!r}) if of_ranks in m.lines())).killer)
 """
 
