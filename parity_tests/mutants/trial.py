@@ -28,10 +28,10 @@ TESTS = "parity_tests/tests"
 RECIPES = ("losses/test_recipe_slopes.py", "losses/test_recipes.py")
 RECIPES += ("losses/test_recipe_errors.py", "invalid/test_recipes_out_of_range.py")
 INVALID = ("invalid/test_invalid_values.py",)
-# Also of hooks, where a gradient is differentiated again.
-HOOKS = "losses/test_small_calls.py"
-LINEAR = ("linear/test_linear.py", "linear/test_linear_transformations.py", HOOKS)
-SMALL_CALLS = ("losses/test_fast_paths.py", HOOKS)
+FAST_PATHS, SMALL_CALLS = "losses/test_fast_paths.py", "losses/test_small_calls.py"
+LINEAR_LOSS = "linear/test_linear.py"
+# The small calls have the hooks of gradients that are differentiated again.
+LINEAR = (LINEAR_LOSS, "linear/test_linear_transformations.py", SMALL_CALLS)
 # Tests of what the quick tier asks little of, such as compiled loops, by the name of the file.
 OWN_TESTS: dict[str, tuple[str, ...]] = {
     "hyperparameters.py": RECIPES,
@@ -43,10 +43,10 @@ OWN_TESTS: dict[str, tuple[str, ...]] = {
     "linear_chunk.py": LINEAR,
     "linear_inputs.py": LINEAR,
     "linear_scan.py": LINEAR,
-    "eager.py": SMALL_CALLS,
-    "focal.py": (SMALL_CALLS[0], "layers/test_2_values.py", LINEAR[0]),
+    "eager.py": (FAST_PATHS, SMALL_CALLS),
+    "focal.py": (FAST_PATHS, "layers/test_2_values.py", LINEAR_LOSS),
     "margin.py": ("losses/test_rows.py",),
-    "programs.py": (*SMALL_CALLS, LINEAR[0]),
+    "programs.py": (FAST_PATHS, SMALL_CALLS, LINEAR_LOSS),
 }
 SIGMOID, SOFTMAX = "sigmoid_focal_loss", "softmax_focal_loss"
 # The losses that the checker asks about a file. None of them calls a recipe or a linear loss.
