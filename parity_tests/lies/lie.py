@@ -21,7 +21,7 @@ Port = Callable[..., Tensor]
 
 # What may be wrong, and the layers one of which has to say so.
 IN_VALUES = ("values", "soft targets", "special values", "identities", "options", "dtypes")
-IN_VALUES += ("gradients", "backward", "neighbours", "second order")
+IN_VALUES += ("gradients", "backward", "neighbours", "second order", "arguments")
 IN_GRADIENTS = ("gradients", "soft targets", "special values", "backward", "neighbours")
 IN_SECOND = ("second order", "backward", "neighbours")
 IN_ARGUMENTS = ("arguments",)
@@ -97,10 +97,13 @@ class Lie:
     ) -> Told | None:
         """The call as occasions see it; None where shapes do not fit."""
         classes = self.function != SIGMOID
-        shape = logits.shape[:-1] if classes else logits.shape
+        axis = int(options.get("axis", -1)) % max(logits.ndim, 1)
+        shape = logits.shape
+        if classes:
+            shape = logits.shape[:axis] + logits.shape[axis + 1 :]
         ids = targets.detach()
         if classes and targets.is_floating_point():
-            ids = ids.argmax(-1) if ids.ndim else ids
+            ids = ids.argmax(axis) if ids.ndim else ids
         if ids.shape != shape or not logits.numel():
             return None
         return Told(logits.detach(), ids, options, calls, classes)
@@ -113,7 +116,7 @@ class Lie:
                 return self.change(x) if occasion else x
             if x.ndim < occasion.ndim:
                 return self.change(x) if occasion.any() else x
-            mask = occasion.unsqueeze(-1) if x.ndim > occasion.ndim else occasion
+            mask = occasion.unsqueeze(told.axis) if x.ndim > occasion.ndim else occasion
             return torch.where(mask, self.change(x), x)
 
         return change
@@ -148,6 +151,8 @@ def _of_a_linear_layer() -> Iterator[Lie]:
     """As softmax losses they are those above: here is what rows share."""
     changes = {name: GRADIENTS[name] for name in SHARED}
     told_when = {name: told for name, told in (OCCASIONS | OF_SOFTMAX).items() if _of_all(name)}
+    # Its classes are on the last axis.
+    del told_when["with the classes on another axis"]
     for argument, (change, to), (occasion, when) in itertools.product(
         ("kernel", "bias"), changes.items(), told_when.items()
     ):
@@ -165,16 +170,18 @@ def _of_all(occasion: str) -> bool:
 
 
 def _of_second(occasions: dict[str, Occasion]) -> dict[str, Occasion]:
-    """Half precision has no second derivative that is judged."""
+    """Half precision has no second derivative that is judged, nor has a mean over axes."""
     return {name: told for name, told in occasions.items() if name not in NOT_IN_SECOND}
 
 
-NOT_IN_SECOND = ("in bfloat16", "in float16")
+NOT_IN_SECOND = ("in bfloat16", "in float16", "through mean with axes of elements")
 
 
 def _of_cotangents(occasions: dict[str, Occasion]) -> dict[str, Occasion]:
     """A number has no elements of which a lie could be told."""
     chosen = ("always", "with where", "with weight", "in float64", "at γ = 0", "at γ = 2")
+    chosen += ("with one γ per class", "with one γ per element")
+    chosen += ("with axes of elements", "with the classes on another axis")
     return {name: told for name, told in occasions.items() if name in chosen}
 
 

@@ -21,9 +21,14 @@ class Told:
     classes: bool
 
     @property
+    def axis(self) -> int:
+        """That of the classes."""
+        return int(self.options.get("axis", -1))
+
+    @property
     def own(self) -> Tensor:
         """The logit that decides, like the losses: the one of a sigmoid, the largest of a row."""
-        return self.logits.abs().amax(-1) if self.classes else self.logits.abs()
+        return self.logits.abs().amax(self.axis) if self.classes else self.logits.abs()
 
     @property
     def rows(self) -> Tensor:
@@ -60,6 +65,23 @@ def _reduction_with(name: str, option: str, told: Told) -> bool:
 
 def _gamma(gamma: float, told: Told) -> bool:
     return not isinstance(told.options["gamma"], Tensor) and told.options["gamma"] == gamma
+
+
+def _gammas(axes: int, told: Told) -> bool:
+    gamma = told.options["gamma"]
+    return isinstance(gamma, Tensor) and gamma.ndim == axes
+
+
+def _axis(told: Told) -> bool:
+    return told.axis not in (-1, told.logits.ndim - 1)
+
+
+def _several_axes(told: Told) -> bool:
+    return told.ids.ndim > 1
+
+
+def _mean_of_axes(told: Told) -> bool:
+    return _reduction("mean", told) and _several_axes(told)
 
 
 def _no_alpha(told: Told) -> bool:
@@ -108,6 +130,8 @@ for reduction in ("sum", "mean", "mean_positive"):
         OCCASIONS[f"through {reduction} with {name}"] = told_with
 for gamma in (0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 5.0):
     OCCASIONS[f"at γ = {gamma:g}"] = partial(_gamma, gamma)
+OCCASIONS["with axes of elements"] = _several_axes
+OCCASIONS["through mean with axes of elements"] = _mean_of_axes
 for dtype in ("float64", "bfloat16", "float16"):
     OCCASIONS[f"in {dtype}"] = partial(_dtype, dtype)
 for id in (0, 1):
@@ -123,11 +147,17 @@ for low, high in ((0, 0.1), (0.1, 1), (1, 10), (10, 100), (100, 1e5)):
     OCCASIONS[f"at |logit| of {low:g} to {high:g}"] = partial(_decade, low, high)
 
 # Those that a loss of one kind has.
-OF_SIGMOID: dict[str, Occasion] = {"without α": _no_alpha}
+OF_SIGMOID: dict[str, Occasion] = {
+    "without α": _no_alpha,
+    "with one γ per element": partial(_gammas, 1),
+}
 OF_SOFTMAX: dict[str, Occasion] = {
     "with alpha": _per_class,
     "with label_smoothing": _smoothed,
     "through mean with alpha": partial(_reduction_with, "mean", "alpha"),
     "of class 2": partial(_class, 2),
+    "with one γ per class": partial(_gammas, 1),
+    "with one γ per element": partial(_gammas, 2),
+    "with the classes on another axis": _axis,
 }
 LEFT_OUT: dict[str, Occasion] = {"of what is left out": _left_out}

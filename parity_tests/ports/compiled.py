@@ -100,25 +100,25 @@ def _in_order(
 
 def gradients_together(
     port: PythonPort,
-    values: Mapping[str, np.ndarray],
+    values: Sequence[tuple[str, np.ndarray]],
     logits: np.ndarray,
     arguments: Arguments,
     cotangent: np.ndarray,
-) -> dict[str, np.ndarray]:
-    """As `PythonPort.gradient_in`, in each of these arguments that can be compiled."""
+) -> Answers:
+    """As `PythonPort.gradient_in`, in each of these arguments at its value."""
     framework = port.framework
     if not isinstance(framework, Jax) or port.form.given:
-        return {}
+        return [None] * len(values)
     with framework.bits(logits):
         known = _known(framework, arguments)
         functions: list[Loss] = []
-        for name, value in values.items():
+        for place, (name, value) in enumerate(values):
             loss = port.loss_in(name, logits, known, cotangent)
             gradient = framework.function(loss, GRADIENT, value)
-            functions.append(partial(_at, gradient, name))
-        (results,) = _results(framework, functions, [dict(values)])
-    answers = zip(values, results, strict=True)
-    return {name: answer for name, answer in answers if answer is not None}
+            functions.append(partial(_at, gradient, str(place)))
+        points = {str(place): value for place, (_, value) in enumerate(values)}
+        (results,) = _results(framework, functions, [points])
+    return results
 
 
 def _at(function: Loss, name: str, point: Mapping[str, Array]) -> Array:

@@ -2,7 +2,7 @@
 takes arrays for them and differentiates."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import mpmath
@@ -12,7 +12,7 @@ from mpmath import mpf
 from parity_tests.contract.compare import error_in_eps
 from parity_tests.contract.exact import Draws
 from parity_tests.contract.tolerances import DTYPES, FLOOR, allowed
-from parity_tests.ports.compiled import gradients_together
+from parity_tests.ports.compiled import Answers, gradients_together
 from parity_tests.ports.python import PythonPort
 from parity_tests.ports.subject import GRADIENT, Plan, PortError, RefusedError, Subject
 from parity_tests.truth import oracle
@@ -20,8 +20,10 @@ from parity_tests.truth.jets import Jet, Key, Term, column
 
 from . import truth
 from .backward import differentiable
-from .batch import CLASS_WEIGHTS, REDUCED, WEIGHTS, Call, call_of, logits_of
+from .batch import CLASS_WEIGHTS, REDUCED, WEIGHTS, Call, ask, call_of, findings_of, logits_of
 from .judge import Finding, digits
+from .option_jets import gamma_of_elements, jets_with
+from .several_gammas import taken
 from .ways import EVERY_OTHER
 
 # How near losses come to those of the same rule, in any dtype.
@@ -43,12 +45,14 @@ def arguments(subject: Subject, plan: Plan, failed: list[PortError]) -> Iterator
     if port is None or port.one_by_one or plan.convention("form") == "FL*":
         return
     call = call_of(plan)
+    yield from _with_several_gammas(port, plan, call)
     questions = _of_classes(plan, call) if plan.record.classes else _of_elements(plan, call)
-    taken = [question for question in questions if _is_taken(port, plan, question)]
-    known = _in_one_program(port, plan, call, taken)
-    for question in taken:
+    asked = [question for question in questions if _is_taken(port, plan, question)]
+    asked += _in_several_gammas(port, plan, call)
+    known = _in_one_program(port, plan, call, asked)
+    for question, answer in zip(asked, known, strict=True):
         try:
-            yield from _findings(port, plan, call, question, known)
+            yield from _findings(port, plan, call, question, answer)
         except RefusedError:
             # Most ports take numbers alone.
             continue
@@ -60,13 +64,53 @@ def _is_taken(port: PythonPort, plan: Plan, question: Question) -> bool:
     return question.argument not in plan.fixed and port.takes(question.argument)
 
 
-def _in_one_program(
-    port: PythonPort, plan: Plan, call: Call, questions: list[Question]
-) -> dict[str, np.ndarray]:
-    """The gradients, by argument, that can be compiled together."""
+def _with_several_gammas(port: PythonPort, plan: Plan, call: Call) -> Iterator[Finding]:
+    """What the losses are, of a port that does not refuse them."""
+    for name, options in taken(port, plan, call):
+        terms = [jet[()] for jet in jets_with(plan, call, options)]
+        result = ask(port, call, **options)
+        message = f"{name}: the loss of an element is not that of its γ"
+        yield from findings_of(call, result, terms, options, message)
+
+
+def _in_several_gammas(port: PythonPort, plan: Plan, call: Call) -> Iterator[Question]:
+    """Derivatives in each of them."""
+    ids = call.problem.ids
+    assert ids is not None
+    if plan.convention("alpha") not in ("positive", ""):
+        return
+    alpha = call.problem.constants.get("alpha")
+    for _, options in taken(port, plan, call):
+        if "label_smoothing" in options:
+            continue
+        gamma: np.ndarray = options["gamma"]
+        own = gamma_of_elements(gamma, ids)
+        if plan.record.classes:
+            one_hot = np.eye(call.problem.points.shape[1])[ids]
+            jets = _softmax_jets(call, one_hot, alpha, own)
+        else:
+            jets = _sigmoid_jets(call, ids.tolist(), alpha, own)
+        yield _of_several(gamma, ids, jets)
+
+
+def _of_several(gamma: np.ndarray, ids: np.ndarray, jets: list[Jet]) -> Question:
+    """Of one γ per element, or of one per class, which the elements of that class share."""
+    truths = [_shared(i, jet[("gamma",)]) for i, jet in enumerate(jets)]
+    losses = [jet[()] for jet in jets]
+    if gamma.size == len(ids):
+        return Question("gamma", gamma, losses, truths)
+    totals: list[Term] = []
+    for own in range(gamma.size):
+        of_class = [term for term, id in zip(truths, ids.tolist(), strict=True) if id == own]
+        totals.append(_sum(of_class))
+    return Question("gamma", gamma, losses, totals)
+
+
+def _in_one_program(port: PythonPort, plan: Plan, call: Call, questions: list[Question]) -> Answers:
+    """The gradients that can be compiled together."""
     logits = logits_of(call.problem)
     dtype = DTYPES[plan.dtype]
-    values = {question.argument: question.value.astype(dtype) for question in questions}
+    values = [(question.argument, question.value.astype(dtype)) for question in questions]
     arguments = port.arguments(call.problem, logits)
     return gradients_together(port, values, logits, arguments, np.array(EVERY_OTHER, dtype))
 
@@ -106,15 +150,23 @@ def _of_classes(plan: Plan, call: Call) -> Iterator[Question]:
     yield _of_each("targets", soft, _softmax_jets(call, soft, alpha), keys)
 
 
-def _sigmoid_jets(call: Call, targets: Any, alpha: float | None) -> list[Jet]:
-    pairs = zip(call.problem.points[:, 0].tolist(), targets, strict=True)
-    args = [(z, float(y), alpha, call.gamma) for z, y in pairs]
+def _sigmoid_jets(
+    call: Call, targets: Any, alpha: float | None, gamma: Sequence[float] | None = None
+) -> list[Jet]:
+    """With the γ of the call, or one per element."""
+    own = gamma or [call.gamma] * len(call.jets)
+    samples = zip(call.problem.points[:, 0].tolist(), targets, own, strict=True)
+    args = [(z, float(y), alpha, g) for z, y, g in samples]
     return [oracle.certified(oracle.sigmoid_focal_loss, *each) for each in args]
 
 
-def _softmax_jets(call: Call, targets: np.ndarray, alpha: Any) -> list[Jet]:
-    pairs = zip(call.problem.points.tolist(), targets.tolist(), strict=True)
-    args = [(z, y, alpha, call.gamma) for z, y in pairs]
+def _softmax_jets(
+    call: Call, targets: np.ndarray, alpha: Any, gamma: Sequence[float] | None = None
+) -> list[Jet]:
+    """With the γ of the call, or one per element."""
+    own = gamma or [call.gamma] * len(call.jets)
+    samples = zip(call.problem.points.tolist(), targets.tolist(), own, strict=True)
+    args = [(z, y, alpha, g) for z, y, g in samples]
     return [oracle.certified(oracle.softmax_focal_loss, *each) for each in args]
 
 
@@ -123,9 +175,13 @@ def _of_sum(argument: str, value: np.ndarray, jets: list[Jet], names: list[str])
     total: list[Term] = []
     for name in names:
         terms = [_shared(i, jet[(name,)]) for i, jet in enumerate(jets)]
-        with mpmath.workdps(truth.DIGITS):
-            total.append(sum(terms[1:], start=terms[0]))
+        total.append(_sum(terms))
     return Question(argument, value, [jet[()] for jet in jets], total)
+
+
+def _sum(terms: list[Term]) -> Term:
+    with mpmath.workdps(truth.DIGITS):
+        return sum(terms[1:], start=terms[0])
 
 
 def _of_each(argument: str, value: np.ndarray, jets: list[Jet], keys: list[Key]) -> Question:
@@ -149,7 +205,7 @@ def _agree(losses: np.ndarray, question: Question) -> bool:
 
 
 def _findings(
-    port: PythonPort, plan: Plan, call: Call, question: Question, known: dict[str, np.ndarray]
+    port: PythonPort, plan: Plan, call: Call, question: Question, result: np.ndarray | None
 ) -> Iterator[Finding]:
     logits = logits_of(call.problem)
     dtype = DTYPES[plan.dtype]
@@ -160,7 +216,6 @@ def _findings(
     if not _agree(losses, question):
         # What a port makes of these arguments by itself is the question of other layers.
         return
-    result = known.get(question.argument)
     if result is None:
         result = port.gradient_in(question.argument, value, logits, others, cotangent)
     result = result.astype(float)

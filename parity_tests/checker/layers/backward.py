@@ -42,12 +42,13 @@ from .batch import (
     call_of,
     logits_of,
     own_rounding,
+    plain,
     poisoned,
     rounding_of,
-    smooth_jets,
 )
 from .judge import HAVE_SECOND, Finding, digits
-from .ways import EVERY_OTHER, Way, ways
+from .option_jets import jets_with
+from .ways import EVERY_OTHER, Way, ways, ways_with_gammas
 
 # Logits that are no further apart, at which a textbook formula loses little.
 ORDINARY = 5.0
@@ -68,7 +69,7 @@ def backward(subject: Subject, plan: Plan, failed: list[PortError]) -> Iterator[
         call = call_of(other)
         orders = orders_of(port, other)
         try:
-            of_dtype = list(ways(port, other, call))
+            of_dtype = [*ways(port, other, call), *ways_with_gammas(port, other, call)]
         except PortError as error:
             failed.append(error)
             continue
@@ -232,9 +233,7 @@ def findings(
     plan: Plan, call: Call, way: Way, order: int, result: np.ndarray, rounding: np.ndarray
 ) -> Iterator[Finding]:
     problem = call.problem
-    jets = call.jets
-    if "label_smoothing" in way.options:
-        jets = smooth_jets(call, way.options.get("alpha"))
+    jets = jets_with(plan, call, way.options)
     units = allowed(problem.function, ("logits",) * order, call.gamma, plan.dtype) + REDUCED
     floor = FLOOR[plan.dtype][order]
     terms = _terms(problem, jets, way, order)
@@ -254,8 +253,7 @@ def findings(
 def _point(
     problem: Problem, plan: Plan, way: Way, order: int, row: int, column: int
 ) -> dict[str, Any]:
-    options = {name: str(option) for name, option in way.options.items()}
-    point = problem.sample(row) | problem.constants | options
+    point = problem.sample(row) | problem.constants | plain(way.options)
     point |= {"derivative": order, "element": row, "dtype": plan.dtype}
     if plan.record.classes:
         point["class"] = column

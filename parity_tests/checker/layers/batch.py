@@ -16,7 +16,6 @@ from parity_tests.contract.problems import Problem
 from parity_tests.contract.tolerances import DTYPES, EPS, FLOOR, SMALLEST_NORMAL, allowed
 from parity_tests.ports.python import PythonPort
 from parity_tests.ports.subject import Plan, PortError, Subject, logit_names
-from parity_tests.truth import oracle
 from parity_tests.truth.jets import Jet, Term
 
 from . import truth
@@ -84,26 +83,6 @@ def _problem(plan: Plan, gamma: float, alpha: Alpha) -> Problem:
     return hard_problem(plan, rounded(points, plan.dtype), ids, gamma, alpha)
 
 
-def smooth_jets(call: Call, alpha: Any = None, smoothing: float = SMOOTHING) -> list[Jet]:
-    """The jets of the same softmax with smoothed labels."""
-    problem = call.clean or call.problem
-    ids = problem.ids
-    assert ids is not None
-    variables = frozenset(problem.names)
-    if alpha is None:
-        alpha = problem.constants.get("alpha")
-    else:
-        alpha = [float(weight) for weight in alpha]
-    jets: list[Jet] = []
-    for row, target in zip(problem.points.tolist(), ids.tolist(), strict=True):
-        smooth = [mpf(smoothing) / len(row)] * len(row)
-        smooth[target] += mpf(1 - smoothing)
-        with mpmath.workdps(truth.DIGITS):
-            args = (row, smooth, alpha, call.gamma)
-            jets.append(oracle.softmax_focal_loss(*args, variables=variables))
-    return jets
-
-
 def logits_of(problem: Problem) -> np.ndarray:
     points = problem.points if problem.function == "softmax_focal_loss" else problem.points[:, 0]
     return points.astype(DTYPES[problem.dtype])
@@ -121,8 +100,7 @@ def findings_of(
         expected = f"{len(terms)} losses"
         yield Finding(math.inf, units, shape, expected, dict(options), f"a result of {shape}")
         return
-    point = dict(problem.constants)
-    point |= {name: str(option) for name, option in options.items()}
+    point = problem.constants | plain(options)
     point["logits"] = problem.points[:, 0].tolist()
     floor = SMALLEST_NORMAL[problem.dtype]
     for x, term in zip(losses.tolist(), terms, strict=True):
@@ -132,6 +110,14 @@ def findings_of(
             continue
         error = error_in_eps(x, term, problem.dtype, floor)
         yield Finding(error, units, x, digits(term), point, message)
+
+
+def plain(options: Options) -> dict[str, Any]:
+    """For a report: arrays as lists."""
+    shown: dict[str, Any] = {}
+    for name, option in options.items():
+        shown[name] = option.tolist() if isinstance(option, np.ndarray) else option
+    return shown
 
 
 def ask(port: PythonPort, call: Call, **options: Any) -> np.ndarray:

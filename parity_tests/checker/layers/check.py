@@ -17,7 +17,7 @@ from .arrangements.random_states import random_states_stay
 from .backward import backward
 from .identities import IDENTITIES
 from .judge import FAIL, NOT_OFFERED, PASS, Check, Finding, Row, verdict
-from .linear import kernel_and_bias
+from .linear_layer.kernel_and_bias import kernel_and_bias
 from .options import in_other_dtypes, options
 from .shapes import ERRORS
 from .soft_options import soft_options

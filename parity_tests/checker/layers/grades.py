@@ -120,5 +120,6 @@ def _spread(point: Mapping[str, Any]) -> float:
 
 def _textbook(point: Mapping[str, Any], spread: float, dtype: str) -> float:
     """What a textbook formula may lose there, in eps."""
-    rounding = ROUNDINGS * (1 + float(point.get("gamma", 2.0))) * math.exp(spread)
+    gamma = float(np.max(point.get("gamma", 2.0)))
+    rounding = ROUNDINGS * (1 + gamma) * math.exp(spread)
     return min(rounding, LOST / EPS[dtype])

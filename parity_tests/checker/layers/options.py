@@ -28,11 +28,11 @@ from .batch import (
     findings_of,
     masked,
     poisoned,
-    smooth_jets,
     total_of,
     weighted,
 )
 from .judge import Finding
+from .option_jets import smooth_jets
 from .reductions import DIVIDED, Batch, batches, divisors, reductions
 
 

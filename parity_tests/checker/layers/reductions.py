@@ -24,11 +24,11 @@ from .batch import (
     call_of,
     findings_of,
     logits_of,
-    smooth_jets,
     total_of,
     weighted,
 )
 from .judge import Finding
+from .option_jets import smooth_jets
 
 # What a port is given that divides by one of its arguments; by 1 in all other questions.
 DIVIDED = 4.0

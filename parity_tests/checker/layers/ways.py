@@ -14,6 +14,7 @@ from parity_tests.ports.subject import SECOND, Plan
 
 from .batch import Call
 from .reductions import DIVIDED, Batch, batches, divisors
+from .several_gammas import are_meant, taken
 
 EVERY_OTHER = (1.0, -2.0, 0.0, 0.5, -0.125, 3.0)
 # Of a number: large enough for the gradient of a mean to be clamped where somebody clamps.
@@ -57,6 +58,16 @@ def ways(port: PythonPort, plan: Plan, call: Call) -> Iterator[Way]:
         yield from _ways_of(port, plan, batch, ids)
     if port.takes(DIVISOR):
         yield from _divided(port, plan, ids)
+
+
+def ways_with_gammas(port: PythonPort, plan: Plan, call: Call) -> Iterator[Way]:
+    """With several γ, if the losses are theirs: what else a port makes of them is the question of
+    the layer of arguments."""
+    if plan.dtype != port.plan.dtype:
+        return
+    for name, options in taken(port, plan, call):
+        if are_meant(port, plan, call, options):
+            yield Way(name, np.array(EVERY_OTHER), np.ones(len(EVERY_OTHER)), options)
 
 
 def _cotangents(plan: Plan) -> dict[str, np.ndarray]:

@@ -28,9 +28,11 @@ ALLOWED = {
     "parity_tests/checker/diagnosis/evidence.py": "",
     "parity_tests/checker/report/heat.py": "",
     "parity_tests/checker/layers/identities.py": "",
-    "parity_tests/checker/layers/linear.py": (
-        "SOFTCAP POISONS DIRECTION CHUNK_SIZES SIX ONE_ROW MANY_ROWS _batch _other_batches"
+    "parity_tests/checker/layers/linear_layer/kernel_and_bias.py": (
+        "SOFTCAP POISONS CHUNK_SIZES ONE_ROW MANY_ROWS _other_batches"
     ),
+    "parity_tests/checker/layers/linear_layer/batch.py": "DIRECTION SIX batch_of",
+    "parity_tests/checker/layers/several_gammas.py": "OF_CLASSES OF_ELEMENTS gammas_of",
     "parity_tests/checker/layers/arrangements/neighbours.py": "FAR _arrangements _arranged",
     "parity_tests/checker/layers/arrangements/classes.py": "CLASSES AT UNLIKELY _among",
     "parity_tests/checker/diagnosis/means.py": "LOGITS ROWS IDS CLASSES KEPT WEIGHTS",

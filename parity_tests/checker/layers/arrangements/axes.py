@@ -1,22 +1,34 @@
 """The classes on another axis, and logits in more axes than one: the loss of an element is the one
-that it has in rows, or in a vector.
+that it has in rows, or in a vector, and so are its gradient and what a mean divides by.
 
     six elements    softmax (6, C), as (C, 6) and (3, C, 2)      sigmoid (6,), as (3, 2)
 """
 
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from parity_tests.ports.compiled import Asked, answers_together
 from parity_tests.ports.python import PythonPort
-from parity_tests.ports.subject import GRADIENT, VALUE, Plan, PortError, RefusedError, Subject
+from parity_tests.ports.subject import (
+    GRADIENT,
+    SECOND,
+    VALUE,
+    Plan,
+    PortError,
+    RefusedError,
+    Subject,
+)
 
-from ..batch import Call, call_of, logits_of, own_rounding
-from ..judge import Finding
-from .alike import of_elements
+from ..batch import KEPT, REDUCED, Call, call_of, logits_of, own_rounding
+from ..judge import HAVE_SECOND, Finding
+from ..reductions import Batch, divisors
+from .alike import alike, of_elements, pairs
 
 PLACES = (3, 2)
+# Powers of 2, which round nothing.
+COTANGENT = (1.0, -2.0, 4.0, -1.0, 2.0, -4.0)
 
 
 class Axes(NamedTuple):
@@ -41,29 +53,61 @@ class Axes(NamedTuple):
         return name if self.axis is None else f"{name} with axis={self.axis}"
 
 
+class Layout(NamedTuple):
+    """The elements of a call, arranged in axes: the logits, and the arguments beside them."""
+
+    axes: Axes
+    logits: np.ndarray
+    arguments: dict[str, Any]
+
+
+class Question(NamedTuple):
+    """What is asked of every layout: a loss or a gradient, with options that have one value per
+    element, or none."""
+
+    order: int
+    options: Mapping[str, np.ndarray]
+    reduction: str = "none"
+
+    @property
+    def name(self) -> str:
+        kind = ("loss", "gradient", "second derivative")[self.order]
+        if self.reduction == "none":
+            return f"the {kind} of an element"
+        return f"the {kind} of {' with '.join([self.reduction, *self.options])}"
+
+
 def in_axes(subject: Subject, plan: Plan, failed: list[PortError]) -> Iterator[Finding]:
     if not isinstance(subject, PythonPort) or subject.one_by_one or subject.form.given:
         return
     if plan.probabilities or "axis" in plan.fixed:
         return
+    others = _others(subject, plan)
+    if not others:
+        return
     call = call_of(plan)
-    for order in (VALUE, GRADIENT):
-        if order not in subject.orders:
-            continue
+    try:
+        questions = list(_questions(subject, plan, call))
+        rows = Axes((len(call.jets),), -1 if plan.record.classes else None)
+        usual = list(_answers(subject, _arranged(subject, call, rows), questions))
+        orders = {question.order for question in questions}
+        roundings = {order: own_rounding(subject, call, order) for order in orders}
+    except PortError as error:
+        failed.append(error)
+        return
+    for axes in others:
+        layout = _arranged(subject, call, axes)
         try:
-            usual = subject.answer(call.problem, order)
+            for question, expected, got in zip(
+                questions, usual, _answers(subject, layout, questions), strict=True
+            ):
+                rounding = roundings[question.order]
+                yield from _findings(call, layout, question, expected, got, rounding)
+        except RefusedError:
+            # It takes these classes on one axis alone, or vectors.
+            continue
         except PortError as error:
             failed.append(error)
-            continue
-        rounding = own_rounding(subject, call, order)
-        for axes in _others(subject, plan):
-            try:
-                yield from _findings(subject, call, order, axes, usual, rounding)
-            except RefusedError:
-                # It takes these classes on one axis alone, or vectors.
-                continue
-            except PortError as error:
-                failed.append(error)
 
 
 def _others(port: PythonPort, plan: Plan) -> list[Axes]:
@@ -74,24 +118,92 @@ def _others(port: PythonPort, plan: Plan) -> list[Axes]:
     return [Axes((6,), 0), Axes(PLACES, 1), Axes(PLACES, -2)]
 
 
-def _findings(
-    port: PythonPort, call: Call, order: int, axes: Axes, usual: np.ndarray, rounding: np.ndarray
-) -> Iterator[Finding]:
+def _orders(port: PythonPort) -> list[int]:
+    return [order for order in (VALUE, GRADIENT) if order in port.orders]
+
+
+def _questions(port: PythonPort, plan: Plan, call: Call) -> Iterator[Question]:
+    """Losses and derivatives by themselves, and those of a mean: with a mask, which changes what it
+    divides by, if the port takes one."""
+    for order in _orders(port):
+        yield Question(order, {})
+    if SECOND in port.orders and plan.dtype in HAVE_SECOND:
+        yield Question(SECOND, {})
+    options: dict[str, np.ndarray] = {}
+    if port.takes("where"):
+        options["where"] = np.array(KEPT)
+    if plan.convention("mean") == "nothing" or not _has_mean(port, plan, call):
+        return
+    for order in _orders(port):
+        yield Question(order, options, "mean")
+
+
+def _has_mean(port: PythonPort, plan: Plan, call: Call) -> bool:
+    ids = call.problem.ids
+    assert ids is not None
+    everything = np.ones(len(ids))
+    return "mean" in divisors(port, plan, Batch({}, everything > 0, everything), ids)
+
+
+def _arranged(port: PythonPort, call: Call, axes: Axes) -> Layout:
     rows = logits_of(call.problem)
     arguments = port.arguments(call.problem, rows)
-    logits = np.ascontiguousarray(axes.of_rows(rows))
     arguments["targets"] = arguments["targets"].reshape(axes.places)
+    along = np.broadcast_to(arguments["along"], rows.shape)
+    arguments["along"] = axes.of_rows(along)
     if axes.axis is not None:
         arguments["axis"] = axes.axis
-    result = port.call(logits, arguments, order)
-    expected_shape = axes.places if order == VALUE else logits.shape
-    if result.shape != expected_shape:
+    return Layout(axes, np.ascontiguousarray(axes.of_rows(rows)), arguments)
+
+
+def _answers(
+    port: PythonPort, layout: Layout, questions: Sequence[Question]
+) -> Iterator[np.ndarray]:
+    """One after the other, unless they are compiled together."""
+    asked = [_asked(port, layout, question) for question in questions]
+    (answers,) = answers_together(port, asked, [layout.logits])
+    for each, answer in zip(asked, answers, strict=True):
+        if answer is None:
+            answer = port.call(layout.logits, each.arguments, each.order, each.cotangent)
+        yield answer
+
+
+def _asked(port: PythonPort, layout: Layout, question: Question) -> Asked:
+    places = layout.axes.places
+    options = {name: x.reshape(places) for name, x in question.options.items()}
+    arguments = layout.arguments | options | {"reduction": question.reduction}
+    if question.order == VALUE or question.reduction != "none" or port.slope:
+        return Asked(arguments, question.order)
+    cotangent = np.array(COTANGENT, layout.logits.dtype)
+    return Asked(arguments, question.order, cotangent.reshape(places))
+
+
+def _findings(
+    call: Call,
+    layout: Layout,
+    question: Question,
+    expected: np.ndarray,
+    got: np.ndarray,
+    rounding: np.ndarray,
+) -> Iterator[Finding]:
+    axes, shape = layout.axes, layout.logits.shape
+    message = f"{question.name} is another one {axes.named(shape)}"
+    where: dict[str, Any] = {"logits of shape": shape, "axis": axes.axis}
+    if question.order == VALUE and question.reduction != "none":
+        for _, (x, y) in pairs(expected, got):
+            where |= call.problem.constants | {"reduction": question.reduction}
+            yield alike(call.problem, VALUE, x, y, where, message, REDUCED + float(rounding.max()))
+        return
+    places = axes.places if question.order == VALUE else shape
+    if got.shape != places:
         # One number for several elements is that of none.
-        raise RefusedError(f"a result of shape {result.shape}")
-    classes = rows.shape[1:] if order == GRADIENT else ()
-    kind = "gradient" if order == GRADIENT else "loss"
-    name = axes.named(logits.shape)
-    message = f"the {kind} of an element is another one {name}"
-    where = {"logits of shape": logits.shape, "axis": axes.axis}
-    found = axes.to_rows(result, classes)
-    yield from of_elements(call, order, usual, found, where, message, rounding)
+        raise RefusedError(f"a result of shape {got.shape}")
+    classes = ()
+    if question.order != VALUE and axes.axis is not None:
+        classes = call.problem.points.shape[1:]
+    rows = axes.to_rows(got, classes)
+    if question.order != VALUE and question.reduction == "none":
+        # By powers of 2: what is left are the gradients by themselves.
+        rows = (rows.T / COTANGENT).T
+        expected = (expected.T / COTANGENT).T
+    yield from of_elements(call, question.order, expected, rows, where, message, rounding)

@@ -5,110 +5,46 @@ through everything that the layer "backward" asks about.
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-import mpmath
 import numpy as np
 
 from parity_tests.contract.compare import error_in_eps
-from parity_tests.contract.exact import Draws
-from parity_tests.contract.grid import rounded
-from parity_tests.contract.problems import LINEAR, Problem
+from parity_tests.contract.problems import LINEAR
 from parity_tests.contract.tolerances import DTYPES, FLOOR, allowed
 from parity_tests.ports.compiled import Asked as Question
 from parity_tests.ports.compiled import in_all_together
 from parity_tests.ports.linear import Inputs, LinearPort
 from parity_tests.ports.questions import gammas
-from parity_tests.ports.subject import GRADIENT, SECOND, VALUE, Plan, PortError, Subject
-from parity_tests.truth import linear_oracle
-from parity_tests.truth.jets import Jet, Term, argument_of, column
+from parity_tests.ports.subject import (
+    GRADIENT,
+    SECOND,
+    VALUE,
+    Plan,
+    PortError,
+    RefusedError,
+    Subject,
+)
+from parity_tests.truth.jets import Term, argument_of
 
-from . import truth
-from .backward import differentiable, dtypes, orders_of, refuses
-from .batch import KEPT, REDUCED, call_of
-from .judge import Finding, digits
-from .linear_reasons import Own, Reasons, derivatives, sums
-from .ways import EVERY_OTHER, OF_ALL, Way, ways
+from ..backward import differentiable, dtypes, orders_of, refuses
+from ..batch import KEPT, REDUCED, Call, call_of, plain
+from ..judge import Finding, digits
+from ..ways import EVERY_OTHER, OF_ALL, Way, ways, ways_with_gammas
+from .batch import SIX, Batch, batch_of
+from .reasons import Own, Reasons, derivatives, sums
 
-DEPTH, CLASSES = 4, 3
 SOFTCAP = 4.0
 # One divides the six rows, and two do not.
 CHUNK_SIZES = (1, 4, 7)
 POISONS = (None, math.nan, math.inf)
+# Options on which the loss of a row by itself depends.
+OF_TRUTHS = {"label_smoothing", "softcap", "alpha"}
 MASKS = {"where", "ignore_index", "weight", "alpha"}
-SIX = range(6)
 ONE_ROW, MANY_ROWS = (2,), (*SIX, *SIX, *SIX, 0, 3)
-# Of second derivatives.
-DIRECTION = (1.0, -2.0, 0.5, 3.0)
-
-
-@dataclass(frozen=True)
-class Batch:
-    """A call of a linear layer, and the variables that it is differentiated in."""
-
-    problem: Problem
-    inputs: Inputs
-    names: list[str]
-    has_bias: bool
-
-    @property
-    def gamma(self) -> float:
-        return float(self.problem.constants["gamma"])
-
-    def jets(self, options: Mapping[str, Any]) -> list[Jet]:
-        """The loss of each row, before masks and weights."""
-        smoothing = options.get("label_smoothing", 0.0)
-        softcap = options.get("softcap")
-        problem = self.problem
-        assert problem.ids is not None
-        kernel, bias = self.inputs.kernel.ravel().tolist(), self.inputs.bias.tolist()
-        layer = linear_oracle.Layer(kernel, bias, softcap)
-        alpha = problem.constants.get("alpha")
-        if smoothing and "alpha" in options:
-            # Each class has its own.
-            alpha = options["alpha"].tolist()
-        rows = zip(self.inputs.features.tolist(), problem.ids.tolist(), strict=True)
-        jets: list[Jet] = []
-        for row, (own, target) in enumerate(rows):
-            with mpmath.workdps(truth.DIGITS):
-                shares = linear_oracle.smoothed(target, CLASSES, smoothing)
-                args = (row, own, layer, shares, alpha, self.gamma)
-                jets.append(linear_oracle.row_jet(*args))
-        return jets
-
-    def poisoned(self, poison: float | None) -> Inputs:
-        """With this number, if it is one, for the features of rows that a mask leaves out."""
-        if poison is None:
-            return self.inputs
-        features = self.inputs.features.copy()
-        features[~np.array(KEPT)] = poison
-        return self.inputs._replace(features=features)
-
-    @property
-    def along(self) -> Inputs:
-        along = self.inputs.like(np.resize(DIRECTION, len(self.names)))
-        return along if self.has_bias else along._replace(bias=np.zeros(CLASSES))
-
-
-def _batch(
-    port: LinearPort, plan: Plan, gamma: float | None = None, rows: Sequence[int] = SIX
-) -> Batch:
-    draws = Draws(11)
-    features = rounded(draws.bell((len(SIX), DEPTH)), plan.dtype)[list(rows)]
-    kernel = rounded(draws.bell((DEPTH, CLASSES)), plan.dtype)
-    bias = rounded(draws.bell(CLASSES), plan.dtype)
-    has_bias = port.takes("bias")
-    if not has_bias:
-        bias = np.zeros(CLASSES)
-    inputs = Inputs(features, kernel, bias)
-    sizes = zip(Inputs._fields, inputs, strict=True)
-    names = [column(name, i) for name, part in sizes for i in range(part.size)]
-    problem = call_of(plan, gamma).problem
-    assert problem.ids is not None
-    points, ids = problem.points[list(rows)], problem.ids[list(rows)]
-    return Batch(replace(problem, points=points, ids=ids), inputs, names, has_bias)
+PLACES = (3, 2)
 
 
 def kernel_and_bias(subject: Subject, plan: Plan, failed: list[PortError]) -> Iterator[Finding]:
@@ -117,7 +53,7 @@ def kernel_and_bias(subject: Subject, plan: Plan, failed: list[PortError]) -> It
     has_gradient = differentiable(subject, plan) is not None
     for dtype in dtypes(plan):
         other = replace(plan, dtype=dtype)
-        batch, call = _batch(subject, other), call_of(other)
+        batch, call = batch_of(subject, other), call_of(other)
         if dtype != plan.dtype and refuses(subject, call):
             continue
         orders = [VALUE, *orders_of(subject, other)] if has_gradient else [VALUE]
@@ -130,7 +66,7 @@ def kernel_and_bias(subject: Subject, plan: Plan, failed: list[PortError]) -> It
             failed.append(error)
             continue
         if dtype == plan.dtype:
-            asked += _of_a_layer(subject)
+            asked += [*_of_a_layer(subject), *_of_gammas(subject, other, call)]
         yield from _of_ways(Asked(subject, other, batch, failed), asked, orders)
     if not subject.one_by_one:
         for batch, name in _other_batches(subject, plan):
@@ -138,13 +74,48 @@ def kernel_and_bias(subject: Subject, plan: Plan, failed: list[PortError]) -> It
             way = Way(name, np.resize(EVERY_OTHER, rows), np.ones(rows))
             order = GRADIENT if has_gradient else VALUE
             yield from _of_ways(Asked(subject, plan, batch, failed), [way], [order])
+        yield from _in_axes(subject, plan, GRADIENT if has_gradient else VALUE, failed)
+
+
+def _in_axes(
+    port: LinearPort, plan: Plan, order: int, failed: list[PortError]
+) -> Iterator[Finding]:
+    """Features (3, 2, D), as those of sentences are, of a port that takes them."""
+    batch = replace(batch_of(port, plan), places=PLACES)
+    asked = Asked(port, plan, batch, failed)
+    ones = np.ones(len(EVERY_OTHER))
+    name = "features of shape (3, 2, 4)"
+    alone = Way(name, np.array(EVERY_OTHER), ones)
+    try:
+        asked.answer(alone, order, None)
+    except RefusedError:
+        return
+    except PortError as error:
+        failed.append(error)
+        return
+    of_mean = [way for way in ways(port, plan, call_of(plan)) if _is_a_mean(way)]
+    in_axes = [replace(way, name=f"{way.name}, {name}") for way in of_mean]
+    yield from _of_ways(asked, [alone, *in_axes], [order])
+
+
+def _is_a_mean(way: Way) -> bool:
+    """Of all rows, or of those that a mask keeps."""
+    options = dict(way.options)
+    return options.pop("reduction", "") == "mean" and options.keys() <= {"where"}
+
+
+def _of_gammas(port: LinearPort, plan: Plan, call: Call) -> Iterator[Way]:
+    """One per class, or per row."""
+    for way in ways_with_gammas(port, plan, call):
+        if "label_smoothing" not in way.options:
+            yield way
 
 
 def _other_batches(port: LinearPort, plan: Plan) -> Iterator[tuple[Batch, str]]:
     for gamma in gammas(plan):
-        yield _batch(port, plan, gamma), f"a cotangent at γ = {gamma:g}"
+        yield batch_of(port, plan, gamma), f"a cotangent at γ = {gamma:g}"
     for rows in ONE_ROW, MANY_ROWS:
-        yield _batch(port, plan, rows=rows), f"a batch of {len(rows)}"
+        yield batch_of(port, plan, rows=rows), f"a batch of {len(rows)}"
 
 
 def _of_a_layer(port: LinearPort) -> Iterator[Way]:
@@ -174,13 +145,20 @@ class Asked:
 
     def typed(self, inputs: Inputs) -> Inputs:
         dtype = DTYPES[self.plan.dtype]
-        return Inputs(*(part.astype(dtype) for part in inputs))
+        features = inputs.features.reshape(*self.batch.places, -1)
+        return Inputs(*(part.astype(dtype) for part in inputs._replace(features=features)))
 
     def question(self, way: Way, order: int) -> Question:
         """What the port is called with beside features, kernel and bias."""
         features = self.typed(self.batch.inputs).features
         arguments = self.port.arguments(self.batch.problem, features) | dict(way.options)
-        return Question(arguments, order, way.cotangent.astype(features.dtype))
+        places = self.batch.places
+        for name in {"targets", "where", "weight"} & arguments.keys():
+            arguments[name] = arguments[name].reshape(places)
+        cotangent = way.cotangent.astype(features.dtype)
+        return Question(
+            arguments, order, cotangent.reshape(places) if cotangent.ndim else cotangent
+        )
 
     def answer(self, way: Way, order: int, poison: float | None) -> np.ndarray:
         inputs = self.typed(self.batch.poisoned(poison))
@@ -213,7 +191,7 @@ def _of_ways(asked: Asked, every: list[Way], orders: list[int]) -> Iterator[Find
     answers = asked.together(questions)
     truths: dict[tuple[Any, ...], Own] = {}
     for way, order in questions:
-        key = (order, *sorted({"label_smoothing", "softcap", "alpha"} & way.options.keys()))
+        key = (order, *sorted(OF_TRUTHS & way.options.keys()), str(way.options.get("gamma")))
         if key not in truths:
             truths[key] = [derivatives(jet, order, along) for jet in batch.jets(way.options)]
         # What a mask leaves out may hold anything.
@@ -270,7 +248,7 @@ def _error(x: float, term: Term, dtype: str, floor: float) -> float:
 
 def _point(asked: Asked, way: Way, order: int, name: str, poison: float | None) -> dict[str, Any]:
     point: dict[str, Any] = dict(asked.batch.problem.constants)
-    point |= {option: str(x) for option, x in way.options.items()}
+    point |= plain(way.options)
     point |= {"derivative": order, "in": name, "dtype": asked.plan.dtype}
     if poison is not None:
         point["features left out"] = poison

@@ -1,0 +1,1 @@
+"""What a linear layer and its loss have to give together."""
