@@ -4,7 +4,7 @@ A program for each would take most of the time of a check in JAX. Arguments are 
 program is traced, numbers as numbers; only the logits are not.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -34,24 +34,55 @@ class Asked(NamedTuple):
 
 
 def answers_to(
-    subject: Subject, problems: Sequence[Problem], order: int
+    subject: Subject,
+    problems: Sequence[Problem],
+    order: int,
+    cotangent: Sequence[float] | None = None,
 ) -> dict[Problem, np.ndarray]:
-    """As `Subject.answer`, for those problems that can be asked together: with the same logits."""
+    """As `Subject.answer`, for those problems that can be asked together: with the same logits. A
+    cotangent is repeated for all samples."""
     answers: dict[Problem, np.ndarray] = {}
     # One number for a batch, and a gradient that is another function, are asked otherwise.
     if not isinstance(subject, PythonPort) or subject.one_by_one or subject.slope:
         return answers
-    alike: dict[tuple[Any, ...], list[Problem]] = {}
-    for problem in problems:
-        alike.setdefault((problem.points.shape, problem.points.tobytes()), []).append(problem)
-    for group in alike.values():
-        logits = group[0].argument("logits").astype(DTYPES[group[0].dtype])
-        asked = [Asked(subject.arguments(problem, logits), order) for problem in group]
+    for group, logits in _with_the_same_logits(problems):
+        of_samples = None
+        if cotangent is not None:
+            of_samples = np.resize(cotangent, len(logits)).astype(logits.dtype)
+        asked = [Asked(subject.arguments(problem, logits), order, of_samples) for problem in group]
         (results,) = answers_together(subject, asked, [logits])
         for problem, result in zip(group, results, strict=True):
             if result is not None and result.shape == logits.shape:
                 answers[problem] = result.astype(float)
     return answers
+
+
+def beside_gradients(port: PythonPort, problems: Sequence[Problem]) -> dict[Problem, np.ndarray]:
+    """As `PythonPort.beside_gradient`, for those problems that can be asked together."""
+    answers: dict[Problem, np.ndarray] = {}
+    framework = port.framework
+    if not isinstance(framework, Jax) or port.form.given or port.one_by_one:
+        return answers
+    for group, logits in _with_the_same_logits(problems):
+        with framework.bits(logits):
+            functions: list[Loss] = []
+            for problem in group:
+                loss = port.loss(_known(framework, port.arguments(problem, logits)))
+                functions.append(partial(_at, framework.beside(loss), LOGITS))
+            (results,) = _results(framework, functions, [{LOGITS: logits}])
+        known = zip(group, results, strict=True)
+        answers |= {problem: result for problem, result in known if result is not None}
+    return answers
+
+
+def _with_the_same_logits(
+    problems: Sequence[Problem],
+) -> Iterator[tuple[list[Problem], np.ndarray]]:
+    alike: dict[tuple[Any, ...], list[Problem]] = {}
+    for problem in problems:
+        alike.setdefault((problem.points.shape, problem.points.tobytes()), []).append(problem)
+    for group in alike.values():
+        yield group, group[0].argument("logits").astype(DTYPES[group[0].dtype])
 
 
 def answers_together(

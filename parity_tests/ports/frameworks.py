@@ -151,7 +151,11 @@ class Jax(OneByOne):
         return self._at(self.function(loss, 2, along), x)
 
     def beside_gradient(self, loss: Loss, x: np.ndarray) -> np.ndarray:
-        return self._at(lambda z: self.jax.vjp(loss, z)[0], x)
+        return self._at(self.beside(loss), x)
+
+    def beside(self, loss: Loss) -> Loss:
+        """The loss as a function of an array, as it is where its gradient is taken."""
+        return lambda z: self.jax.vjp(loss, z)[0]
 
     def function(self, loss: Loss, order: int, along: np.ndarray) -> Loss:
         """The loss, its gradient, or its Hessian times `along`, as a function of an array."""

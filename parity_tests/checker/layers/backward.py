@@ -21,7 +21,7 @@ from mpmath import mpf
 from parity_tests.contract.compare import error_in_eps
 from parity_tests.contract.problems import Problem
 from parity_tests.contract.tolerances import FLOOR, allowed
-from parity_tests.ports.compiled import Asked, answers_together
+from parity_tests.ports.compiled import Asked, answers_to, answers_together
 from parity_tests.ports.python import PythonPort
 from parity_tests.ports.questions import hard
 from parity_tests.ports.subject import (
@@ -84,8 +84,7 @@ def backward(subject: Subject, plan: Plan, failed: list[PortError]) -> Iterator[
             for asked, result in found:
                 yield from findings(other, asked, way, order, result, roundings[order])
     if not port.one_by_one:
-        for problem in hard(plan):
-            yield from _of_ordinary_rows(port, plan, problem, failed)
+        yield from _of_every_gamma(port, plan, failed)
 
 
 def differentiable(subject: Subject, plan: Plan) -> PythonPort | None:
@@ -199,18 +198,34 @@ def _checked(result: np.ndarray, call: Call) -> np.ndarray:
     return result.astype(float)
 
 
+def _of_every_gamma(port: PythonPort, plan: Plan, failed: list[PortError]) -> Iterator[Finding]:
+    problems = hard(plan)
+    plain = answers_to(port, problems, GRADIENT)
+    times_cotangent = answers_to(port, problems, GRADIENT, EVERY_OTHER)
+    for problem in problems:
+        known = plain.get(problem), times_cotangent.get(problem)
+        yield from _of_ordinary_rows(port, plan, problem, known, failed)
+
+
 def _of_ordinary_rows(
-    port: PythonPort, plan: Plan, problem: Problem, failed: list[PortError]
+    port: PythonPort,
+    plan: Plan,
+    problem: Problem,
+    known: tuple[np.ndarray | None, np.ndarray | None],
+    failed: list[PortError],
 ) -> Iterator[Finding]:
     """A cotangent at the γ and the samples of the layer of gradients; those far out are its own."""
     call = Call(problem, truth.jets(problem, plan))
+    plain, result = known
     name = f"a cotangent at γ = {call.gamma:g}"
     cotangent = np.resize(EVERY_OTHER, len(problem.points))
     rows = _ordinary(problem)
     try:
-        plain = port.answer(problem, GRADIENT)[rows]
-        asked = Way(name, cotangent, np.ones(len(cotangent)))
-        result = _checked(_ask(port, call, asked, GRADIENT), call)[rows]
+        if plain is None:
+            plain = port.answer(problem, GRADIENT)
+        if result is None:
+            asked = Way(name, cotangent, np.ones(len(cotangent)))
+            result = _checked(_ask(port, call, asked, GRADIENT), call)
     except PortError as error:
         failed.append(type(error)(f"the gradient through {name}: {error}"))
         return
@@ -218,8 +233,8 @@ def _of_ordinary_rows(
     few = replace(problem, points=problem.points[rows], ids=problem.ids[rows])
     judged = Call(few, [call.jets[row] for row in rows])
     way = Way(name, cotangent[rows], np.ones(len(rows)))
-    rounding = rounding_of(plain, judged, GRADIENT)
-    yield from findings(plan, judged, way, GRADIENT, result, rounding)
+    rounding = rounding_of(plain[rows], judged, GRADIENT)
+    yield from findings(plan, judged, way, GRADIENT, result[rows], rounding)
 
 
 def _ordinary(problem: Problem) -> list[int]:

@@ -7,6 +7,7 @@ from typing import Literal
 import numpy as np
 
 from parity_tests.contract.tolerances import DTYPES
+from parity_tests.ports.compiled import beside_gradients
 from parity_tests.ports.python import PythonPort
 from parity_tests.ports.questions import first, hard
 from parity_tests.ports.subject import GRADIENT, VALUE, Plan, PortError, RefusedError, Subject
@@ -26,12 +27,16 @@ def beside_gradient(subject: Subject, plan: Plan, failed: list[PortError]) -> It
     port = differentiable(subject, plan)
     if port is None:
         return
-    for problem in [first(plan)] if port.one_by_one else hard(plan):
+    problems = [first(plan)] if port.one_by_one else hard(plan)
+    known = beside_gradients(port, problems)
+    for problem in problems:
         logits = problem.argument("logits").astype(DTYPES[problem.dtype])
         arguments = port.arguments(problem, logits)
         try:
             alone = port.call(logits, arguments)
-            beside = port.beside_gradient(logits, arguments)
+            beside = known.get(problem)
+            if beside is None:
+                beside = port.beside_gradient(logits, arguments)
         except PortError as error:
             failed.append(error)
             continue
