@@ -5,6 +5,7 @@ from .linear import linear_softmax_focal_loss
 from .losses import sigmoid_focal_loss, softmax_focal_loss
 from .modules import LinearSoftmaxFocalLoss, SigmoidFocalLoss, SoftmaxFocalLoss, WeightedFocalLoss
 from .posterior import posterior_from_focal
+from .targets import two_hot
 
 __version__ = "0.1.0"
 
@@ -20,4 +21,5 @@ __all__ = [
     "prior_bias",
     "sigmoid_focal_loss",
     "softmax_focal_loss",
+    "two_hot",
 ]

@@ -32,3 +32,8 @@ ZERO_OR_ONE = Range("0 or 1", lambda x: (x == 0) | (x == 1), interval=False)
 def ids_of(classes: int) -> Range:
     """The ids of so many classes."""
     return Range(f"in [0, {classes})", lambda x: (x >= 0) & (x < classes))
+
+
+def bins_of(classes: int) -> Range:
+    """Numbers between so many bins, which are 0, 1, …"""
+    return Range(f"in [0, {classes - 1}]", lambda x: (x >= 0) & (x <= classes - 1))

@@ -18,6 +18,7 @@ def samples(dtype: str) -> dict[str, list[Problem]]:
         "alpha_from_counts": [_counts(draws)],
         "gamma_flsd": [_confidences(draws)],
         "posterior_from_focal": [_logits(draws), _rows(draws)],
+        "two_hot": [_between_bins(draws, classes) for classes in (2, 6)],
     }
     problems: dict[str, list[Problem]] = {}
     for recipe, group in recipes.items():
@@ -50,6 +51,13 @@ def _confidences(draws: Draws) -> Arguments:
 
 def _logits(draws: Draws) -> Arguments:
     return {"logits": draws.bell(40) * SCALES, "gamma": draws.choice(GAMMAS, 40)}
+
+
+def _between_bins(draws: Draws, classes: int) -> Arguments:
+    """The bins themselves, and what is between them."""
+    bins = np.arange(classes, dtype=float)
+    values = np.concatenate([bins, draws.uniform(0, classes - 1, 8)])
+    return {"values": values, "classes": np.full(len(values), classes)}
 
 
 def _rows(draws: Draws) -> Arguments:

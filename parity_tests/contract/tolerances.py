@@ -40,7 +40,7 @@ PRODUCTS = 10.0
 # whose exponents the scale holds: (1 + γ) times a margin of at most 2·max|z|, rounded five times by
 # half a unit, above and below the line.
 RECIPE = 10.0
-RECIPES = ("prior_bias", "alpha_from_counts", "gamma_flsd", "posterior_from_focal")
+RECIPES = ("prior_bias", "alpha_from_counts", "gamma_flsd", "posterior_from_focal", "two_hot")
 # Arithmetic is in float32, so that all that is left is one rounding to the nearest half-precision
 # number.
 HALF = 1.0

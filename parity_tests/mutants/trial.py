@@ -36,6 +36,7 @@ LINEAR = (LINEAR_LOSS, "linear/test_linear_transformations.py", SMALL_CALLS)
 OWN_TESTS: dict[str, tuple[str, ...]] = {
     "hyperparameters.py": RECIPES,
     "posterior.py": RECIPES,
+    "targets.py": RECIPES,
     "ranges.py": INVALID,
     "reduction.py": INVALID,
     "sigmoid.py": INVALID,

@@ -1,7 +1,7 @@
 """The truth about what papers advise around the loss, in arbitrary precision, from mpmath alone.
 
-Results are named entries of a jet: bias, alpha0, alpha1, …, gamma, and posterior, or posterior0, …
-of a softmax. As in the loss, q and 1 − q are each computed by themselves.
+Results are named entries of a jet: bias, alpha0, alpha1, …, gamma, posterior, or posterior0, … of a
+softmax, and targets0, …. As in the loss, q and 1 − q are each computed by themselves.
 """
 
 from collections.abc import Sequence
@@ -53,6 +53,15 @@ def posterior_from_focal(logits: float | Sequence[float], gamma: float = 2.0) ->
     jet = Jet()
     for c, term in enumerate(_posteriors(logits, gamma)):
         jet[(column("posterior", c),)] = term
+    return jet
+
+
+def two_hot(values: float, classes: float) -> Jet:
+    """max(0, 1 − |v − k|) for each bin k: Li et al., arXiv:2006.04388, equation (6)."""
+    jet = Jet()
+    for k in range(int(classes)):
+        share = max(mpf(0), 1 - abs(mpf(values) - k))
+        jet[(column("targets", k),)] = Term.of(share)
     return jet
 
 

@@ -234,6 +234,8 @@ def recipes() -> None:
     same(jax.nn.sigmoid(bias), prior)
     gamma = focal_jax.gamma_flsd(jnp.array([0.1, 0.9]))
     assert gamma.tolist() == [5, 3]
+    bins = focal_jax.two_hot(jnp.array([0.25]), 2)
+    assert bins.tolist() == [[0.75, 0.25]]
     sigmoid = focal_jax.SigmoidFocalLoss(reduction="none")
     same(sigmoid(x, x > 0), focal_jax.sigmoid_focal_loss(x, x > 0))
     focal_jax.WeightedFocalLoss()(x[:, 0], jnp.ones(losses.ROWS))

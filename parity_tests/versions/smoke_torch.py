@@ -186,6 +186,8 @@ def recipes() -> None:
     same(torch.sigmoid(bias), prior, 1e-6)
     gamma = focal_torch.gamma_flsd(torch.tensor([0.1, 0.9]))
     assert gamma.tolist() == [5, 3]
+    bins = focal_torch.two_hot(torch.tensor([0.25]), 2)
+    assert bins.tolist() == [[0.75, 0.25]]
 
 
 def on_one_rank(name: str) -> None:

@@ -39,8 +39,8 @@ def softmax(kind: str, argument: str, value: Any, targets: np.ndarray = IDS) -> 
     return _row("softmax_focal_loss", kind, argument, arrays, {})
 
 
-def recipe(function: str, kind: str, argument: str, value: Any) -> Row:
-    return _row(function, kind, argument, {argument: np.array(value)}, {})
+def recipe(function: str, kind: str, argument: str, value: Any, **settings: Any) -> Row:
+    return _row(function, kind, argument, {argument: np.array(value)}, settings)
 
 
 def _row(
@@ -74,6 +74,7 @@ ROWS = (
     recipe("alpha_from_counts", "a class without samples", "counts", [3.0, 0.0]),
     recipe("gamma_flsd", "no probability", "p_t", [0.5, 1.5]),
     recipe("prior_bias", "no probability", "pi", [0.5, 1.5]),
+    recipe("two_hot", "no bin", "values", [1.0, 2.5], classes=3),
 )
 
 
@@ -109,7 +110,7 @@ def _settings(port: Port, row: Row) -> dict[str, Any]:
 def _text(x: np.ndarray) -> str:
     if not x.ndim:
         return f"{x:.4g}"
-    return "[" + ", ".join(f"{entry:.4g}" for entry in x) + "]"
+    return "[" + ", ".join(f"{entry:.4g}" for entry in x.ravel()) + "]"
 
 
 def lines() -> list[str]:

@@ -42,6 +42,13 @@ def test_a_value_out_of_range_gives_nan_where_it_cannot_be_checked(
 
 
 @both_packages
+@pytest.mark.parametrize("bad", [-0.5, 3.5, np.nan, np.inf])
+def test_what_is_in_no_bin_is_nan_where_it_cannot_be_checked(port: Port, bad: float) -> None:
+    bins = mapped(port, "two_hot", np.array([1.0, bad]), classes=4)
+    assert_array_equal(bins, [[0, 1, 0, 0], [np.nan] * 4])
+
+
+@both_packages
 def test_a_gamma_out_of_range_gives_nan_where_it_cannot_be_checked(port: Port) -> None:
     def posterior(gamma: Any) -> Any:
         return port.module.posterior_from_focal(port.array(np.array([0.0, 90.0])), gamma)

@@ -13,7 +13,7 @@ import focal_torch
 
 JAX, TORCH = (Path(inspect.getfile(package)).parent for package in (focal_jax, focal_torch))
 FUNCTIONS = ("linear_softmax_focal_loss", "sigmoid_focal_loss", "softmax_focal_loss")
-RECIPES = ("alpha_from_counts", "gamma_flsd", "posterior_from_focal", "prior_bias")
+RECIPES = ("alpha_from_counts", "gamma_flsd", "posterior_from_focal", "prior_bias", "two_hot")
 CLASSES = ("LinearSoftmaxFocalLoss", "SigmoidFocalLoss", "SoftmaxFocalLoss", "WeightedFocalLoss")
 SETTINGS = dict(zip(CLASSES, FUNCTIONS, strict=False))
 

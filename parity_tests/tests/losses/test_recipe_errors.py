@@ -50,6 +50,14 @@ NO_FLOATS = "logits=...): expected floating-point numbers, got int64"
 bad("posterior_from_focal", ROWS, "axis=...): expected an axis of logits", axis=2)
 bad("posterior_from_focal", ROW, "gamma=...): expected a number finite and at", gamma=-1.0)
 bad("posterior_from_focal", np.zeros(2, int), NO_FLOATS, TypeError)
+BETWEEN = np.array([0.5, 3.5])
+NO_BIN = "values=...): expected values in [0, 3], got 3.5 at (1,). The last bin is C − 1"
+NO_INTEGER = "classes=...): expected an integer, got float"
+bad("two_hot", BETWEEN, NO_BIN, classes=4)
+bad("two_hot", -BETWEEN, "values=...): expected values in [0, 3], got -0.5 at (0,).", classes=4)
+bad("two_hot", BETWEEN, "classes=...): expected at least 1, got 0.", classes=0)
+bad("two_hot", BETWEEN, NO_INTEGER, TypeError, classes=4.0)
+bad("two_hot", np.array([1]), "values=...): expected floating-point", TypeError, classes=4)
 
 
 @both_packages

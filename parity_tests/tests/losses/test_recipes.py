@@ -21,6 +21,7 @@ from parity_tests.contract.tolerances import EPS, FLOOR, RECIPE, RECIPES
 from parity_tests.ports.packages import TORCH
 from parity_tests.tests.parametrize import both_packages
 from parity_tests.truth import recipe_oracle
+from parity_tests.truth.jets import Jet, Term, column
 from parity_tests.truth.oracle import certified
 
 # A logarithm or a quotient is off by a unit each, and there are not more than four of them.
@@ -34,7 +35,11 @@ LOGITS = Draws(0).bell((48, 4)) * SPREADS[:, None]
 each_dtype = pytest.mark.parametrize("dtype", ["float32", "float64"])
 each_gamma = pytest.mark.parametrize("gamma", GAMMAS)
 # The names of what follows the first argument, where it is not γ.
-FURTHER = {"alpha_from_counts": ["beta"], "gamma_flsd": ["threshold", "below", "above"]}
+FURTHER = {
+    "alpha_from_counts": ["beta"],
+    "gamma_flsd": ["threshold", "below", "above"],
+    "two_hot": ["classes"],
+}
 
 
 def defaults(function: Any) -> dict[str, Any]:
@@ -47,7 +52,7 @@ def defaults(function: Any) -> dict[str, Any]:
 def test_the_defaults_are_those_of_the_oracle(port: Port, recipe: str) -> None:
     expected = defaults(getattr(recipe_oracle, recipe))
     assert defaults(getattr(port.module, recipe)).items() >= expected.items()
-    assert expected or recipe == "prior_bias"
+    assert expected or recipe in ("prior_bias", "two_hot")
 
 
 def truth_of(recipe: str, **arguments: Any) -> list[float]:
@@ -74,8 +79,17 @@ def answers(port: Port, recipe: str, values: dict[str, float], dtype: str) -> np
     settings: dict[str, Any] = dict(zip(names, rest, strict=False))
     if many and recipe == "posterior_from_focal":
         settings["axis"] = 0
+    if "classes" in settings:
+        settings["classes"] = int(settings["classes"])
     results = recipe_of(port, recipe, np.array(first, dtype), **settings)
     return np.atleast_1d(results).astype(float)
+
+
+def terms_of(recipe: str, jet: Jet, count: int) -> list[Term]:
+    """Those of bins that have nothing are not in the vectors."""
+    if recipe != "two_hot":
+        return list(jet.values())
+    return [jet[(column("targets", k),)] for k in range(count)]
 
 
 @both_packages
@@ -86,9 +100,13 @@ def test_the_golden_vectors(port: Port, recipe: str, dtype: str) -> None:
         for point, jet in zip(problem.points.tolist(), jets, strict=True):
             values = dict(zip(problem.names, point, strict=True))
             results = answers(port, recipe, values, dtype)
-            for result, term in zip(results.tolist(), jet.values(), strict=True):
-                error = error_in_eps(result, term, dtype, FLOOR[dtype][0])
+            terms = terms_of(recipe, jet, len(results))
+            for result, term in zip(results.tolist(), terms, strict=True):
                 message = f"{recipe}({values}) in {dtype}: {result} for {term.value}"
+                if not term.scale:
+                    assert result == 0, message
+                    continue
+                error = error_in_eps(result, term, dtype, FLOOR[dtype][0])
                 assert error <= RECIPE, message
 
 
@@ -104,6 +122,12 @@ def wrong_gamma_flsd(p_t: np.ndarray, threshold: float, below: float, above: flo
     return np.where(p_t <= threshold, below, above)
 
 
+def wrong_two_hot(values: np.ndarray, classes: int) -> np.ndarray:
+    """The last bin has half of what is there, as where targets are clamped below it."""
+    bins = np.arange(classes)
+    return np.maximum(0, 1 - np.abs(np.minimum(values, classes - 1.5) - bins))
+
+
 def wrong_posterior(z: np.ndarray, gamma: float, axis: int | None = None) -> np.ndarray:
     return 1 / (1 + np.exp(-z)) if axis is None else z
 
@@ -115,6 +139,7 @@ def wrong_posterior(z: np.ndarray, gamma: float, axis: int | None = None) -> np.
         ("alpha_from_counts", wrong_alpha_from_counts),
         ("gamma_flsd", wrong_gamma_flsd),
         ("posterior_from_focal", wrong_posterior),
+        ("two_hot", wrong_two_hot),
     ],
 )
 def test_the_golden_vectors_reject_what_is_wrong(
@@ -279,3 +304,48 @@ def test_what_a_compiler_makes_of_them() -> None:
     ours = jax.jit(focal_jax.alpha_from_counts)(counts)
     theirs = focal_torch.alpha_from_counts(torch.tensor(counts))
     assert_allclose(ours, theirs.numpy(), rtol=1e-12)
+
+
+@both_packages
+@each_dtype
+def test_numbers_between_bins(port: Port, dtype: str) -> None:
+    values = Draws(4).uniform(0, 15, (40, 4)).astype(dtype)
+    probabilities = recipe_of(port, "two_hot", values, 16)
+    assert probabilities.shape == (40, 4, 16)
+    assert np.all((probabilities > 0).sum(-1) <= 2)
+    require(probabilities.sum(-1), np.ones(values.shape), dtype)
+    require(probabilities @ np.arange(16.0), values.astype(float), dtype)
+
+
+@both_packages
+def test_bins_of_half_precision_and_at_both_ends(port: Port) -> None:
+    half = port.module.two_hot(port.array(np.array([2.25, 3.0], np.float16)), 4)
+    assert "float32" in str(half.dtype)
+    assert_array_equal(port.numpy(half), [[0, 0, 0.75, 0.25], [0, 0, 0, 1]])
+    assert_array_equal(recipe_of(port, "two_hot", np.array([0.0]), 1), [[1]])
+    assert recipe_of(port, "two_hot", np.zeros((0, 4)), 16).shape == (0, 4, 16)
+
+
+@both_packages
+def test_the_slopes_of_bins(port: Port) -> None:
+    values, weights = np.array([0.0, 1.5, 3.0]), np.array([1.0, 2.0, 4.0, 8.0])
+
+    def weighted(x: Any) -> Any:
+        return (port.module.two_hot(x, 4) * port.array(weights)[None]).sum(-1)
+
+    # The weight of the bin above less that of the bin below; the last bin has none above it.
+    assert_array_equal(port.gradient(weighted, values), [1, 2, 4])
+
+
+@both_packages
+def test_the_distribution_focal_loss(port: Port) -> None:
+    """As it is written elsewhere: two logarithms of a softmax."""
+    logits = Draws(5).bell((12, 17)) * 3
+    values = np.concatenate([[0.0, 5.0, 16.0], Draws(6).uniform(0, 16, 9)])
+    targets = port.module.two_hot(port.array(values), 17)
+    losses = port.module.softmax_focal_loss(port.array(logits), targets, gamma=0.0, axis=-1)
+    below = np.minimum(np.floor(values), 15).astype(int)
+    log_p = logits - np.log(np.exp(logits).sum(-1, keepdims=True))
+    rows = np.arange(12)
+    expected = (below + 1 - values) * log_p[rows, below] + (values - below) * log_p[rows, below + 1]
+    assert_allclose(port.numpy(losses), -expected, rtol=1e-12)

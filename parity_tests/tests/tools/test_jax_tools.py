@@ -87,6 +87,7 @@ add("posterior of softmax", "posterior_from_focal", LOGITS, jnp.asarray(2.0), ax
 add("prior", "prior_bias", PER_CLASS, None)
 add("counts", "alpha_from_counts", PER_CLASS, None, beta=0.5)
 add("γ of p_t", "gamma_flsd", PROBABILITIES, None)
+add("bins", "two_hot", PROBABILITIES, None, classes=3)
 # The linear module takes a kernel, as the function does.
 ELSEWHERE = {"LinearSoftmaxFocalLoss"}
 

@@ -143,5 +143,6 @@ add("posterior of softmax", "posterior_from_focal", {"logits": SCORES}, axis=1)
 add("prior", "prior_bias", {"pi": per("c")})
 add("counts", "alpha_from_counts", {"counts": per("c")}, beta=0.9)
 add("γ of p_t", "gamma_flsd", {"p_t": PROBABILITIES})
+add("bins", "two_hot", {"values": PROBABILITIES}, classes=3)
 # Those that are in `make test`.
 MOST_USED = ("sigmoid hard mean", "softmax ids mean", "linear mean")
