@@ -38,6 +38,7 @@ TEXTS = {
     "--focal-as": "what it is: sigmoid_focal_loss, softmax_focal_loss",
     "--focal-framework": "jax, torch, numpy, tensorflow or keras",
     "--focal-result": "which of several results is the loss, by name or place",
+    "--focal-grade": "fail for what keeps the port from this grade alone (default: for any error)",
     "--focal-xfails": "a file of layers that are expected to fail",
 }
 
@@ -55,18 +56,29 @@ class LayerError(Exception):
 
 
 class Verdict:
-    """The row of one layer in one dtype."""
+    """The row of one layer in one dtype, and the grade that is asked for, or ""."""
 
-    def __init__(self, row: "Row", dtype: str, diagnosis: list[str]) -> None:
+    def __init__(self, row: "Row", dtype: str, diagnosis: list[str], grade: str) -> None:
         self.row = row
         self.dtype = dtype
         self.diagnosis = diagnosis
+        self.grade = grade
+
+    @property
+    def fails(self) -> bool:
+        from parity_tests.checker.layers.grades import reaches
+
+        if not self.grade:
+            return self.row.status == "FAIL"
+        return bool(self.row.kept_from) and reaches(self.grade, self.row.kept_from)
 
     def require(self) -> None:
-        """Raise unless the layer passes, or the port does not offer it."""
+        """Raise if the layer fails; skip it if the port does not offer it."""
         from parity_tests.checker.report.report import one_line
 
-        if self.row.status != "FAIL":
+        if not self.fails:
+            if self.row.status == "not offered":
+                pytest.skip(f"not offered: {self.row.note}" if self.row.note else "not offered")
             return
         lines = [f"{self.row.layer} in {self.dtype}: {one_line(self.row)}"]
         if self.row.point:
@@ -81,6 +93,7 @@ class Judge:
 
     def __init__(self, config: pytest.Config) -> None:
         self.config = config
+        self.grade = _grade(config)
         self.built: dict[tuple[int, str], PythonPort] = {}
 
     def verdict(self, port: Any, dtype: str, layer: str) -> Verdict:
@@ -94,9 +107,10 @@ class Judge:
         subject = self.built[key]
         row = judge(subject, subject.plan, layer)
         if row.status != "FAIL":
-            return Verdict(row, dtype, [])
+            return Verdict(row, dtype, [], self.grade)
         diagnoses = diagnose(subject, subject.plan, [layer])
-        return Verdict(row, dtype, [diagnosis.message for diagnosis in diagnoses])
+        messages = [diagnosis.message for diagnosis in diagnoses]
+        return Verdict(row, dtype, messages, self.grade)
 
     def _options(self, port: Any) -> "Options":
         """The options of the command line; a port that is a dict has its own beside them."""
@@ -169,6 +183,18 @@ def _expected(config: pytest.Config) -> list[tuple[str, str]]:
         return read(path) if path else []
     except BadPortError as error:
         raise pytest.UsageError(str(error)) from None
+
+
+def _grade(config: pytest.Config) -> str:
+    grade: str | None = config.getoption("--focal-grade")
+    if grade is None:
+        return ""
+    from parity_tests.checker.layers.grades import GRADES
+
+    if grade not in GRADES:
+        known = ", ".join(GRADES)
+        raise pytest.UsageError(f"--focal-grade has to be one of {known}, not {grade!r}")
+    return grade
 
 
 def _marks(config: pytest.Config, dtype: str, layer: str) -> list[pytest.MarkDecorator]:
