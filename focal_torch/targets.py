@@ -12,8 +12,8 @@ from ._base.tracing import record
 
 
 def two_hot(values: Tensor, classes: int) -> Tensor:
-    """Class probabilities of numbers that lie between bins: the two bins beside a number v share
-    its weight, so that their mean is v.
+    """Class probabilities of numbers that lie between bins: those of the two bins next to a number
+    v, with the mean v.
 
         y_k = max(0, 1 − |v − k|)    for the bins k = 0, 1, …, C − 1
 
@@ -25,12 +25,14 @@ def two_hot(values: Tensor, classes: int) -> Tensor:
         classes: C ≥ 1, the number of bins.
 
     Returns:
-        What `targets=` of `softmax_focal_loss` takes, in the shape of `values` with an axis of C
-        classes behind it, and in its dtype: float32 for half precision. In v the bin below has the
-        derivative −1, and the bin above 1.
+        What `targets=` of `softmax_focal_loss` takes with `axis=-1`: the shape of `values` with an
+        axis of C classes behind it, and its dtype, or float32 for half precision. The derivative
+        in v is −1 for the bin below and 1 for the bin above. At a bin it is that of larger numbers,
+        at the last bin that of smaller ones.
 
     Raises:
-        TypeError: `values` is no array of floating-point numbers, or `classes` no integer.
+        TypeError: `values` is not a tensor of floating-point numbers, or `classes` is not an
+            integer.
         ValueError: There is no bin, or a value lies outside of [0, C − 1], where it is known.
             Elsewhere its probabilities are NaN.
 

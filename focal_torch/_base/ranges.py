@@ -35,5 +35,5 @@ def ids_of(classes: int) -> Range:
 
 
 def bins_of(classes: int) -> Range:
-    """Numbers between so many bins, which are 0, 1, …"""
+    """Numbers from the first bin, 0, to the last of so many."""
     return Range(f"in [0, {classes - 1}]", lambda x: (x >= 0) & (x <= classes - 1))

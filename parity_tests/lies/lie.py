@@ -103,7 +103,9 @@ class Lie:
             shape = logits.shape[:axis] + logits.shape[axis + 1 :]
         ids = targets.detach()
         if classes and targets.is_floating_point():
-            ids = ids.argmax(axis) if ids.ndim else ids
+            if ids.ndim != logits.ndim:
+                return None
+            ids = ids.argmax(axis)
         if ids.shape != shape or not logits.numel():
             return None
         return Told(logits.detach(), ids, options, calls, classes)

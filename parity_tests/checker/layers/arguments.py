@@ -1,5 +1,5 @@
-"""Derivatives in what is not the logits: γ, α, weight, and targets between 0 and 1, where a port
-takes arrays for them and differentiates."""
+"""Arguments as arrays: derivatives in γ, α, weight, and targets between 0 and 1, where a port takes
+arrays for them and differentiates; and losses with several γ."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -14,20 +14,34 @@ from parity_tests.contract.exact import Draws
 from parity_tests.contract.tolerances import DTYPES, FLOOR, allowed
 from parity_tests.ports.compiled import Answers, gradients_together
 from parity_tests.ports.python import PythonPort
-from parity_tests.ports.subject import GRADIENT, Plan, PortError, RefusedError, Subject
+from parity_tests.ports.subject import (
+    GRADIENT,
+    VALUE,
+    Plan,
+    PortError,
+    RefusedError,
+    Subject,
+)
 from parity_tests.truth import oracle
 from parity_tests.truth.jets import Jet, Key, Term, column
 
 from . import truth
 from .backward import differentiable
-from .batch import CLASS_WEIGHTS, REDUCED, WEIGHTS, Call, ask, call_of, findings_of, logits_of
+from .batch import (
+    CLASS_WEIGHTS,
+    REDUCED,
+    WEIGHTS,
+    Call,
+    call_of,
+    findings_of,
+    logits_of,
+    own_rounding,
+)
 from .judge import Finding, digits
 from .option_jets import gamma_of_elements, jets_with
-from .several_gammas import taken
+from .several_gammas import ALIKE, Accepted, accepted_gammas
 from .ways import EVERY_OTHER
 
-# How near losses come to those of the same rule, in any dtype.
-ALIKE = 0.05
 SOFT = (0.25, 0.75, 0.5, 0.125, 0.875, 0.625)
 
 
@@ -45,10 +59,11 @@ def arguments(subject: Subject, plan: Plan, failed: list[PortError]) -> Iterator
     if port is None or port.one_by_one or plan.convention("form") == "FL*":
         return
     call = call_of(plan)
-    yield from _with_several_gammas(port, plan, call)
+    accepted = accepted_gammas(port, plan, call, failed)
+    yield from _with_several_gammas(port, plan, call, accepted)
     questions = _of_classes(plan, call) if plan.record.classes else _of_elements(plan, call)
     asked = [question for question in questions if _is_taken(port, plan, question)]
-    asked += _in_several_gammas(port, plan, call)
+    asked += _in_several_gammas(plan, call, accepted)
     known = _in_one_program(port, plan, call, asked)
     for question, answer in zip(asked, known, strict=True):
         try:
@@ -64,23 +79,29 @@ def _is_taken(port: PythonPort, plan: Plan, question: Question) -> bool:
     return question.argument not in plan.fixed and port.takes(question.argument)
 
 
-def _with_several_gammas(port: PythonPort, plan: Plan, call: Call) -> Iterator[Finding]:
-    """What the losses are, of a port that does not refuse them."""
-    for name, options in taken(port, plan, call):
+def _with_several_gammas(
+    port: PythonPort, plan: Plan, call: Call, accepted: list[Accepted]
+) -> Iterator[Finding]:
+    """Losses with several γ, where the port accepts them."""
+    rounding = float(own_rounding(port, call, VALUE).max()) if accepted else 0.0
+    for name, options, losses in accepted:
         terms = [jet[()] for jet in jets_with(plan, call, options)]
-        result = ask(port, call, **options)
-        message = f"{name}: the loss of an element is not that of its γ"
-        yield from findings_of(call, result, terms, options, message)
+        message = (
+            f"{name}: the losses are not those of these γ; if the loss takes one number, an array "
+            "has to be an error"
+        )
+        for finding in findings_of(call, losses, terms, options, message):
+            yield finding._replace(allowed=finding.allowed + rounding)
 
 
-def _in_several_gammas(port: PythonPort, plan: Plan, call: Call) -> Iterator[Question]:
-    """Derivatives in each of them."""
+def _in_several_gammas(plan: Plan, call: Call, accepted: list[Accepted]) -> Iterator[Question]:
+    """Gradients in γ, per class and per element."""
     ids = call.problem.ids
     assert ids is not None
     if plan.convention("alpha") not in ("positive", ""):
         return
     alpha = call.problem.constants.get("alpha")
-    for _, options in taken(port, plan, call):
+    for _, options, _ in accepted:
         if "label_smoothing" in options:
             continue
         gamma: np.ndarray = options["gamma"]

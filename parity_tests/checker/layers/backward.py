@@ -42,9 +42,9 @@ from .batch import (
     call_of,
     logits_of,
     own_rounding,
-    plain,
     poisoned,
     rounding_of,
+    with_lists,
 )
 from .judge import HAVE_SECOND, Finding, digits
 from .option_jets import jets_with
@@ -268,7 +268,7 @@ def findings(
 def _point(
     problem: Problem, plan: Plan, way: Way, order: int, row: int, column: int
 ) -> dict[str, Any]:
-    point = problem.sample(row) | problem.constants | plain(way.options)
+    point = problem.sample(row) | problem.constants | with_lists(way.options)
     point |= {"derivative": order, "element": row, "dtype": plan.dtype}
     if plan.record.classes:
         point["class"] = column

@@ -100,7 +100,7 @@ def findings_of(
         expected = f"{len(terms)} losses"
         yield Finding(math.inf, units, shape, expected, dict(options), f"a result of {shape}")
         return
-    point = problem.constants | plain(options)
+    point = problem.constants | with_lists(options)
     point["logits"] = problem.points[:, 0].tolist()
     floor = SMALLEST_NORMAL[problem.dtype]
     for x, term in zip(losses.tolist(), terms, strict=True):
@@ -112,7 +112,7 @@ def findings_of(
         yield Finding(error, units, x, digits(term), point, message)
 
 
-def plain(options: Options) -> dict[str, Any]:
+def with_lists(options: Options) -> dict[str, Any]:
     """For a report: arrays as lists."""
     shown: dict[str, Any] = {}
     for name, option in options.items():

@@ -24,8 +24,8 @@ GRADES: dict[str, str] = {
     ),
     EXACT: "every loss and derivative is within the table of tolerances",
     COMPLETE: (
-        "infinite logits, shapes, soft targets, derivatives in other arguments and other dtypes "
-        "are right as well, and every layer is offered"
+        "infinite logits, shapes, soft targets, derivatives in other arguments, several γ and "
+        "other dtypes are right as well, and every layer is offered"
     ),
 }
 NONE = ""

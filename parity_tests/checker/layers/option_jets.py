@@ -1,5 +1,5 @@
-"""The losses of a call under those options that are no factors of them: smoothed labels, and
-several γ."""
+"""The losses of a call with options that do more than multiply them: smoothed labels, and several
+γ."""
 
 from dataclasses import replace
 from typing import Any
@@ -44,17 +44,17 @@ def _smooth_jets(call: Call, alpha: Any, smoothing: float, gamma: list[float]) -
 def _mixed(
     row: list[float], targets: list[Any], alpha: Any, gamma: list[float], variables: frozenset[str]
 ) -> Jet:
-    """The loss of class probabilities: classes with the same γ are one loss."""
+    """The loss of class probabilities is a sum over groups of classes with the same γ."""
     parts: list[Jet] = []
-    for own in dict.fromkeys(gamma):
-        shares = [y if of == own else mpf(0) for y, of in zip(targets, gamma, strict=True)]
-        parts.append(oracle.softmax_focal_loss(row, shares, alpha, own, variables=variables))
+    for common in dict.fromkeys(gamma):
+        classes = zip(targets, gamma, strict=True)
+        shares = [y if own == common else mpf(0) for y, own in classes]
+        parts.append(oracle.softmax_focal_loss(row, shares, alpha, common, variables=variables))
     return total(parts)
 
 
 def jets_with(plan: Plan, call: Call, options: Options) -> list[Jet]:
-    """The jets of the elements under those options that are no factors: smoothing, and several
-    γ."""
+    """The jets of the elements, with smoothed labels and several γ if they are asked for."""
     gamma = options.get("gamma")
     if "label_smoothing" in options:
         alpha, smoothing = options.get("alpha"), float(options["label_smoothing"])

@@ -14,7 +14,7 @@ from parity_tests.ports.subject import SECOND, Plan
 
 from .batch import Call
 from .reductions import DIVIDED, Batch, batches, divisors
-from .several_gammas import are_meant, taken
+from .several_gammas import accepted_gammas
 
 EVERY_OTHER = (1.0, -2.0, 0.0, 0.5, -0.125, 3.0)
 # Of a number: large enough for the gradient of a mean to be clamped where somebody clamps.
@@ -61,13 +61,14 @@ def ways(port: PythonPort, plan: Plan, call: Call) -> Iterator[Way]:
 
 
 def ways_with_gammas(port: PythonPort, plan: Plan, call: Call) -> Iterator[Way]:
-    """With several γ, if the losses are theirs: what else a port makes of them is the question of
-    the layer of arguments."""
+    """Calls with several γ whose losses are right. Wrong losses are reported by the layer of
+    arguments, and so are errors."""
     if plan.dtype != port.plan.dtype:
         return
-    for name, options in taken(port, plan, call):
-        if are_meant(port, plan, call, options):
-            yield Way(name, np.array(EVERY_OTHER), np.ones(len(EVERY_OTHER)), options)
+    for accepted in accepted_gammas(port, plan, call, []):
+        if accepted.is_right(plan, call):
+            ones = np.ones(len(EVERY_OTHER))
+            yield Way(accepted.name, np.array(EVERY_OTHER), ones, accepted.options)
 
 
 def _cotangents(plan: Plan) -> dict[str, np.ndarray]:

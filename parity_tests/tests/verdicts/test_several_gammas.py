@@ -1,5 +1,4 @@
-"""Ports that take one γ per class or per element, and do with them what they do not with one; and
-the elements of a batch in more axes than one."""
+"""Ports that are right for one γ and wrong for several, or for elements in several axes."""
 
 from collections.abc import Callable
 from typing import Any, TypeGuard
@@ -69,20 +68,69 @@ def numbers_alone(logits, targets, *, alpha=0.25, gamma=2.0):
     return sigmoid(logits, targets, alpha=alpha, gamma=float(gamma))
 
 
-def _row(port: Port, function: str, name: str) -> Row:
-    subject = build(Options(port, function, "torch"), "float32")
+def textbook(logits, targets, *, gamma=2.0):
+    """It loses digits by 1 − p, and means what it should."""
+    log_p = torch.log_softmax(logits, -1).gather(-1, targets[:, None])[:, 0]
+    if _are_several(gamma):
+        gamma = gamma[targets] if gamma.ndim == 1 else gamma[:, 0]
+    return -((1 - log_p.exp()) ** gamma) * log_p
+
+
+def of_images(logits, targets, *, gamma=2.0):
+    """(N, C, H, W), with a power that broadcasts."""
+    assert logits.ndim == 4
+    log_p = torch.log_softmax(logits, 1).gather(1, targets[:, None])[:, 0]
+    return -((1 - log_p.exp()) ** gamma) * log_p
+
+
+def star(logits, targets, *, gamma=2.0):
+    margin = (2 * targets - 1) * logits
+    return torch.nn.functional.softplus(-gamma * margin) / gamma
+
+
+class Once(torch.autograd.Function):
+    """Without a second derivative."""
+
+    @staticmethod
+    def forward(ctx: Any, loss: Tensor) -> Tensor:
+        return loss.clone()
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> Tensor:
+        if torch.is_grad_enabled():
+            raise RuntimeError("this loss is differentiable once")
+        return grads[0]
+
+
+def differentiable_once(logits, targets, *, gamma=2.0, axis=-1):
+    """With another loss where the classes are not on the last axis."""
+    loss = softmax(logits, targets, gamma=gamma, axis=axis)
+    return Once.apply(loss if axis == -1 else 2 * loss)
+
+
+def changes_gamma(logits, targets, *, alpha=0.25, gamma=2.0):
+    loss = sigmoid(logits, targets, alpha=alpha, gamma=gamma)
+    if _are_several(gamma):
+        gamma.mul_(0)
+    return loss
+
+
+def _row(port: Port, function: str, name: str, **settings: Any) -> Row:
+    subject = build(Options(port, function, "torch", **settings), "float32")
     return layer(subject, subject.plan, name)
 
 
 @pytest.mark.parametrize(
     ("port", "function", "name", "message"),
     [
-        (of_their_mean, SIGMOID, "arguments", "one gamma per element: the loss of an element"),
+        (of_their_mean, SIGMOID, "arguments", "one gamma per element: the losses are not"),
         (learned_with_one, SIGMOID, "backward", "one gamma per element"),
         (of_the_first_class, SOFTMAX, "arguments", "one gamma per class"),
         (of_the_target_alone, SOFTMAX, "arguments", "one gamma per class, label_smoothing"),
         (learns_half_of_gamma, SOFTMAX, "arguments", "gradient in gamma"),
         (first_sentence, LINEAR, "kernel and bias", "features of shape (3, 2, 4)"),
+        (changes_gamma, SIGMOID, "arguments", "the loss changes its gamma in place"),
+        (differentiable_once, SOFTMAX, "neighbours", "with axis="),
     ],
     ids=lambda value: getattr(value, "__name__", None),
 )
@@ -101,6 +149,18 @@ def test_other_losses_for_several_keep_it_from_the_last_grade_alone() -> None:
 def test_a_port_of_numbers_need_not_take_them() -> None:
     assert _row(numbers_alone, SIGMOID, "backward").status == PASS
     assert _row(numbers_alone, SIGMOID, "arguments").status in (PASS, NOT_OFFERED)
+
+
+@pytest.mark.parametrize("port", [textbook, of_images])
+@pytest.mark.parametrize("name", ["arguments", "backward"])
+def test_an_honest_formula_is_not_blamed(port: Port, name: str) -> None:
+    assert _row(port, SOFTMAX, name).status in (PASS, NOT_OFFERED)
+
+
+def test_the_other_form_of_the_paper_has_no_gamma_of_0() -> None:
+    settings = {"conventions": {"form": "FL*"}, "fixed": {"alpha": None}}
+    assert _row(star, SIGMOID, "backward", **settings).status == PASS
+    assert _row(star, SIGMOID, "arguments", **settings).status == NOT_OFFERED
 
 
 @pytest.mark.parametrize("name", ["arguments", "backward"])

@@ -1,5 +1,5 @@
-"""The classes on another axis, and logits in more axes than one: the loss of an element is the one
-that it has in rows, or in a vector, and so are its gradient and what a mean divides by.
+"""The classes on another axis, and logits in several axes. An element has the same loss and
+derivatives as in rows or in a vector, and a mean has the same divisor.
 
     six elements    softmax (6, C), as (C, 6) and (3, C, 2)      sigmoid (6,), as (3, 2)
 """
@@ -21,7 +21,7 @@ from parity_tests.ports.subject import (
     Subject,
 )
 
-from ..batch import KEPT, REDUCED, Call, call_of, logits_of, own_rounding
+from ..batch import KEPT, REDUCED, Call, call_of, logits_of, own_rounding, rounding_of
 from ..judge import HAVE_SECOND, Finding
 from ..reductions import Batch, divisors
 from .alike import alike, of_elements, pairs
@@ -36,8 +36,8 @@ class Axes(NamedTuple):
 
     places: tuple[int, ...]
     axis: int | None = None
-    # Losses and gradients alone are asked for, as the same axis is counted from the other end.
-    again: bool = False
+    # Then losses and gradients alone are asked for: it is the layout before.
+    counted_from_the_end: bool = False
 
     def of_rows(self, rows: np.ndarray) -> np.ndarray:
         """From (6, C), or (6,)."""
@@ -64,8 +64,7 @@ class Layout(NamedTuple):
 
 
 class Question(NamedTuple):
-    """What is asked of every layout: a loss or a gradient, with options that have one value per
-    element, or none."""
+    """What is asked of every layout, with at most one option, which has a value per element."""
 
     order: int
     options: Mapping[str, np.ndarray]
@@ -79,6 +78,15 @@ class Question(NamedTuple):
         return f"the {kind} of {' with '.join([self.reduction, *self.options])}"
 
 
+class Known(NamedTuple):
+    """The answer for rows, and what it loses by rounding."""
+
+    question: Question
+    answer: np.ndarray | PortError
+    rounding: np.ndarray
+    has_cotangent: bool
+
+
 def in_axes(subject: Subject, plan: Plan, failed: list[PortError]) -> Iterator[Finding]:
     if not isinstance(subject, PythonPort) or subject.one_by_one or subject.form.given:
         return
@@ -90,26 +98,31 @@ def in_axes(subject: Subject, plan: Plan, failed: list[PortError]) -> Iterator[F
     call = call_of(plan)
     try:
         questions = list(_questions(subject, plan, call))
-        rows = Axes((len(call.jets),), -1 if plan.record.classes else None)
-        usual = list(_answers(subject, _arranged(subject, call, rows), questions))
-        orders = {question.order for question in questions}
-        roundings = {order: own_rounding(subject, call, order) for order in orders}
     except PortError as error:
         failed.append(error)
         return
+    rows = Axes((len(call.jets),), -1 if plan.record.classes else None)
+    usual: list[Known] = []
+    in_rows = _answers(subject, _arranged(subject, call, rows), questions)
+    for question, answer in zip(questions, in_rows, strict=True):
+        rounding = own_rounding(subject, call, question.order)
+        usual.append(Known(question, answer, rounding, _has_cotangent(subject, question)))
+        # The layer of second derivatives says if there are none.
+        if isinstance(answer, PortError) and question.order != SECOND:
+            failed.append(answer)
     for axes in others:
         layout = _arranged(subject, call, axes)
-        chosen = questions[: len(_orders(subject))] if axes.again else questions
-        try:
-            results = _answers(subject, layout, chosen)
-            for question, expected, got in zip(chosen, usual, results, strict=False):
-                rounding = roundings[question.order]
-                yield from _findings(call, layout, question, expected, got, rounding)
-        except RefusedError:
-            # It takes these classes on one axis alone, or vectors.
-            continue
-        except PortError as error:
-            failed.append(error)
+        chosen = questions
+        if axes.counted_from_the_end:
+            chosen = questions[: len(_orders(subject))]
+        results = _answers(subject, layout, chosen)
+        for known, got in zip(usual, results, strict=False):
+            if isinstance(known.answer, PortError):
+                continue
+            if isinstance(got, np.ndarray):
+                yield from _findings(call, layout, known, known.answer, got)
+            elif not isinstance(got, RefusedError):
+                failed.append(got)
 
 
 def _others(port: PythonPort, plan: Plan) -> list[Axes]:
@@ -117,7 +130,7 @@ def _others(port: PythonPort, plan: Plan) -> list[Axes]:
         return [Axes(PLACES)]
     if not port.takes("axis"):
         return []
-    return [Axes((6,), 0), Axes(PLACES, 1), Axes(PLACES, -2, again=True)]
+    return [Axes((6,), 0), Axes(PLACES, 1), Axes(PLACES, -2, counted_from_the_end=True)]
 
 
 def _orders(port: PythonPort) -> list[int]:
@@ -160,52 +173,67 @@ def _arranged(port: PythonPort, call: Call, axes: Axes) -> Layout:
 
 def _answers(
     port: PythonPort, layout: Layout, questions: Sequence[Question]
-) -> Iterator[np.ndarray]:
-    """One after the other, unless they are compiled together."""
+) -> Iterator[np.ndarray | PortError]:
+    """One after the other, unless they are compiled together. It may take vectors alone, or these
+    classes on one axis, which is for the caller to say."""
     asked = [_asked(port, layout, question) for question in questions]
     (answers,) = answers_together(port, asked, [layout.logits])
     for each, answer in zip(asked, answers, strict=True):
-        if answer is None:
-            answer = port.call(layout.logits, each.arguments, each.order, each.cotangent)
-        yield answer
+        if answer is not None:
+            yield answer
+            continue
+        try:
+            yield port.call(layout.logits, each.arguments, each.order, each.cotangent)
+        except PortError as error:
+            yield error
 
 
 def _asked(port: PythonPort, layout: Layout, question: Question) -> Asked:
     places = layout.axes.places
     options = {name: x.reshape(places) for name, x in question.options.items()}
     arguments = layout.arguments | options | {"reduction": question.reduction}
-    if question.order == VALUE or question.reduction != "none" or port.slope:
+    if not _has_cotangent(port, question):
         return Asked(arguments, question.order)
     cotangent = np.array(COTANGENT, layout.logits.dtype)
     return Asked(arguments, question.order, cotangent.reshape(places))
 
 
+def _has_cotangent(port: PythonPort, question: Question) -> bool:
+    return question.order != VALUE and question.reduction == "none" and not port.slope
+
+
 def _findings(
     call: Call,
     layout: Layout,
-    question: Question,
+    known: Known,
     expected: np.ndarray,
     got: np.ndarray,
-    rounding: np.ndarray,
 ) -> Iterator[Finding]:
+    question, rounding = known.question, known.rounding
     axes, shape = layout.axes, layout.logits.shape
     message = f"{question.name} is another one {axes.named(shape)}"
     where: dict[str, Any] = {"logits of shape": shape, "axis": axes.axis}
     if question.order == VALUE and question.reduction != "none":
+        where |= call.problem.constants | {"reduction": question.reduction}
+        if got.shape != expected.shape:
+            shapes = str(got.shape), str(expected.shape)
+            yield Finding.exact(False, *shapes, where, message)
+            return
         for _, (x, y) in pairs(expected, got):
-            where |= call.problem.constants | {"reduction": question.reduction}
             yield alike(call.problem, VALUE, x, y, where, message, REDUCED + float(rounding.max()))
         return
-    places = axes.places if question.order == VALUE else shape
-    if got.shape != places:
+    if got.shape != (axes.places if question.order == VALUE else shape):
         # One number for several elements is that of none.
-        raise RefusedError(f"a result of shape {got.shape}")
+        return
     classes = ()
     if question.order != VALUE and axes.axis is not None:
         classes = call.problem.points.shape[1:]
     rows = axes.to_rows(got, classes)
-    if question.order != VALUE and question.reduction == "none":
-        # By powers of 2: what is left are the gradients by themselves.
+    if known.has_cotangent:
+        # Exact, and what is left are the derivatives by themselves.
         rows = (rows.T / COTANGENT).T
         expected = (expected.T / COTANGENT).T
+    if question.reduction == "none":
+        # Compiled, it may be another one.
+        rounding = np.maximum(rounding, rounding_of(expected, call, question.order))
     yield from of_elements(call, question.order, expected, rows, where, message, rounding)

@@ -30,7 +30,7 @@ from parity_tests.ports.subject import (
 from parity_tests.truth.jets import Term, argument_of
 
 from ..backward import differentiable, dtypes, orders_of, refuses
-from ..batch import KEPT, REDUCED, Call, call_of, plain
+from ..batch import KEPT, REDUCED, Call, call_of, with_lists
 from ..judge import Finding, digits
 from ..ways import EVERY_OTHER, OF_ALL, Way, ways, ways_with_gammas
 from .batch import SIX, Batch, batch_of
@@ -82,7 +82,8 @@ def _in_axes(
 ) -> Iterator[Finding]:
     """Features (3, 2, D), as those of sentences are, of a port that takes them."""
     batch = replace(batch_of(port, plan), places=PLACES)
-    asked = Asked(port, plan, batch, failed)
+    refused: list[PortError] = []
+    asked = Asked(port, plan, batch, refused)
     ones = np.ones(len(EVERY_OTHER))
     name = "features of shape (3, 2, 4)"
     alone = Way(name, np.array(EVERY_OTHER), ones)
@@ -96,6 +97,8 @@ def _in_axes(
     of_mean = [way for way in ways(port, plan, call_of(plan)) if _is_a_mean(way)]
     in_axes = [replace(way, name=f"{way.name}, {name}") for way in of_mean]
     yield from _of_ways(asked, [alone, *in_axes], [order])
+    # It may take these options for rows alone.
+    failed += [error for error in refused if not isinstance(error, RefusedError)]
 
 
 def _is_a_mean(way: Way) -> bool:
@@ -248,7 +251,7 @@ def _error(x: float, term: Term, dtype: str, floor: float) -> float:
 
 def _point(asked: Asked, way: Way, order: int, name: str, poison: float | None) -> dict[str, Any]:
     point: dict[str, Any] = dict(asked.batch.problem.constants)
-    point |= plain(way.options)
+    point |= with_lists(way.options)
     point |= {"derivative": order, "in": name, "dtype": asked.plan.dtype}
     if poison is not None:
         point["features left out"] = poison
