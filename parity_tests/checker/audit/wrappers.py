@@ -37,6 +37,11 @@ def import_torchvision() -> None:
         import_module("torchvision")
 
 
+def _with_axis(x: Array) -> Array:
+    """An array beside logits that have got an axis; a number as it is."""
+    return x[..., None] if getattr(x, "ndim", 0) else x
+
+
 def _without_axis(loss: Array) -> Array:
     return loss[..., 0] if loss.ndim else loss
 
@@ -45,7 +50,7 @@ def kornia_binary(
     logits: Array, targets: Array, alpha: Any, gamma: float, reduction: str = "none"
 ) -> Array:
     loss = public("kornia.losses:binary_focal_loss_with_logits")
-    losses = loss(logits[..., None], targets[..., None], alpha, gamma, reduction)
+    losses = loss(logits[..., None], targets[..., None], alpha, _with_axis(gamma), reduction)
     return _without_axis(losses)
 
 
@@ -56,7 +61,7 @@ def kornia_softmax(logits: Array, targets: Array, gamma: float, alpha: Any = Non
 
 def keras_binary(logits: Array, targets: Array, alpha: Any, gamma: float) -> Array:
     loss = public("keras.losses:binary_focal_crossentropy")
-    settings = {"gamma": gamma, "from_logits": True}
+    settings = {"gamma": _with_axis(gamma), "from_logits": True}
     if alpha is not None:
         settings |= {"apply_class_balancing": True, "alpha": alpha}
     return loss(targets[..., None], logits[..., None], **settings)
@@ -74,7 +79,8 @@ def keras_categorical(logits: Array, targets: Array, gamma: float, alpha: Any = 
 def monai_sigmoid(
     logits: Array, targets: Array, alpha: Any, gamma: float, reduction: str = "none"
 ) -> Array:
-    loss = public("monai.losses:FocalLoss")(alpha=alpha, gamma=gamma, reduction=reduction)
+    make = public("monai.losses:FocalLoss")
+    loss = make(alpha=alpha, gamma=_with_axis(gamma), reduction=reduction)
     losses = loss(logits[..., None], targets[..., None])
     return _without_axis(losses)
 
