@@ -36,7 +36,7 @@ LINEAR = (LINEAR_LOSS, "linear/test_linear_transformations.py", SMALL_CALLS)
 OWN_TESTS: dict[str, tuple[str, ...]] = {
     "hyperparameters.py": RECIPES,
     "posterior.py": RECIPES,
-    "targets.py": RECIPES,
+    "targets.py": (*RECIPES, "losses/test_targets.py"),
     "ranges.py": INVALID,
     "reduction.py": INVALID,
     "sigmoid.py": INVALID,

@@ -97,32 +97,40 @@ def in_axes(subject: Subject, plan: Plan, failed: list[PortError]) -> Iterator[F
         return
     call = call_of(plan)
     try:
-        questions = list(_questions(subject, plan, call))
+        usual = list(_in_rows(subject, plan, call))
     except PortError as error:
         failed.append(error)
         return
-    rows = Axes((len(call.jets),), -1 if plan.record.classes else None)
-    usual: list[Known] = []
-    in_rows = _answers(subject, _arranged(subject, call, rows), questions)
-    for question, answer in zip(questions, in_rows, strict=True):
-        rounding = own_rounding(subject, call, question.order)
-        usual.append(Known(question, answer, rounding, _has_cotangent(subject, question)))
+    for known in usual:
         # The layer of second derivatives says if there are none.
-        if isinstance(answer, PortError) and question.order != SECOND:
-            failed.append(answer)
+        if isinstance(known.answer, PortError) and known.question.order != SECOND:
+            failed.append(known.answer)
     for axes in others:
-        layout = _arranged(subject, call, axes)
-        chosen = questions
-        if axes.counted_from_the_end:
-            chosen = questions[: len(_orders(subject))]
-        results = _answers(subject, layout, chosen)
-        for known, got in zip(usual, results, strict=False):
-            if isinstance(known.answer, PortError):
-                continue
-            if isinstance(got, np.ndarray):
-                yield from _findings(call, layout, known, known.answer, got)
-            elif not isinstance(got, RefusedError):
-                failed.append(got)
+        chosen = usual[: len(_orders(subject))] if axes.counted_from_the_end else usual
+        yield from _in_layout(subject, call, _arranged(subject, call, axes), chosen, failed)
+
+
+def _in_rows(port: PythonPort, plan: Plan, call: Call) -> Iterator[Known]:
+    questions = list(_questions(port, plan, call))
+    rows = Axes((len(call.jets),), -1 if plan.record.classes else None)
+    answers = _answers(port, _arranged(port, call, rows), questions)
+    for question, answer in zip(questions, answers, strict=True):
+        rounding = own_rounding(port, call, question.order)
+        yield Known(question, answer, rounding, _has_cotangent(port, question))
+
+
+def _in_layout(
+    port: PythonPort, call: Call, layout: Layout, usual: list[Known], failed: list[PortError]
+) -> Iterator[Finding]:
+    results = _answers(port, layout, [known.question for known in usual])
+    for known, got in zip(usual, results, strict=True):
+        if isinstance(known.answer, PortError):
+            continue
+        if isinstance(got, np.ndarray):
+            yield from _findings(call, layout, known, known.answer, got)
+        elif not isinstance(got, RefusedError):
+            # It may take vectors alone, or these classes on one axis.
+            failed.append(got)
 
 
 def _others(port: PythonPort, plan: Plan) -> list[Axes]:
@@ -174,8 +182,7 @@ def _arranged(port: PythonPort, call: Call, axes: Axes) -> Layout:
 def _answers(
     port: PythonPort, layout: Layout, questions: Sequence[Question]
 ) -> Iterator[np.ndarray | PortError]:
-    """One after the other, unless they are compiled together. It may take vectors alone, or these
-    classes on one axis, which is for the caller to say."""
+    """One after the other, unless they are compiled together; an error in place of an answer."""
     asked = [_asked(port, layout, question) for question in questions]
     (answers,) = answers_together(port, asked, [layout.logits])
     for each, answer in zip(asked, answers, strict=True):
@@ -203,11 +210,7 @@ def _has_cotangent(port: PythonPort, question: Question) -> bool:
 
 
 def _findings(
-    call: Call,
-    layout: Layout,
-    known: Known,
-    expected: np.ndarray,
-    got: np.ndarray,
+    call: Call, layout: Layout, known: Known, expected: np.ndarray, got: np.ndarray
 ) -> Iterator[Finding]:
     question, rounding = known.question, known.rounding
     axes, shape = layout.axes, layout.logits.shape
@@ -216,8 +219,7 @@ def _findings(
     if question.order == VALUE and question.reduction != "none":
         where |= call.problem.constants | {"reduction": question.reduction}
         if got.shape != expected.shape:
-            shapes = str(got.shape), str(expected.shape)
-            yield Finding.exact(False, *shapes, where, message)
+            yield Finding.exact(False, str(got.shape), str(expected.shape), where, message)
             return
         for _, (x, y) in pairs(expected, got):
             yield alike(call.problem, VALUE, x, y, where, message, REDUCED + float(rounding.max()))

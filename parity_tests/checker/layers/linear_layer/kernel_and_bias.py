@@ -89,12 +89,12 @@ def _in_axes(
     alone = Way(name, np.array(EVERY_OTHER), ones)
     try:
         asked.answer(alone, order, None)
+        of_mean = [way for way in ways(port, plan, call_of(plan)) if _is_a_mean(way)]
     except RefusedError:
         return
     except PortError as error:
         failed.append(error)
         return
-    of_mean = [way for way in ways(port, plan, call_of(plan)) if _is_a_mean(way)]
     in_axes = [replace(way, name=f"{way.name}, {name}") for way in of_mean]
     yield from _of_ways(asked, [alone, *in_axes], [order])
     # It may take these options for rows alone.
