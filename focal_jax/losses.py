@@ -12,9 +12,14 @@ from ._base.reduction import REDUCTIONS
 from ._base.tracing import cast_inside, concrete_bool_targets, constants
 from ._core.interpolated import interpolated_focal
 from ._core.programs import sigmoid_focal, softmax_focal_of_classes, softmax_focal_of_ids
+from ._core.quality import quality_focal
 from ._core.sigmoid import hard_focal, mixture_focal
 
-SOFT_TARGETS = {"interpolate": interpolated_focal, "mixture": mixture_focal}
+SOFT_TARGETS = {
+    "interpolate": interpolated_focal,
+    "mixture": mixture_focal,
+    "quality": quality_focal,
+}
 
 
 def sigmoid_focal_loss(
@@ -53,6 +58,8 @@ def sigmoid_focal_loss(
         soft_targets: The rule for targets y between 0 and 1. "interpolate":
             p_t = y·p + (1 − y)·(1 − p), α_t likewise, and the cross entropy with y in place of
             −log p_t. "mixture": y times the loss of class 1 plus 1 − y times that of class 0.
+            "quality": α_t·|p − y|^γ times that cross entropy, which is 0 at p = y; a γ below 1
+            makes its slope grow without bound towards that point.
         ignore_index: A value of `targets`, e.g. 255 of void pixels or −1 of missing labels, whose
             elements `where` shall leave out.
         where: Bool mask of the shape of `logits`, repeating dimensions of length 1. An element that
@@ -86,7 +93,8 @@ def sigmoid_focal_loss(
     References:
         Lin, Goyal, Girshick, He, Dollár: Focal Loss for Dense Object Detection, 2017,
         arXiv:1708.02002, equation (5); equation (4) with `alpha=None`. "mean_positive" is the
-        normalisation of its section 4.1.
+        normalisation of its section 4.1. "quality" is the quality focal loss of Li et al.,
+        Generalized Focal Loss, 2020, arXiv:2006.04388.
     """
     arguments = LossArguments("sigmoid_focal_loss")
     logits = arguments.floating("logits", logits)

@@ -3,35 +3,14 @@
 from dataclasses import dataclass
 
 import jax.numpy as jnp
-import numpy as np
 from jax import Array
 
 from ._base.arguments import Arguments
 from ._base.arrays import OneOrSeveral, Several
 from ._base.ranges import NONNEGATIVE, UNIT, ZERO_OR_ONE
+from ._base.settings import Settings
 from .linear import linear_softmax_focal_loss
 from .losses import sigmoid_focal_loss, softmax_focal_loss
-
-# Fields that are compared by their values.
-CONSTANTS: tuple[type, ...] = (type(None), bool, int, float, str, tuple, np.generic)
-
-
-class Settings:
-    """Hashable fields, arrays by identity: what `jax.jit` and Flax ask of the static parts of a
-    module."""
-
-    def _key(self) -> tuple[object, ...]:
-        key: list[object] = [type(self)]
-        # Arrays are not hashable, and comparing their values would wait for them.
-        for x in vars(self).values():
-            key.append(x if isinstance(x, CONSTANTS) else id(x))
-        return tuple(key)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Settings) and self._key() == other._key()
-
-    def __hash__(self) -> int:
-        return hash(self._key())
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -180,6 +180,11 @@ class Arguments:
             self._fail_type(argument, "an integer", x, advice)
         return int(x)
 
+    def flag(self, argument: str, x: object) -> bool:
+        if not isinstance(x, bool):
+            self._fail_type(argument, "True or False", x, "It is a switch.")
+        return x
+
     def check_choice(self, argument: str, x: str, choices: tuple[str, ...]) -> None:
         if x not in choices:
             expected = "one of " + ", ".join(repr(choice) for choice in choices)

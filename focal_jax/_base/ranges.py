@@ -23,6 +23,8 @@ class Range(NamedTuple):
 
 UNIT = Range("in [0, 1]", lambda x: (x >= 0) & (x <= 1))
 OPEN_UNIT = Range("in (0, 1)", lambda x: (x > 0) & (x < 1))
+NOT_ZERO_UNIT = Range("in (0, 1]", lambda x: (x > 0) & (x <= 1))
+NOT_ONE_UNIT = Range("in [0, 1)", lambda x: (x >= 0) & (x < 1))
 NONNEGATIVE = Range("finite and at least 0", lambda x: (x >= 0) & (x < math.inf))
 FINITE = Range("finite", lambda x: (x > -math.inf) & (x < math.inf))
 POSITIVE = Range("finite and greater than 0", lambda x: (x > 0) & (x < math.inf))

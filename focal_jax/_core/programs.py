@@ -8,13 +8,15 @@ a program of its own.
 """
 
 import jax.numpy as jnp
-from jax import Array
+from jax import Array, lax
 
 from .._base.arrays import Number, as_class_ids, compute_dtype, zero_outside
 from .._base.autodiff import ClosedForm
 from .._base.collectives import Group, sum_over
 from .._base.reduction import at_least_one, divisor_of, reduce
 from .._base.tracing import after, compiled
+from .asymmetric import asymmetric_focal
+from .detection import heatmap_focal, peaks_of, varifocal
 from .linear_chunk import LayerSettings, RowInputs, SharedInputs
 from .linear_scan import losses_in_chunks, sum_over_chunks
 from .softmax import class_focal, id_focal
@@ -36,6 +38,70 @@ def sigmoid_focal(
     divisor = divisor_of(reduction, y, where, logits.size, group)
     z = after(divisor, logits)
     loss = focal_of(z, y, alpha, gamma, weight=weight, where=where)
+    return reduce(loss, divisor, reduction, logits.dtype, group)
+
+
+@compiled
+def varifocal_of(
+    logits: Array,
+    y: Array,
+    alpha: Number | None,
+    gamma: Number,
+    iou_weighted: bool,
+    constant_modulator: bool,
+    weight: Array | None,
+    where: Array | None,
+    reduction: str,
+    group: Group,
+) -> Array:
+    """The varifocal loss of logits and targets (…)."""
+    divisor = divisor_of(reduction, y, where, logits.size, group)
+    z = after(divisor, logits)
+    held = lax.stop_gradient(z) if constant_modulator else None
+    loss = varifocal(z, held, y, alpha, gamma, iou_weighted, weight=weight, where=where)
+    return reduce(loss, divisor, reduction, logits.dtype, group)
+
+
+@compiled
+def heatmap_focal_of(
+    logits: Array,
+    y: Array,
+    alpha: Number | None,
+    gamma: Number,
+    beta: Number,
+    peak: float,
+    weight: Array | None,
+    where: Array | None,
+    reduction: str,
+    group: Group,
+) -> Array:
+    """The loss of logits and heatmaps (…)."""
+    divisor = divisor_of(reduction, peaks_of(y, peak), where, logits.size, group)
+    z = after(divisor, logits)
+    loss = heatmap_focal(z, y, alpha, gamma, beta, peak, weight=weight, where=where)
+    return reduce(loss, divisor, reduction, logits.dtype, group)
+
+
+@compiled
+def asymmetric_of(
+    logits: Array,
+    y: Array,
+    alpha: Number | None,
+    gamma_positive: Number,
+    gamma_negative: Number,
+    shift: float,
+    constant_modulator: bool,
+    weight: Array | None,
+    where: Array | None,
+    reduction: str,
+    group: Group,
+) -> Array:
+    """The asymmetric loss of logits and targets (…)."""
+    divisor = divisor_of(reduction, y, where, logits.size, group)
+    z = after(divisor, logits)
+    held = lax.stop_gradient(z) if constant_modulator else None
+    inputs = (z, held, y, alpha, gamma_positive, gamma_negative, shift)
+    loss = asymmetric_focal(*inputs, weight=weight, where=where)
     return reduce(loss, divisor, reduction, logits.dtype, group)
 
 

@@ -61,6 +61,15 @@ def id_focal(
     return loss * select(no_class, jnp.nan, lax.full_like(loss, 1))
 
 
+@on_any_mesh(each_row=True)
+def id_margin(z: Array, t: Array, *, where: Array | None, group: Group) -> Array:
+    """u_t (…) for class ids t; NaN where t is no class."""
+    outside = (t < 0) | (t >= z.shape[-1])
+    u = margin(z, t, where, group)
+    # A product, for NaN in the gradient as well.
+    return u * select(outside[..., 0], jnp.nan, lax.full_like(u, 1))
+
+
 def _entry_of_class(x: Number, t: Array, classes: int, group: Group) -> Number:
     """The entry (…) of class t in x, which is a number, (C,), or broadcasts to (…, C)."""
     if not isinstance(x, Array):

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from .ranges import Range
-from .versions import autocast_dtype, is_infinite
+from .versions import autocast_dtype, is_infinite, is_plain
 
 # α or γ: one number, or one for each class or element.
 Number: TypeAlias = float | Tensor
@@ -119,6 +119,11 @@ def multiply_no_nan(factor: Number, x: Tensor) -> Tensor:
     """factor·x, where 0·inf is 0."""
     if not isinstance(factor, Tensor) and factor:
         return x if factor == 1 else factor * x
+    if is_plain(x):
+        product = factor * x
+        # NaN equals nothing. One look takes as long as one of the six operations below.
+        if product.equal(product):
+            return product
     undefined = is_infinite(x) & (factor == 0)
     # Both selections are needed: the gradient of the product would be NaN in the branch that is not
     # taken.

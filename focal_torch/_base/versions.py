@@ -99,6 +99,14 @@ def is_eager() -> bool:
     return not (_transforms_are_active is None or _transforms_are_active())
 
 
+def is_plain(x: Tensor) -> bool:
+    """Whether the values of x can be looked at without waiting for them: those of a tensor on the
+    CPU, and no subclass, in an eager call."""
+    if not is_eager() or has_modes():
+        return False
+    return type(x) is Tensor and x.is_cpu and not is_batched(x)
+
+
 def has_modes() -> bool:
     """Whether a mode sees what is called in this thread, as a counter of operations does, or a
     default device."""

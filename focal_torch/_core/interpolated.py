@@ -36,13 +36,13 @@ def interpolated_focal(z: Tensor, y: Tensor, alpha: Number | None, gamma: Number
     # A target on the right side of an infinite logit costs nothing.
     b = multiply_no_nan(wrong, torch.abs(z)) + s
     loss = factor * b
-    return multiply_no_nan(_alpha_t(y, alpha), loss)
+    return multiply_no_nan(alpha_t(y, alpha), loss)
 
 
 @interpolated_focal.partial("z")
 def interpolated_focal_z(z: Tensor, y: Tensor, alpha: Number | None, gamma: Number) -> Tensor:
     """α_t·∂(m^γ·b)/∂z."""
-    return _alpha_t(y, alpha) * interpolated_grad_z(z, y, gamma)
+    return alpha_t(y, alpha) * interpolated_grad_z(z, y, gamma)
 
 
 @interpolated_focal.partial("y")
@@ -51,7 +51,7 @@ def interpolated_focal_y(z: Tensor, y: Tensor, alpha: Number | None, gamma: Numb
     alpha_t_y = 0 if alpha is None else 2 * alpha - 1
     # ∂ log(m^γ)/∂y·b + ∂b/∂y
     grad = gamma * qp_bce_over_m(z, y) - z
-    bracket = _alpha_t(y, alpha) * grad + alpha_t_y * bce(z, y)
+    bracket = alpha_t(y, alpha) * grad + alpha_t_y * bce(z, y)
     return m_power(z, y, gamma) * bracket
 
 
@@ -67,7 +67,7 @@ def interpolated_focal_gamma(z: Tensor, y: Tensor, alpha: Number | None, gamma: 
     """α_t·log(m)·m^γ·b."""
     # The power comes last: it may underflow where the product does not.
     grad = log_m(z, y) * bce(z, y) * m_power(z, y, gamma)
-    return _alpha_t(y, alpha) * grad
+    return alpha_t(y, alpha) * grad
 
 
 @closed_form
@@ -130,7 +130,7 @@ def _sides(z: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     return torch.where(right, ones, -ones), torch.where(right, 1 - y, y)
 
 
-def _alpha_t(y: Tensor, alpha: Number | None) -> Number:
+def alpha_t(y: Tensor, alpha: Number | None) -> Number:
     """α for y = 1 and 1 − α for y = 0, linear between; None weights nothing."""
     if alpha is None:
         return 1.0

@@ -31,7 +31,7 @@ def hard_focal(z: Tensor, y: Tensor, alpha: Number | None, gamma: Number) -> Ten
 def hard_focal_z(z: Tensor, y: Tensor, alpha: Number | None, gamma: Number) -> Tensor:
     """±α_t·f′(±z; γ)."""
     # Its sign is that of the margin's slope in z: one selection for both.
-    signed_alpha_t = _by_class(z, y, -_alpha_1(alpha), _alpha_0(alpha))
+    signed_alpha_t = _by_class(z, y, -alpha_1(alpha), alpha_0(alpha))
     u = _signed(z, y)
     return signed_alpha_t * neg_grad_u(u, gamma)
 
@@ -46,7 +46,7 @@ def hard_focal_alpha(z: Tensor, y: Tensor, alpha: Number | None, gamma: Number) 
 @hard_focal.partial("gamma")
 def hard_focal_gamma(z: Tensor, y: Tensor, alpha: Number | None, gamma: Number) -> Tensor:
     """α_t·∂f/∂γ."""
-    alpha_t = _by_class(z, y, _alpha_1(alpha), _alpha_0(alpha))
+    alpha_t = _by_class(z, y, alpha_1(alpha), alpha_0(alpha))
     u = _signed(z, y)
     return alpha_t * focal_gamma(u, gamma)
 
@@ -82,12 +82,12 @@ def _as_array(z: Tensor, x: Number) -> Tensor:
     return z.new_full((), x)
 
 
-def _alpha_1(alpha: Number | None) -> Number:
+def alpha_1(alpha: Number | None) -> Number:
     """The weight of class 1."""
     return 1.0 if alpha is None else alpha
 
 
-def _alpha_0(alpha: Number | None) -> Number:
+def alpha_0(alpha: Number | None) -> Number:
     """The weight of class 0."""
     return 1.0 if alpha is None else 1 - alpha
 
@@ -95,24 +95,24 @@ def _alpha_0(alpha: Number | None) -> Number:
 @weighted_in_pieces
 def mixture_focal(z: Tensor, y: Tensor, alpha: Number | None, gamma: Number) -> Tensor:
     """y·α·f(z) + (1 − y)·(1 − α)·f(−z): the expected loss when y is a probability."""
-    positive = multiply_no_nan(y * _alpha_1(alpha), focal.formula(z, gamma))
-    negative = multiply_no_nan((1 - y) * _alpha_0(alpha), focal.formula(-z, gamma))
+    positive = multiply_no_nan(y * alpha_1(alpha), focal.formula(z, gamma))
+    negative = multiply_no_nan((1 - y) * alpha_0(alpha), focal.formula(-z, gamma))
     return positive + negative
 
 
 @mixture_focal.partial("z")
 def mixture_focal_z(z: Tensor, y: Tensor, alpha: Number | None, gamma: Number) -> Tensor:
     """y·α·f′(z) − (1 − y)·(1 − α)·f′(−z)."""
-    negative = (1 - y) * _alpha_0(alpha) * neg_grad_u(-z, gamma)
-    positive = y * _alpha_1(alpha) * neg_grad_u(z, gamma)
+    negative = (1 - y) * alpha_0(alpha) * neg_grad_u(-z, gamma)
+    positive = y * alpha_1(alpha) * neg_grad_u(z, gamma)
     return negative - positive
 
 
 @mixture_focal.partial("y")
 def mixture_focal_y(z: Tensor, y: Tensor, alpha: Number | None, gamma: Number) -> Tensor:
     """α·f(z) − (1 − α)·f(−z)."""
-    positive = _alpha_1(alpha) * focal(z, gamma)
-    negative = _alpha_0(alpha) * focal(-z, gamma)
+    positive = alpha_1(alpha) * focal(z, gamma)
+    negative = alpha_0(alpha) * focal(-z, gamma)
     return positive - negative
 
 
@@ -127,6 +127,6 @@ def mixture_focal_alpha(z: Tensor, y: Tensor, alpha: Number | None, gamma: Numbe
 @mixture_focal.partial("gamma")
 def mixture_focal_gamma(z: Tensor, y: Tensor, alpha: Number | None, gamma: Number) -> Tensor:
     """y·α·∂f(z)/∂γ + (1 − y)·(1 − α)·∂f(−z)/∂γ."""
-    positive = y * _alpha_1(alpha) * focal_gamma(z, gamma)
-    negative = (1 - y) * _alpha_0(alpha) * focal_gamma(-z, gamma)
+    positive = y * alpha_1(alpha) * focal_gamma(z, gamma)
+    negative = (1 - y) * alpha_0(alpha) * focal_gamma(-z, gamma)
     return positive + negative

@@ -61,6 +61,16 @@ def id_focal(
     return loss * factor
 
 
+@on_any_mesh(each_row=True, rows=ROWS, classes=CLASSES)
+def id_margin(z: Tensor, t: Tensor, *, where: Tensor | None, group: Group) -> Tensor:
+    """u_t (…) for class ids t; NaN where t is no class."""
+    outside = (t < 0) | (t >= z.shape[-1])
+    nearest = t.clamp(0, z.shape[-1] - 1)
+    u = margin(z, nearest, where, group)
+    # A product, for NaN in the gradient as well.
+    return u * torch.where(outside[..., 0], torch.nan, torch.ones_like(u))
+
+
 def _entry_of_class(x: Number, t: Tensor, classes: int, group: Group) -> Number:
     """The entry (…) of class t in x, which is a number, (C,), or broadcasts to (…, C)."""
     if not isinstance(x, Tensor):

@@ -73,12 +73,30 @@ add("sigmoid soft", SIGMOID, LOGITS, PROBABILITIES, reduction="mean_positive")
 add("sigmoid mixture", SIGMOID, LOGITS, PROBABILITIES, soft_targets="mixture", reduction="mean")
 add("sigmoid all", SIGMOID, LOGITS, BITS, alpha=PER_CLASS, gamma=PER_CLASS, where=ELEMENTS)
 add("sigmoid ignore", SIGMOID, LOGITS, BITS, ignore_index=0, reduction="mean")
+add("sigmoid quality", SIGMOID, LOGITS, PROBABILITIES, soft_targets="quality", reduction="mean")
+add(
+    "varifocal",
+    "varifocal_loss",
+    LOGITS,
+    jnp.where(ELEMENTS, PROBABILITIES, 0),
+    reduction="mean_positive",
+)
+add("varifocal constant", "varifocal_loss", LOGITS, BITS, constant_modulator=True)
+add("heatmap", "heatmap_focal_loss", LOGITS, PROBABILITIES, peak=0.5, reduction="mean_positive")
+add("asymmetric", "asymmetric_loss", LOGITS, BITS, gamma_negative=PER_CLASS, where=ELEMENTS)
+add("asymmetric constant", "asymmetric_loss", LOGITS, PROBABILITIES, constant_modulator=True)
+add("margin", "softmax_margin", LOGITS, IDS)
+add("focal", "focal", LOGITS, None, gamma=1.5)
+add("modulator", "modulator", LOGITS, None, gamma=PER_CLASS)
 add("softmax ids", SOFTMAX, LOGITS, IDS)
 add("softmax smooth", SOFTMAX, LOGITS, IDS, label_smoothing=0.1, ignore_index=0, reduction="mean")
 add("softmax all", SOFTMAX, LOGITS, IDS, alpha=PER_CLASS, gamma=PER_CLASS, where=ROWS)
 add("softmax soft", SOFTMAX, LOGITS, PROBABILITIES, where=ROWS, reduction="mean_positive")
 add("linear mean", LINEAR, FEATURES, IDS, where=ROWS)
 add("linear none", LINEAR, FEATURES, IDS, alpha=PER_CLASS, reduction="none")
+add("module varifocal", "VarifocalLoss", LOGITS, PROBABILITIES)
+add("module heatmap", "HeatmapFocalLoss", LOGITS, PROBABILITIES)
+add("module asymmetric", "AsymmetricLoss", LOGITS, BITS)
 add("module sigmoid", "SigmoidFocalLoss", LOGITS, BITS)
 add("module softmax", "SoftmaxFocalLoss", LOGITS, IDS)
 add("module weighted", "WeightedFocalLoss", LOGITS, BITS)

@@ -1,0 +1,76 @@
+"""The arguments that the losses of single logits share: JAX here, PyTorch in the file of the same
+name."""
+
+from typing import Any, NamedTuple
+
+from jax import Array
+from jax.typing import DTypeLike
+
+from .advice import advice_for_alpha, advice_for_target
+from .arguments import Shape
+from .arrays import Number, compute_dtype, zero_outside
+from .collectives import Group
+from .loss_arguments import Axes, LossArguments
+from .ranges import NONNEGATIVE, UNIT
+from .reduction import REDUCTIONS
+from .tracing import cast_inside, constants
+
+
+class Elements(NamedTuple):
+    """Logits, targets, factors and mask of one loss: each (…)."""
+
+    arguments: LossArguments
+    logits: Array
+    # In [0, 1], or NaN, in `dtype`.
+    y: Array
+    weight: Array | None
+    where: Array | None
+    group: Group
+    shape: Shape
+    dtype: DTypeLike
+
+    def alpha(self, x: object) -> Number | None:
+        """α of class 1, of which class 0 has 1 − α."""
+        if x is None:
+            return None
+        shared = (self.shape, UNIT, self.dtype, self.where, advice_for_alpha)
+        return self.arguments.per_element("alpha", x, *shared)
+
+    def exponent(self, argument: str, x: object) -> Number:
+        """γ, or another number of at least 0."""
+        return self.arguments.per_element(
+            argument, x, self.shape, NONNEGATIVE, self.dtype, self.where
+        )
+
+    def reduced_by(self, reduction: str) -> tuple[Any, ...]:
+        """The last arguments of a program."""
+        return constants(self.weight, self.where, reduction, self.group)
+
+
+def elements_of(
+    function: str,
+    logits: object,
+    targets: object,
+    ignore_index: int | None,
+    where: object,
+    weight: object,
+    reduction: str,
+    axis_name: Axes,
+) -> Elements:
+    """The checked arguments of the function of this name."""
+    arguments = LossArguments(function)
+    logits = arguments.floating("logits", logits)
+    targets = arguments.array("targets", targets)
+    shape, dtype = tuple(logits.shape), compute_dtype(logits)
+    advice = "Reshape it, e.g. targets[:, None]."
+    arguments.check_shape("targets", targets, shape, "like logits", advice)
+    arguments.check_choice("reduction", reduction, REDUCTIONS)
+    mask = arguments.where(where, shape)
+    mask = arguments.without_ignored(targets, ignore_index, mask)
+    factor = arguments.weight(weight, shape, dtype, mask)
+    group = arguments.element_group(axis_name, reduction, logits, targets)
+    if ignore_index is not None:
+        targets = zero_outside(mask, targets)
+    y = cast_inside(mask, targets, dtype)
+    y = arguments.in_range("targets", y, UNIT, advice_for_target, mask)
+    return Elements(arguments, logits, y, factor, mask, group, shape, dtype)

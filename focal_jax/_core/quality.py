@@ -1,0 +1,104 @@
+"""The quality focal loss, for soft targets: its modulating factor is a power of the distance of
+the probability from the target.
+
+    z    logits         p, q    σ(z) and σ(−z)      d    p − y
+    y    targets                                    b    −y·log p − (1 − y)·log q, the cross entropy
+
+All have the shape (…) of the logits; α and γ are numbers or have that shape too. α_t is
+interpolated between α and 1 − α. At p = y the loss is 0. For a γ below 1 its slope grows without
+bound towards that point, for γ = 1 it jumps; at the point itself it is 0.
+"""
+
+import jax.numpy as jnp
+from jax import Array, lax
+
+from .._base.arrays import Number, multiply_no_nan
+from .._base.autodiff import closed_form, weighted
+from .._base.tracing import with_batch_axes_of
+from .distance import bce_over_d, d_of, least_r, log_r, pq_over_d, r_power
+from .focal import power, sigmoid
+from .interpolated import alpha_t
+from .interpolated_pt import bce, p_minus_q
+
+
+@weighted
+def quality_focal(z: Array, y: Array, alpha: Number | None, gamma: Number) -> Array:
+    """α_t·|d|^γ·b."""
+    z = with_batch_axes_of(gamma, z)
+    factor = power(jnp.abs(d_of.formula(z, y)), gamma)
+    loss = factor * bce.formula(z, y)
+    return multiply_no_nan(alpha_t(y, alpha), loss)
+
+
+@quality_focal.partial("z")
+def quality_focal_z(z: Array, y: Array, alpha: Number | None, gamma: Number) -> Array:
+    """α_t·∂(|d|^γ·b)/∂z."""
+    return alpha_t(y, alpha) * quality_grad_z(z, y, gamma)
+
+
+@quality_focal.partial("y")
+def quality_focal_y(z: Array, y: Array, alpha: Number | None, gamma: Number) -> Array:
+    """−α_t·|d|^γ·(γ·b / d + z) + (2α − 1)·|d|^γ·b."""
+    alpha_t_y = 0 if alpha is None else 2 * alpha - 1
+    grad = gamma * bce_over_d(z, y) + z
+    bracket = alpha_t_y * bce(z, y) - alpha_t(y, alpha) * grad
+    return r_power(z, y, gamma, False) * bracket
+
+
+@quality_focal.partial("alpha")
+def quality_focal_alpha(z: Array, y: Array, alpha: Number | None, gamma: Number) -> Array:
+    """(2y − 1)·|d|^γ·b."""
+    alpha_t_alpha = 2 * y - 1
+    return alpha_t_alpha * r_power(z, y, gamma, False) * bce(z, y)
+
+
+@quality_focal.partial("gamma")
+def quality_focal_gamma(z: Array, y: Array, alpha: Number | None, gamma: Number) -> Array:
+    """α_t·log|d|·|d|^γ·b."""
+    # The power comes last: it may underflow where the product does not.
+    grad = log_r(z, y) * bce(z, y) * r_power(z, y, gamma, False)
+    return alpha_t(y, alpha) * grad
+
+
+@closed_form
+def quality_grad_z(z: Array, y: Array, gamma: Number) -> Array:
+    """∂(|d|^γ·b)/∂z = |d|^γ·(γ·(p·q / d)·b + d)."""
+    z = with_batch_axes_of(gamma, z)
+    p, q = lax.logistic(z), lax.logistic(-z)
+    d = (1 - y) * p - y * q
+    r = jnp.abs(d)
+    # Where r underflows so does b, and the quotient does not matter.
+    tiny = float(jnp.finfo(r.dtype).tiny)
+    k = p * q / jnp.maximum(jnp.maximum(r, least_r(p, q)), tiny)
+    bracket = gamma * jnp.copysign(k, d) * bce.formula(z, y) + d
+    return power(r, gamma) * bracket
+
+
+# In the second derivatives 1 / d meets a power that vanishes with it, so that both are cut off.
+
+
+@quality_grad_z.partial("z")
+def quality_grad_z_z(z: Array, y: Array, gamma: Number) -> Array:
+    """|d|^γ·(γ·(γ − 1)·b·k² + γ·b·k·(q − p) + (2γ + 1)·p·q) with k = p·q / d."""
+    k, b = pq_over_d(z, y), bce(z, y)
+    first = gamma * (gamma - 1) * b * k * k
+    middle = gamma * b * k * p_minus_q(z)
+    last = (2 * gamma + 1) * sigmoid(z) * sigmoid(-z)
+    return r_power(z, y, gamma, True) * (first - middle + last)
+
+
+@quality_grad_z.partial("y")
+def quality_grad_z_y(z: Array, y: Array, gamma: Number) -> Array:
+    """−|d|^γ·(γ·(γ − 1)·k·b / d + γ·k·z + γ + 1) with k = p·q / d."""
+    k = pq_over_d(z, y)
+    from_power = gamma * (gamma - 1) * k * bce_over_d(z, y)
+    from_bracket = gamma * k * z + (gamma + 1)
+    return -r_power(z, y, gamma, True) * (from_power + from_bracket)
+
+
+@quality_grad_z.partial("gamma")
+def quality_grad_z_gamma(z: Array, y: Array, gamma: Number) -> Array:
+    """|d|^γ·(log|d|·(γ·k·b + d) + k·b) with k = p·q / d."""
+    k_b = pq_over_d(z, y) * bce(z, y)
+    from_power = log_r(z, y) * (gamma * k_b + d_of(z, y))
+    return r_power(z, y, gamma, False) * (from_power + k_b)

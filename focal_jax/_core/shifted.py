@@ -1,0 +1,168 @@
+"""The loss of class 0 with a shifted probability, x^γ·(−log(1 − x)) with x = max(p − m, 0).
+
+    z    logits (…)        p, q    σ(z) and σ(−z)        m    the shift, a number in (0, 1)
+    w    1 − x = q + m     s       −log w
+
+Where p ≤ m, x is 0, and so are the loss and all its derivatives. For large logits x is 1 − m: the
+loss has the limit (1 − m)^γ·(−log m), and its slope the limit 0.
+"""
+
+import jax.numpy as jnp
+from jax import Array, lax
+
+from .._base.arrays import Number
+from .._base.autodiff import closed_form
+from .._base.tracing import with_batch_axes_of
+from .focal import power
+from .interpolated_pt import p_minus_q
+
+
+@closed_form
+def shifted_focal(z: Array, gamma: Number, shift: float) -> Array:
+    """x^γ·s."""
+    z = with_batch_axes_of(gamma, z)
+    x, w = _x_and_w(z, shift)
+    return power(x, gamma) * _neg_log(x, w)
+
+
+@shifted_focal.partial("z")
+def shifted_focal_z(z: Array, gamma: Number, shift: float) -> Array:
+    """x^γ·(γ·s·p·q / x + p·q / w)."""
+    return shifted_grad(z, gamma, shift)
+
+
+@shifted_focal.partial("gamma")
+def shifted_focal_gamma(z: Array, gamma: Number, shift: float) -> Array:
+    """log(x)·x^γ·s."""
+    return log_x(z, shift) * x_power(z, gamma, shift) * neg_log_w(z, shift)
+
+
+@closed_form
+def shifted_grad(z: Array, gamma: Number, shift: float) -> Array:
+    """x^γ·(γ·s·p·q / x + p·q / w): no term is negative, so that nothing cancels."""
+    z = with_batch_axes_of(gamma, z)
+    x, w = _x_and_w(z, shift)
+    pq = lax.logistic(z) * lax.logistic(-z)
+    tiny = float(jnp.finfo(x.dtype).tiny)
+    bracket = gamma * _neg_log(x, w) * (pq / jnp.maximum(x, tiny)) + pq / w
+    return _power_inside(x, gamma) * bracket
+
+
+@shifted_grad.partial("z")
+def shifted_grad_z(z: Array, gamma: Number, shift: float) -> Array:
+    """x^γ·(γ·(γ − 1)·s·k² + γ·s·k·(q − p) + 2γ·k·t + t·(q − p) + t²) with k = p·q / x and
+    t = p·q / w."""
+    k, t, s = pq_over_x(z, shift), pq_over_w(z, shift), neg_log_w(z, shift)
+    of_power = gamma * (gamma - 1) * s * k * k
+    of_both = 2 * gamma * k * t + t * t
+    of_pq = (gamma * s * k + t) * p_minus_q(z)
+    return x_power(z, gamma, shift) * (of_power + of_both - of_pq)
+
+
+@shifted_grad.partial("gamma")
+def shifted_grad_gamma(z: Array, gamma: Number, shift: float) -> Array:
+    """log(x)·∂(x^γ·s)/∂z + x^γ·s·p·q / x."""
+    from_power = log_x(z, shift) * shifted_grad(z, gamma, shift)
+    s_k = neg_log_w(z, shift) * pq_over_x(z, shift)
+    return from_power + x_power(z, gamma, shift) * s_k
+
+
+# What derivatives are made of.
+
+
+@closed_form
+def x_power(z: Array, gamma: Number, shift: float) -> Array:
+    """x^γ, and 0 where x is 0, for γ = 0 as well."""
+    x, _ = _x_and_w(z, shift)
+    return _power_inside(x, gamma)
+
+
+@x_power.partial("z")
+def x_power_z(z: Array, gamma: Number, shift: float) -> Array:
+    """γ·(p·q / x)·x^γ."""
+    return gamma * pq_over_x(z, shift) * x_power(z, gamma, shift)
+
+
+@x_power.partial("gamma")
+def x_power_gamma(z: Array, gamma: Number, shift: float) -> Array:
+    """log(x)·x^γ."""
+    return log_x(z, shift) * x_power(z, gamma, shift)
+
+
+@closed_form
+def log_x(z: Array, shift: float) -> Array:
+    """log x, accurate at both ends of (0, 1), and 0 where x is 0."""
+    x, w = _x_and_w(z, shift)
+    safe_x = jnp.where(x == 0, 1, x)
+    # log x = −log(1 + w / x), which loses nothing where x is near 1.
+    odds = jnp.where(x < 0.5, 0, w) / safe_x
+    return jnp.where(x < 0.5, jnp.log(safe_x), -jnp.log1p(odds))
+
+
+@log_x.partial("z")
+def log_x_z(z: Array, shift: float) -> Array:
+    """p·q / x."""
+    return pq_over_x(z, shift)
+
+
+@closed_form
+def pq_over_x(z: Array, shift: float) -> Array:
+    """p·q / x, and 0 where x is 0."""
+    x, _ = _x_and_w(z, shift)
+    pq = lax.logistic(z) * lax.logistic(-z)
+    return jnp.where(x == 0, 0, pq / jnp.where(x == 0, 1, x))
+
+
+@pq_over_x.partial("z")
+def pq_over_x_z(z: Array, shift: float) -> Array:
+    """−(p·q / x)·(p − q + p·q / x)."""
+    decay = p_minus_q(z) + pq_over_x(z, shift)
+    return -pq_over_x(z, shift) * decay
+
+
+@closed_form
+def neg_log_w(z: Array, shift: float) -> Array:
+    """s = −log w."""
+    x, w = _x_and_w(z, shift)
+    return _neg_log(x, w)
+
+
+@neg_log_w.partial("z")
+def neg_log_w_z(z: Array, shift: float) -> Array:
+    """p·q / w."""
+    return pq_over_w(z, shift)
+
+
+@closed_form
+def pq_over_w(z: Array, shift: float) -> Array:
+    """p·q / w, and 0 where x is 0."""
+    x, w = _x_and_w(z, shift)
+    pq = lax.logistic(z) * lax.logistic(-z)
+    return jnp.where(x == 0, 0, pq / w)
+
+
+@pq_over_w.partial("z")
+def pq_over_w_z(z: Array, shift: float) -> Array:
+    """(p·q / w)·(q − p + p·q / w)."""
+    return pq_over_w(z, shift) * (pq_over_w(z, shift) - p_minus_q(z))
+
+
+def _x_and_w(z: Array, shift: float) -> tuple[Array, Array]:
+    """x and w (…)."""
+    x = jnp.maximum(lax.logistic(z) - shift, 0)
+    return x, lax.logistic(-z) + shift
+
+
+def _power_inside(x: Array, gamma: Number) -> Array:
+    """x^γ, and 0 where x is 0."""
+    x_to_gamma = power(x, gamma)
+    if not isinstance(gamma, Array) and gamma > 0:
+        return x_to_gamma
+    # 0⁰ is 1.
+    return jnp.where(x == 0, 0, x_to_gamma)
+
+
+def _neg_log(x: Array, w: Array) -> Array:
+    """−log w from x = 1 − w."""
+    # 1/w = 1 + x / w, which loses nothing where w is near 1.
+    return jnp.log1p(x / w)

@@ -1,0 +1,82 @@
+"""The arguments that the losses of single logits share: PyTorch here, JAX in the file of the same
+name."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from .advice import advice_for_alpha, advice_for_target
+from .arguments import Shape
+from .arrays import Number, compute_dtype, zero_outside
+from .collectives import Group
+from .loss_arguments import LossArguments
+from .meshes import beside
+from .ranges import NONNEGATIVE, UNIT
+from .reduction import REDUCTIONS, divisor_of, reduce
+
+
+class Elements(NamedTuple):
+    """Logits, targets, factors and mask of one loss: each (…)."""
+
+    arguments: LossArguments
+    logits: Tensor
+    # In [0, 1], or NaN, in `dtype`.
+    y: Tensor
+    weight: Tensor | None
+    where: Tensor | None
+    reduction: str
+    group: Group
+    shape: Shape
+    dtype: torch.dtype
+
+    def alpha(self, x: object) -> Number | None:
+        """α of class 1, of which class 0 has 1 − α."""
+        if x is None:
+            return None
+        shared = (self.shape, UNIT, self.dtype, self.where, advice_for_alpha)
+        return beside(self.logits, self.arguments.per_element("alpha", x, *shared))
+
+    def exponent(self, argument: str, x: object) -> Number:
+        """γ, or another number of at least 0."""
+        shared = (self.shape, NONNEGATIVE, self.dtype, self.where)
+        return beside(self.logits, self.arguments.per_element(argument, x, *shared))
+
+    def held(self, constant_modulator: bool) -> Tensor | None:
+        """The logits again, through which no derivative flows, for a constant modulator."""
+        return self.logits.detach() if constant_modulator else None
+
+    def reduced(self, loss: Tensor, positives: Tensor) -> Tensor:
+        """The reduction of a loss, with what "mean_positive" adds up: each (…)."""
+        elements = self.logits.numel()
+        divisor = divisor_of(self.reduction, positives, self.where, elements, self.group)
+        return reduce(loss, divisor, self.reduction, self.logits.dtype, self.group)
+
+
+def elements_of(
+    function: str,
+    logits: object,
+    targets: object,
+    ignore_index: int | None,
+    where: object,
+    weight: object,
+    reduction: str,
+    group: object,
+) -> Elements:
+    """The checked arguments of the function of this name."""
+    arguments = LossArguments(function)
+    logits = arguments.floating("logits", logits)
+    targets = arguments.array("targets", targets)
+    shape, dtype = tuple(logits.shape), compute_dtype(logits)
+    advice = "Reshape it, e.g. targets[:, None]."
+    arguments.check_shape("targets", targets, shape, "like logits", advice)
+    arguments.check_choice("reduction", reduction, REDUCTIONS)
+    mask = arguments.where(where, shape)
+    mask = arguments.without_ignored(targets, ignore_index, mask)
+    factor = arguments.weight(weight, shape, dtype, mask)
+    ranks = arguments.element_group(group, reduction)
+    if ignore_index is not None:
+        targets = zero_outside(mask, targets)
+    y = arguments.in_range("targets", targets.to(dtype), UNIT, advice_for_target, mask)
+    y, factor, mask = beside(logits, y), beside(logits, factor), beside(logits, mask)
+    return Elements(arguments, logits, y, factor, mask, reduction, ranks, shape, dtype)
