@@ -76,7 +76,7 @@ def asymmetric_loss(
         >>> import jax.numpy as jnp
         >>> logits, targets = jnp.array([-20.0, 0.0, -3.0]), jnp.array([1, 0, 0])
         >>> [f"{x:.4g}" for x in asymmetric_loss(logits, targets)]
-        ['20', '0.02451', '0']
+        ['20', '0.02452', '0']
 
     References:
         Ridnik, Ben-Baruch, Zamir, Noy, Friedman, Protter, Zelnik-Manor: Asymmetric Loss For
@@ -88,6 +88,7 @@ def asymmetric_loss(
     alpha = elements.alpha(alpha)
     gamma_1 = elements.exponent("gamma_positive", gamma_positive)
     gamma_0 = elements.exponent("gamma_negative", gamma_negative)
+    # A number, since without a shift there is another formula.
     shift = elements.arguments.number("shift", shift, NOT_ONE_UNIT, "It is a probability.")
     constant = elements.arguments.flag("constant_modulator", constant_modulator)
     inputs = constants(elements.logits, elements.y, alpha, gamma_1, gamma_0, shift, constant)

@@ -84,6 +84,7 @@ def varifocal_loss(
     """
     shared = (ignore_index, where, weight, reduction, axis_name)
     elements = elements_of("varifocal_loss", logits, targets, *shared)
+    # The weight of the negatives alone, which may be above 1.
     if alpha is not None:
         alpha = elements.exponent("alpha", alpha)
     gamma = elements.exponent("gamma", gamma)

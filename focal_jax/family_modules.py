@@ -18,7 +18,7 @@ class VarifocalLoss(Settings):
         >>> import jax.numpy as jnp
         >>> loss = VarifocalLoss(reduction="mean_positive")
         >>> print(f"{loss(jnp.array([2.0, 0.0]), jnp.array([0.8, 0.0])):.4f}")
-        0.5514
+        0.5515
     """
 
     alpha: OneOrSeveral | None = 0.75

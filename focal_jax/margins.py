@@ -54,8 +54,10 @@ def softmax_margin(logits: Array, targets: Array, *, axis: int = -1) -> Array:
     shape = tuple(logits.shape)
     rows = shape[:axis] + shape[axis % len(shape) + 1 :]
     like = "logits without its class axis"
+    # Without ignore_index there is no mask.
     ids, _ = arguments.class_ids(targets, rows, like, shape[axis], None, None)
-    z, t = jnp.moveaxis(logits, axis, -1), as_class_ids(ids)[..., None]
+    z = jnp.moveaxis(logits, axis, -1)
+    t = as_class_ids(ids)[..., None]
     return id_margin(z, t, where=None, group=ALONE)
 
 
@@ -122,6 +124,7 @@ def modulator(margins: Array, gamma: OneOrSeveral = 2.0) -> Array:
 
 def _margins_and_gamma(function: str, margins: Array, gamma: OneOrSeveral) -> tuple[Array, Number]:
     arguments = Arguments(function)
+    # In float32 at least, and left there: others compute with the result.
     u = upcast(arguments.floating("margins", margins))
     shape, dtype = tuple(u.shape), compute_dtype(u)
     return u, arguments.per_element("gamma", gamma, shape, NONNEGATIVE, dtype)

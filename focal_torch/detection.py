@@ -89,6 +89,7 @@ def varifocal_loss(
         return record(logits, varifocal_loss, locals())
     shared = (ignore_index, where, weight, reduction, group)
     elements = elements_of("varifocal_loss", logits, targets, *shared)
+    # The weight of the negatives alone, which may be above 1.
     if alpha is not None:
         alpha = elements.exponent("alpha", alpha)
     gamma = elements.exponent("gamma", gamma)
@@ -179,4 +180,5 @@ def heatmap_focal_loss(
     peak = elements.arguments.number("peak", peak, NOT_ZERO_UNIT, "It is a value of targets.")
     z, y, weight, where = elements.logits, elements.y, elements.weight, elements.where
     loss = heatmap_focal(z, y, alpha, gamma, beta, peak, weight=weight, where=where)
+    # "mean_positive" counts peaks.
     return elements.reduced(loss, positives=peaks_of(y, peak))

@@ -17,7 +17,7 @@ class VarifocalLoss(Settings):
         >>> import torch
         >>> loss = VarifocalLoss(reduction="mean_positive")
         >>> print(f"{loss(torch.tensor([2.0, 0.0]), torch.tensor([0.8, 0.0])):.4f}")
-        0.5514
+        0.5515
     """
 
     def __init__(

@@ -58,8 +58,10 @@ def softmax_margin(logits: Tensor, targets: Tensor, *, axis: int = 1) -> Tensor:
     shape = tuple(logits.shape)
     rows = shape[:axis] + shape[axis % len(shape) + 1 :]
     like = "logits without its class axis"
+    # Without ignore_index there is no mask.
     ids, _ = arguments.class_ids(targets, rows, like, shape[axis], None, None)
-    z, t = logits.movedim(axis, -1), as_class_ids(ids)[..., None]
+    z = logits.movedim(axis, -1)
+    t = as_class_ids(ids)[..., None]
     return id_margin(z, t, where=None, group=ALONE)
 
 
@@ -132,6 +134,7 @@ def _margins_and_gamma(
     function: str, margins: Tensor, gamma: OneOrSeveral
 ) -> tuple[Tensor, Number]:
     arguments = Arguments(function)
+    # In float32 at least, and left there: others compute with the result.
     u = upcast(arguments.floating("margins", margins))
     shape, dtype = tuple(u.shape), compute_dtype(u)
     exponent = arguments.per_element("gamma", gamma, shape, NONNEGATIVE, dtype)

@@ -38,9 +38,8 @@ class Elements(NamedTuple):
 
     def exponent(self, argument: str, x: object) -> Number:
         """γ, or another number of at least 0."""
-        return self.arguments.per_element(
-            argument, x, self.shape, NONNEGATIVE, self.dtype, self.where
-        )
+        shared = (self.shape, NONNEGATIVE, self.dtype, self.where)
+        return self.arguments.per_element(argument, x, *shared)
 
     def reduced_by(self, reduction: str) -> tuple[Any, ...]:
         """The last arguments of a program."""
@@ -62,6 +61,7 @@ def elements_of(
     logits = arguments.floating("logits", logits)
     targets = arguments.array("targets", targets)
     shape, dtype = tuple(logits.shape), compute_dtype(logits)
+    # Shapes never broadcast: logits (N, 1) and targets (N,) would make N² losses.
     advice = "Reshape it, e.g. targets[:, None]."
     arguments.check_shape("targets", targets, shape, "like logits", advice)
     arguments.check_choice("reduction", reduction, REDUCTIONS)
@@ -71,6 +71,7 @@ def elements_of(
     group = arguments.element_group(axis_name, reduction, logits, targets)
     if ignore_index is not None:
         targets = zero_outside(mask, targets)
+    # Hard targets are numbers here, too: all of these losses are for more than two of them.
     y = cast_inside(mask, targets, dtype)
     y = arguments.in_range("targets", y, UNIT, advice_for_target, mask)
     return Elements(arguments, logits, y, factor, mask, group, shape, dtype)

@@ -35,11 +35,14 @@ def asymmetric_focal(
     shift: float,
 ) -> Array:
     """y·α·f(z; γ₊) + (1 − y)·(1 − α)·x^γ₋·(−log(1 − x)) with x = max(p − m, 0)."""
+    # Without a shift both classes have the same f.
     if shift:
         of_0 = shifted_focal.formula(z, gamma_0, shift)
     else:
         of_0 = focal.formula(-z, gamma_0)
-    positive = multiply_no_nan(y * alpha_1(alpha), focal.formula(z, gamma_1))
+    of_1 = focal.formula(z, gamma_1)
+    # A class with no share costs nothing, even where its loss is infinite.
+    positive = multiply_no_nan(y * alpha_1(alpha), of_1)
     negative = multiply_no_nan((1 - y) * alpha_0(alpha), of_0)
     return positive + negative
 
@@ -55,8 +58,9 @@ def asymmetric_focal_z(
     shift: float,
 ) -> Array:
     """Of each class its weight times the slope of its loss."""
+    share_of_0 = (1 - y) * alpha_0(alpha)
     positive = y * alpha_1(alpha) * _neg_grad_of_1(z, held, gamma_1)
-    negative = (1 - y) * alpha_0(alpha) * _grad_of_0(z, held, gamma_0, shift)
+    negative = share_of_0 * _grad_of_0(z, held, gamma_0, shift)
     return negative - positive
 
 
@@ -122,8 +126,9 @@ def asymmetric_focal_gamma_0(
 ) -> Array:
     """(1 − y)·(1 − α)·log(x)·x^γ₋·(−log(1 − x))."""
     if held is not None:
-        log = log_x(held, shift) if shift else -softplus(-held)
-        grad = log * _loss_of_0(z, held, gamma_0, shift)
+        # log x^γ₋ = γ₋·log x
+        log_of_factor = log_x(held, shift) if shift else -softplus(-held)
+        grad = log_of_factor * _loss_of_0(z, held, gamma_0, shift)
     elif shift:
         grad = shifted_focal_gamma(z, gamma_0, shift)
     else:
@@ -147,10 +152,12 @@ def _neg_grad_of_1(z: Array, held: Array | None, gamma: Number) -> Array:
 
 
 def _loss_of_0(z: Array, held: Array | None, gamma: Number, shift: float) -> Array:
+    # p^γ₋·(−log(1 − p)) is f(−z; γ₋).
     if not shift:
         return _loss_of_1(-z, None if held is None else -held, gamma)
     if held is None:
         return shifted_focal(z, gamma, shift)
+    # 0 where p is below the shift, as the factor is.
     return x_power(held, gamma, shift) * neg_log_w(z, shift)
 
 

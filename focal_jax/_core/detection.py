@@ -28,8 +28,11 @@ def varifocal(
 ) -> Array:
     """b times y or 1 for positives, and times α·p^γ for all others."""
     z = with_batch_axes_of(gamma, z)
-    factor = _factor(y, alpha, modulating_factor.formula(-z, gamma), by_y)
-    return multiply_no_nan(factor, bce.formula(z, y))
+    modulator = modulating_factor.formula(-z, gamma)
+    factor = _factor(y, alpha, modulator, by_y)
+    # One cross entropy for both cases, since an exponential takes the most time.
+    b = bce.formula(z, y)
+    return multiply_no_nan(factor, b)
 
 
 @varifocal.partial("z")
@@ -37,11 +40,13 @@ def varifocal_z(
     z: Array, held: Array | None, y: Array, alpha: Number | None, gamma: Number, by_y: bool
 ) -> Array:
     """The same factor times p − y, and for all others γ·(1 − p)·b beside it."""
-    factor = _factor(y, alpha, modulating_factor(_margin_of_0(z, held), gamma), by_y)
+    modulator = modulating_factor(_margin_of_0(z, held), gamma)
+    factor = _factor(y, alpha, modulator, by_y)
     grad = bce_z(z, y)
     if held is None:
         others = 1 - _positives(y)
-        grad = grad + others * gamma * sigmoid(-z) * softplus(z)
+        from_power = gamma * sigmoid(-z) * softplus(z)
+        grad = grad + others * from_power
     return factor * grad
 
 
@@ -50,6 +55,7 @@ def varifocal_y(
     z: Array, held: Array | None, y: Array, alpha: Number | None, gamma: Number, by_y: bool
 ) -> Array:
     """b − y·z or −z for positives, and 0 for all others."""
+    # b moves by −z with y, and so does the weight if it is y.
     grad = bce(z, y) - y * z if by_y else -z
     return _positives(y) * grad
 
@@ -59,8 +65,9 @@ def varifocal_alpha(
     z: Array, held: Array | None, y: Array, alpha: Number | None, gamma: Number, by_y: bool
 ) -> Array:
     """0 for positives, and p^γ·b for all others."""
-    factor = modulating_factor(_margin_of_0(z, held), gamma)
-    return (1 - _positives(y)) * factor * softplus(z)
+    u = _margin_of_0(z, held)
+    others = 1 - _positives(y)
+    return others * modulating_factor(u, gamma) * softplus(z)
 
 
 @varifocal.partial("gamma")
@@ -70,12 +77,15 @@ def varifocal_gamma(
     """0 for positives, and α·log(p)·p^γ·b for all others."""
     u = _margin_of_0(z, held)
     # The power comes last: it may underflow where the product does not.
-    grad = -softplus(u) * softplus(z) * modulating_factor(u, gamma)
-    return (1 - _positives(y)) * _times(alpha, grad)
+    log_times_b = -softplus(u) * softplus(z)
+    grad = log_times_b * modulating_factor(u, gamma)
+    others = 1 - _positives(y)
+    return others * _times(alpha, grad)
 
 
 def _positives(y: Array) -> Array:
     """1 for positives, and 0 for all others: (…)."""
+    # Targets are in [0, 1].
     return jnp.ceil(y)
 
 
@@ -101,6 +111,7 @@ def _times(alpha: Number | None, x: Array) -> Array:
 
 def peaks_of(y: Array, peak: float) -> Array:
     """1 at peaks, and 0 elsewhere: (…)."""
+    # One operation for heatmaps that are exactly 1 there.
     if peak == 1:
         return jnp.floor(y)
     # NaN is no peak, and nothing else.
@@ -114,9 +125,12 @@ def heatmap_focal(
     """α·f(z; γ) at peaks, and (1 − α)·(1 − y)^β·f(−z; γ) elsewhere."""
     z = with_batch_axes_of(gamma, z)
     peaks = peaks_of(y, peak)
-    falloff = power(1 - (1 - peaks) * y, beta)
-    factor = peaks * alpha_1(alpha) + (1 - peaks) * alpha_0(alpha) * falloff
-    return multiply_no_nan(factor, focal.formula(_margins(z, peaks), gamma))
+    rest = 1 - (1 - peaks) * y
+    falloff = power(rest, beta)
+    of_peaks = peaks * alpha_1(alpha)
+    factor = of_peaks + (1 - peaks) * alpha_0(alpha) * falloff
+    loss = focal.formula(_margins(z, peaks), gamma)
+    return multiply_no_nan(factor, loss)
 
 
 @heatmap_focal.partial("z")
@@ -126,7 +140,8 @@ def heatmap_focal_z(
     """The same factors times ±f′(±z; γ)."""
     peaks = peaks_of(y, peak)
     signed = _falloff(y, peaks, alpha, beta) - peaks * alpha_1(alpha)
-    return signed * neg_grad_u(_margins(z, peaks), gamma)
+    u = _margins(z, peaks)
+    return signed * neg_grad_u(u, gamma)
 
 
 @heatmap_focal.partial("y")
@@ -135,8 +150,10 @@ def heatmap_focal_y(
 ) -> Array:
     """0 at peaks, and −(1 − α)·β·(1 − y)^(β − 1)·f(−z; γ) elsewhere."""
     peaks = peaks_of(y, peak)
-    slope = -beta / (1 - (1 - peaks) * y)
-    return slope * _falloff(y, peaks, alpha, beta) * focal(-z, gamma)
+    below = (1 - peaks) * y
+    slope = -beta / (1 - below)
+    falloff = _falloff(y, peaks, alpha, beta)
+    return slope * falloff * focal(-z, gamma)
 
 
 @heatmap_focal.partial("alpha")
@@ -146,7 +163,8 @@ def heatmap_focal_alpha(
     """f(z; γ) at peaks, and −(1 − y)^β·f(−z; γ) elsewhere."""
     peaks = peaks_of(y, peak)
     signed = peaks - _falloff(y, peaks, None, beta)
-    return signed * focal(_margins(z, peaks), gamma)
+    u = _margins(z, peaks)
+    return signed * focal(u, gamma)
 
 
 @heatmap_focal.partial("gamma")
@@ -156,7 +174,8 @@ def heatmap_focal_gamma(
     """The factors of the loss times ∂f/∂γ."""
     peaks = peaks_of(y, peak)
     factor = peaks * alpha_1(alpha) + _falloff(y, peaks, alpha, beta)
-    return factor * focal_gamma(_margins(z, peaks), gamma)
+    u = _margins(z, peaks)
+    return factor * focal_gamma(u, gamma)
 
 
 @heatmap_focal.partial("beta")
@@ -166,7 +185,8 @@ def heatmap_focal_beta(
     """0 at peaks, and (1 − α)·log(1 − y)·(1 − y)^β·f(−z; γ) elsewhere."""
     peaks = peaks_of(y, peak)
     log = _log_rest((1 - peaks) * y)
-    return log * _falloff(y, peaks, alpha, beta) * focal(-z, gamma)
+    falloff = _falloff(y, peaks, alpha, beta)
+    return log * falloff * focal(-z, gamma)
 
 
 def _margins(z: Array, peaks: Array) -> Array:
@@ -177,7 +197,9 @@ def _margins(z: Array, peaks: Array) -> Array:
 def _falloff(y: Array, peaks: Array, alpha: Number | None, beta: Number) -> Array:
     """(1 − α)·(1 − y)^β, and 0 at peaks: (…)."""
     others = 1 - peaks
-    return others * alpha_0(alpha) * falloff_power(others * y, beta)
+    # Of a peak 1 − y may be 0, and a derivative would divide by it.
+    power_of_rest = falloff_power(others * y, beta)
+    return others * alpha_0(alpha) * power_of_rest
 
 
 @closed_form

@@ -20,26 +20,27 @@ from .interpolated_pt import bce, p_minus_q, quotient
 def r_power(z: Array, y: Array, gamma: Number, cut_off: bool) -> Array:
     """r^γ, also where r underflows and r^γ does not. With `cut_off` it is not 0 at p = y, so that
     its products with quotients by r have their limits."""
-    wrong, r, least = _wrong_r_least(z, y)
-    tiny = float(jnp.finfo(r.dtype).tiny)
-    underflows = (r < tiny) & (wrong < tiny)
+    r = _r(z, y)
+    underflows = _underflows_as_exp(z, y, r)
     # There r is exp(−|z|).
     a = jnp.where(underflows, jnp.abs(z), 0).clip(0, large())
     power_of_exp = jnp.exp(-gamma * a)
-    base = jnp.maximum(r, least) if cut_off else r
+    base = _cut_off(z, r) if cut_off else r
     return jnp.where(underflows, power_of_exp, power(base, gamma))
 
 
 @r_power.partial("z")
 def r_power_z(z: Array, y: Array, gamma: Number, cut_off: bool) -> Array:
     """γ·(p·q / d)·r^γ."""
-    return gamma * pq_over_d(z, y) * r_power(z, y, gamma, cut_off)
+    r_to_gamma = r_power(z, y, gamma, cut_off)
+    return gamma * pq_over_d(z, y) * r_to_gamma
 
 
 @r_power.partial("y")
 def r_power_y(z: Array, y: Array, gamma: Number, cut_off: bool) -> Array:
     """−(γ / d)·r^γ."""
-    return -gamma * inverse_d(z, y) * r_power(z, y, gamma, cut_off)
+    r_to_gamma = r_power(z, y, gamma, cut_off)
+    return -gamma * inverse_d(z, y) * r_to_gamma
 
 
 @r_power.partial("gamma")
@@ -51,17 +52,21 @@ def r_power_gamma(z: Array, y: Array, gamma: Number, cut_off: bool) -> Array:
 @closed_form
 def log_r(z: Array, y: Array) -> Array:
     """log r, accurate at both ends of (0, 1), and finite at p = y."""
-    wrong, r, _ = _wrong_r_least(z, y)
-    tiny = float(jnp.finfo(r.dtype).tiny)
-    # 1 − r, a sum of what is positive.
-    p, q = lax.logistic(z), lax.logistic(-z)
-    rest = jnp.where(d_of(z, y) < 0, p + (1 - y), q + y)
+    r = _r(z, y)
+    p = lax.logistic(z)
+    q = lax.logistic(-z)
+    # 1 − r, as a sum of what is positive.
+    p_is_less = d_of(z, y) < 0
+    rest = jnp.where(p_is_less, p + (1 - y), q + y)
     # Every branch is computed, so each has to be finite where another one is taken.
-    safe_r = jnp.maximum(r, tiny)
+    safe_r = jnp.maximum(r, _tiny(r))
+    small = r < 0.5
+    log_of_small = jnp.log(safe_r)
     # log r = −log(1 + (1 − r) / r), which loses nothing where r is near 1.
-    odds = jnp.where(r < 0.5, 0, rest) / safe_r
-    log = jnp.where(r < 0.5, jnp.log(safe_r), -jnp.log1p(odds))
-    return jnp.where((r < tiny) & (wrong < tiny), -jnp.abs(z), log)
+    odds = jnp.where(small, 0, rest) / safe_r
+    log = jnp.where(small, log_of_small, -jnp.log1p(odds))
+    underflows = _underflows_as_exp(z, y, r)
+    return jnp.where(underflows, -jnp.abs(z), log)
 
 
 @log_r.partial("z")
@@ -79,18 +84,23 @@ def log_r_y(z: Array, y: Array) -> Array:
 @closed_form
 def pq_over_d(z: Array, y: Array) -> Array:
     """p·q / d."""
-    _, r, least = _wrong_r_least(z, y)
-    large_p, small_p = lax.logistic(jnp.abs(z)), lax.logistic(-jnp.abs(z))
+    a = jnp.abs(z)
+    large_p = lax.logistic(a)
+    small_p = lax.logistic(-a)
+    r = _cut_off(z, _r(z, y))
     # The quotient first: where r underflows, so does the smaller of p and q, and it is 1.
-    k = large_p * quotient(small_p, jnp.maximum(r, least))
+    k = large_p * quotient(small_p, r)
+    # At p = y either sign will do: what it multiplies is 0, or has it squared.
     return jnp.where(d_of(z, y) < 0, -k, k)
 
 
 @pq_over_d.partial("z")
 def pq_over_d_z(z: Array, y: Array) -> Array:
     """−(p·q / d)·(p − q + p·q / d)."""
-    decay = p_minus_q(z) + pq_over_d(z, y)
-    return -pq_over_d(z, y) * decay
+    k = pq_over_d(z, y)
+    # ∂ log(p·q)/∂z is q − p, and ∂ log d/∂z is p·q / d.
+    decay = p_minus_q(z) + k
+    return -k * decay
 
 
 @pq_over_d.partial("y")
@@ -103,10 +113,12 @@ def pq_over_d_y(z: Array, y: Array) -> Array:
 def inverse_d(z: Array, y: Array) -> Array:
     """1 / d, and 0 where r underflows."""
     d = d_of(z, y)
-    tiny = float(jnp.finfo(d.dtype).tiny)
+    r = jnp.abs(d)
     # Its square, which a second derivative has, is not to overflow.
-    inverse_r = 1 / jnp.maximum(jnp.abs(d), 1e4 * tiny)
-    return jnp.where(jnp.abs(d) < tiny, 0, jnp.where(d < 0, -inverse_r, inverse_r))
+    smallest = 1e4 * _tiny(r)
+    inverse_r = 1 / jnp.maximum(r, smallest)
+    inverse = jnp.where(d < 0, -inverse_r, inverse_r)
+    return jnp.where(r < _tiny(r), 0, inverse)
 
 
 @inverse_d.partial("z")
@@ -118,14 +130,15 @@ def inverse_d_z(z: Array, y: Array) -> Array:
 @inverse_d.partial("y")
 def inverse_d_y(z: Array, y: Array) -> Array:
     """1 / d²."""
-    return inverse_d(z, y) * inverse_d(z, y)
+    inverse = inverse_d(z, y)
+    return inverse * inverse
 
 
 @closed_form
 def bce_over_d(z: Array, y: Array) -> Array:
     """b / d, where b / r stays finite although 1 / r does not."""
-    _, r, least = _wrong_r_least(z, y)
-    b_over_r = quotient(bce(z, y), jnp.maximum(r, least))
+    b = bce(z, y)
+    b_over_r = quotient(b, _cut_off(z, _r(z, y)))
     return jnp.where(d_of(z, y) < 0, -b_over_r, b_over_r)
 
 
@@ -144,8 +157,10 @@ def bce_over_d_y(z: Array, y: Array) -> Array:
 
 @closed_form
 def d_of(z: Array, y: Array) -> Array:
-    """d, without the cancellation of p − y where y is 0 or 1."""
-    return (1 - y) * lax.logistic(z) - y * lax.logistic(-z)
+    """d, which does not cancel where y is 0 or 1."""
+    above = (1 - y) * lax.logistic(z)
+    below = y * lax.logistic(-z)
+    return above - below
 
 
 @d_of.partial("z")
@@ -162,12 +177,29 @@ def d_y(z: Array, y: Array) -> Array:
 
 def least_r(p: Array, q: Array) -> Array:
     """Where p·q / r is cut off: (…)."""
+    # r is a difference of numbers up to p and q, so that what is left of it is rounding.
     eps = float(jnp.finfo(p.dtype).eps)
     return p * (eps * eps * q)
 
 
-def _wrong_r_least(z: Array, y: Array) -> tuple[Array, Array, Array]:
-    """The part of y on the other side of z, r, and where p·q / r is cut off: each (…)."""
+def _cut_off(z: Array, r: Array) -> Array:
+    """r, but no less than that: (…)."""
+    p = lax.logistic(z)
+    q = lax.logistic(-z)
+    return jnp.maximum(r, least_r(p, q))
+
+
+def _r(z: Array, y: Array) -> Array:
+    return jnp.abs(d_of.formula(z, y))
+
+
+def _underflows_as_exp(z: Array, y: Array, r: Array) -> Array:
+    """Where y is 0 or 1, on the side of z, and r is too small for its dtype: (…)."""
     wrong = jnp.where(z >= 0, 1 - y, y)
-    r = jnp.abs(d_of.formula(z, y))
-    return wrong, r, least_r(lax.logistic(z), lax.logistic(-z))
+    is_hard = wrong < _tiny(r)
+    return (r < _tiny(r)) & is_hard
+
+
+def _tiny(x: Array) -> float:
+    """The smallest number that is not rounded to fewer digits, or flushed to 0."""
+    return float(jnp.finfo(x.dtype).tiny)

@@ -57,6 +57,7 @@ def varifocal_of(
     """The varifocal loss of logits and targets (…)."""
     divisor = divisor_of(reduction, y, where, logits.size, group)
     z = after(divisor, logits)
+    # The same numbers, through which no derivative flows.
     held = lax.stop_gradient(z) if constant_modulator else None
     loss = varifocal(z, held, y, alpha, gamma, iou_weighted, weight=weight, where=where)
     return reduce(loss, divisor, reduction, logits.dtype, group)
@@ -76,6 +77,7 @@ def heatmap_focal_of(
     group: Group,
 ) -> Array:
     """The loss of logits and heatmaps (…)."""
+    # "mean_positive" counts peaks.
     divisor = divisor_of(reduction, peaks_of(y, peak), where, logits.size, group)
     z = after(divisor, logits)
     loss = heatmap_focal(z, y, alpha, gamma, beta, peak, weight=weight, where=where)

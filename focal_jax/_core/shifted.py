@@ -34,7 +34,9 @@ def shifted_focal_z(z: Array, gamma: Number, shift: float) -> Array:
 @shifted_focal.partial("gamma")
 def shifted_focal_gamma(z: Array, gamma: Number, shift: float) -> Array:
     """log(x)·x^γ·s."""
-    return log_x(z, shift) * x_power(z, gamma, shift) * neg_log_w(z, shift)
+    log_times_s = log_x(z, shift) * neg_log_w(z, shift)
+    # The power comes last: it may underflow where the product does not.
+    return log_times_s * x_power(z, gamma, shift)
 
 
 @closed_form
@@ -43,8 +45,11 @@ def shifted_grad(z: Array, gamma: Number, shift: float) -> Array:
     z = with_batch_axes_of(gamma, z)
     x, w = _x_and_w(z, shift)
     pq = lax.logistic(z) * lax.logistic(-z)
+    # s / x goes to 1 where x goes to 0, and there s is 0 before the quotient overflows.
     tiny = float(jnp.finfo(x.dtype).tiny)
-    bracket = gamma * _neg_log(x, w) * (pq / jnp.maximum(x, tiny)) + pq / w
+    pq_over_x = pq / jnp.maximum(x, tiny)
+    from_power = gamma * _neg_log(x, w) * pq_over_x
+    bracket = from_power + pq / w
     return _power_inside(x, gamma) * bracket
 
 
@@ -52,11 +57,15 @@ def shifted_grad(z: Array, gamma: Number, shift: float) -> Array:
 def shifted_grad_z(z: Array, gamma: Number, shift: float) -> Array:
     """x^γ·(γ·(γ − 1)·s·k² + γ·s·k·(q − p) + 2γ·k·t + t·(q − p) + t²) with k = p·q / x and
     t = p·q / w."""
-    k, t, s = pq_over_x(z, shift), pq_over_w(z, shift), neg_log_w(z, shift)
-    of_power = gamma * (gamma - 1) * s * k * k
+    k = pq_over_x(z, shift)
+    t = pq_over_w(z, shift)
+    s_k = neg_log_w(z, shift) * k
+    # ∂²(x^γ)·s, ∂(x^γ)·∂s twice, and x^γ·∂²s, each without x^γ.
+    of_power = gamma * (gamma - 1) * s_k * k
     of_both = 2 * gamma * k * t + t * t
-    of_pq = (gamma * s * k + t) * p_minus_q(z)
-    return x_power(z, gamma, shift) * (of_power + of_both - of_pq)
+    of_pq = (gamma * s_k + t) * p_minus_q(z)
+    bracket = of_power + of_both - of_pq
+    return x_power(z, gamma, shift) * bracket
 
 
 @shifted_grad.partial("gamma")
@@ -93,10 +102,12 @@ def x_power_gamma(z: Array, gamma: Number, shift: float) -> Array:
 def log_x(z: Array, shift: float) -> Array:
     """log x, accurate at both ends of (0, 1), and 0 where x is 0."""
     x, w = _x_and_w(z, shift)
+    # log 1 is 0.
     safe_x = jnp.where(x == 0, 1, x)
     # log x = −log(1 + w / x), which loses nothing where x is near 1.
     odds = jnp.where(x < 0.5, 0, w) / safe_x
-    return jnp.where(x < 0.5, jnp.log(safe_x), -jnp.log1p(odds))
+    log_of_small = jnp.log(safe_x)
+    return jnp.where(x < 0.5, log_of_small, -jnp.log1p(odds))
 
 
 @log_x.partial("z")
@@ -110,12 +121,15 @@ def pq_over_x(z: Array, shift: float) -> Array:
     """p·q / x, and 0 where x is 0."""
     x, _ = _x_and_w(z, shift)
     pq = lax.logistic(z) * lax.logistic(-z)
-    return jnp.where(x == 0, 0, pq / jnp.where(x == 0, 1, x))
+    # Both branches are computed, so the quotient has to be finite where it is not taken.
+    safe_x = jnp.where(x == 0, 1, x)
+    return jnp.where(x == 0, 0, pq / safe_x)
 
 
 @pq_over_x.partial("z")
 def pq_over_x_z(z: Array, shift: float) -> Array:
     """−(p·q / x)·(p − q + p·q / x)."""
+    # ∂ log(p·q)/∂z is q − p, and ∂ log x/∂z is p·q / x.
     decay = p_minus_q(z) + pq_over_x(z, shift)
     return -pq_over_x(z, shift) * decay
 
@@ -144,13 +158,17 @@ def pq_over_w(z: Array, shift: float) -> Array:
 @pq_over_w.partial("z")
 def pq_over_w_z(z: Array, shift: float) -> Array:
     """(p·q / w)·(q − p + p·q / w)."""
-    return pq_over_w(z, shift) * (pq_over_w(z, shift) - p_minus_q(z))
+    # ∂ log(p·q)/∂z is q − p, and ∂ log w/∂z is −p·q / w.
+    growth = pq_over_w(z, shift) - p_minus_q(z)
+    return pq_over_w(z, shift) * growth
 
 
 def _x_and_w(z: Array, shift: float) -> tuple[Array, Array]:
     """x and w (…)."""
-    x = jnp.maximum(lax.logistic(z) - shift, 0)
-    return x, lax.logistic(-z) + shift
+    # Where p is close to the shift, this loses no more than the rounding of the logit costs.
+    above = lax.logistic(z) - shift
+    w = lax.logistic(-z) + shift
+    return jnp.maximum(above, 0), w
 
 
 def _power_inside(x: Array, gamma: Number) -> Array:

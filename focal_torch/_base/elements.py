@@ -68,6 +68,7 @@ def elements_of(
     logits = arguments.floating("logits", logits)
     targets = arguments.array("targets", targets)
     shape, dtype = tuple(logits.shape), compute_dtype(logits)
+    # Shapes never broadcast: logits (N, 1) and targets (N,) would make N² losses.
     advice = "Reshape it, e.g. targets[:, None]."
     arguments.check_shape("targets", targets, shape, "like logits", advice)
     arguments.check_choice("reduction", reduction, REDUCTIONS)
@@ -77,6 +78,7 @@ def elements_of(
     ranks = arguments.element_group(group, reduction)
     if ignore_index is not None:
         targets = zero_outside(mask, targets)
+    # Hard targets are numbers here, too: all of these losses are for more than two of them.
     y = arguments.in_range("targets", targets.to(dtype), UNIT, advice_for_target, mask)
     y, factor, mask = beside(logits, y), beside(logits, factor), beside(logits, mask)
     return Elements(arguments, logits, y, factor, mask, reduction, ranks, shape, dtype)

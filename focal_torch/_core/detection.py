@@ -26,8 +26,11 @@ def varifocal(
     z: Tensor, held: Tensor | None, y: Tensor, alpha: Number | None, gamma: Number, by_y: bool
 ) -> Tensor:
     """b times y or 1 for positives, and times α·p^γ for all others."""
-    factor = _factor(y, alpha, modulating_factor.formula(-z, gamma), by_y)
-    return multiply_no_nan(factor, bce.formula(z, y))
+    modulator = modulating_factor.formula(-z, gamma)
+    factor = _factor(y, alpha, modulator, by_y)
+    # One cross entropy for both cases, since an exponential takes the most time.
+    b = bce.formula(z, y)
+    return multiply_no_nan(factor, b)
 
 
 @varifocal.partial("z")
@@ -35,11 +38,13 @@ def varifocal_z(
     z: Tensor, held: Tensor | None, y: Tensor, alpha: Number | None, gamma: Number, by_y: bool
 ) -> Tensor:
     """The same factor times p − y, and for all others γ·(1 − p)·b beside it."""
-    factor = _factor(y, alpha, modulating_factor(_margin_of_0(z, held), gamma), by_y)
+    modulator = modulating_factor(_margin_of_0(z, held), gamma)
+    factor = _factor(y, alpha, modulator, by_y)
     grad = bce_z(z, y)
     if held is None:
         others = 1 - _positives(y)
-        grad = grad + others * gamma * sigmoid(-z) * softplus(z)
+        from_power = gamma * sigmoid(-z) * softplus(z)
+        grad = grad + others * from_power
     return factor * grad
 
 
@@ -48,6 +53,7 @@ def varifocal_y(
     z: Tensor, held: Tensor | None, y: Tensor, alpha: Number | None, gamma: Number, by_y: bool
 ) -> Tensor:
     """b − y·z or −z for positives, and 0 for all others."""
+    # b moves by −z with y, and so does the weight if it is y.
     grad = bce(z, y) - y * z if by_y else -z
     return _positives(y) * grad
 
@@ -57,8 +63,9 @@ def varifocal_alpha(
     z: Tensor, held: Tensor | None, y: Tensor, alpha: Number | None, gamma: Number, by_y: bool
 ) -> Tensor:
     """0 for positives, and p^γ·b for all others."""
-    factor = modulating_factor(_margin_of_0(z, held), gamma)
-    return (1 - _positives(y)) * factor * softplus(z)
+    u = _margin_of_0(z, held)
+    others = 1 - _positives(y)
+    return others * modulating_factor(u, gamma) * softplus(z)
 
 
 @varifocal.partial("gamma")
@@ -68,12 +75,15 @@ def varifocal_gamma(
     """0 for positives, and α·log(p)·p^γ·b for all others."""
     u = _margin_of_0(z, held)
     # The power comes last: it may underflow where the product does not.
-    grad = -softplus(u) * softplus(z) * modulating_factor(u, gamma)
-    return (1 - _positives(y)) * _times(alpha, grad)
+    log_times_b = -softplus(u) * softplus(z)
+    grad = log_times_b * modulating_factor(u, gamma)
+    others = 1 - _positives(y)
+    return others * _times(alpha, grad)
 
 
 def _positives(y: Tensor) -> Tensor:
     """1 for positives, and 0 for all others: (…)."""
+    # Targets are in [0, 1].
     return torch.ceil(y)
 
 
@@ -99,6 +109,7 @@ def _times(alpha: Number | None, x: Tensor) -> Tensor:
 
 def peaks_of(y: Tensor, peak: float) -> Tensor:
     """1 at peaks, and 0 elsewhere: (…)."""
+    # One operation for heatmaps that are exactly 1 there.
     if peak == 1:
         return torch.floor(y)
     # NaN is no peak, and nothing else.
@@ -111,9 +122,12 @@ def heatmap_focal(
 ) -> Tensor:
     """α·f(z; γ) at peaks, and (1 − α)·(1 − y)^β·f(−z; γ) elsewhere."""
     peaks = peaks_of(y, peak)
-    falloff = power(1 - (1 - peaks) * y, beta)
-    factor = peaks * alpha_1(alpha) + (1 - peaks) * alpha_0(alpha) * falloff
-    return multiply_no_nan(factor, focal.formula(_margins(z, peaks), gamma))
+    rest = 1 - (1 - peaks) * y
+    falloff = power(rest, beta)
+    of_peaks = peaks * alpha_1(alpha)
+    factor = of_peaks + (1 - peaks) * alpha_0(alpha) * falloff
+    loss = focal.formula(_margins(z, peaks), gamma)
+    return multiply_no_nan(factor, loss)
 
 
 @heatmap_focal.partial("z")
@@ -123,7 +137,8 @@ def heatmap_focal_z(
     """The same factors times ±f′(±z; γ)."""
     peaks = peaks_of(y, peak)
     signed = _falloff(y, peaks, alpha, beta) - peaks * alpha_1(alpha)
-    return signed * neg_grad_u(_margins(z, peaks), gamma)
+    u = _margins(z, peaks)
+    return signed * neg_grad_u(u, gamma)
 
 
 @heatmap_focal.partial("y")
@@ -132,8 +147,10 @@ def heatmap_focal_y(
 ) -> Tensor:
     """0 at peaks, and −(1 − α)·β·(1 − y)^(β − 1)·f(−z; γ) elsewhere."""
     peaks = peaks_of(y, peak)
-    slope = -beta / (1 - (1 - peaks) * y)
-    return slope * _falloff(y, peaks, alpha, beta) * focal(-z, gamma)
+    below = (1 - peaks) * y
+    slope = -beta / (1 - below)
+    falloff = _falloff(y, peaks, alpha, beta)
+    return slope * falloff * focal(-z, gamma)
 
 
 @heatmap_focal.partial("alpha")
@@ -143,7 +160,8 @@ def heatmap_focal_alpha(
     """f(z; γ) at peaks, and −(1 − y)^β·f(−z; γ) elsewhere."""
     peaks = peaks_of(y, peak)
     signed = peaks - _falloff(y, peaks, None, beta)
-    return signed * focal(_margins(z, peaks), gamma)
+    u = _margins(z, peaks)
+    return signed * focal(u, gamma)
 
 
 @heatmap_focal.partial("gamma")
@@ -153,7 +171,8 @@ def heatmap_focal_gamma(
     """The factors of the loss times ∂f/∂γ."""
     peaks = peaks_of(y, peak)
     factor = peaks * alpha_1(alpha) + _falloff(y, peaks, alpha, beta)
-    return factor * focal_gamma(_margins(z, peaks), gamma)
+    u = _margins(z, peaks)
+    return factor * focal_gamma(u, gamma)
 
 
 @heatmap_focal.partial("beta")
@@ -163,7 +182,8 @@ def heatmap_focal_beta(
     """0 at peaks, and (1 − α)·log(1 − y)·(1 − y)^β·f(−z; γ) elsewhere."""
     peaks = peaks_of(y, peak)
     log = _log_rest((1 - peaks) * y)
-    return log * _falloff(y, peaks, alpha, beta) * focal(-z, gamma)
+    falloff = _falloff(y, peaks, alpha, beta)
+    return log * falloff * focal(-z, gamma)
 
 
 def _margins(z: Tensor, peaks: Tensor) -> Tensor:
@@ -174,7 +194,9 @@ def _margins(z: Tensor, peaks: Tensor) -> Tensor:
 def _falloff(y: Tensor, peaks: Tensor, alpha: Number | None, beta: Number) -> Tensor:
     """(1 − α)·(1 − y)^β, and 0 at peaks: (…)."""
     others = 1 - peaks
-    return others * alpha_0(alpha) * falloff_power(others * y, beta)
+    # Of a peak 1 − y may be 0, and a derivative would divide by it.
+    power_of_rest = falloff_power(others * y, beta)
+    return others * alpha_0(alpha) * power_of_rest
 
 
 @closed_form

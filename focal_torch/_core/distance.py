@@ -20,26 +20,27 @@ from .interpolated_pt import bce, p_minus_q, quotient
 def r_power(z: Tensor, y: Tensor, gamma: Number, cut_off: bool) -> Tensor:
     """r^γ, also where r underflows and r^γ does not. With `cut_off` it is not 0 at p = y, so that
     its products with quotients by r have their limits."""
-    wrong, r, least = _wrong_r_least(z, y)
-    tiny = torch.finfo(r.dtype).tiny
-    underflows = (r < tiny) & (wrong < tiny)
+    r = _r(z, y)
+    underflows = _underflows_as_exp(z, y, r)
     # There r is exp(−|z|).
     a = torch.where(underflows, torch.abs(z), 0).clamp(0, large())
     power_of_exp = torch.exp(-gamma * a)
-    base = torch.maximum(r, least) if cut_off else r
+    base = _cut_off(z, r) if cut_off else r
     return torch.where(underflows, power_of_exp, power(base, gamma))
 
 
 @r_power.partial("z")
 def r_power_z(z: Tensor, y: Tensor, gamma: Number, cut_off: bool) -> Tensor:
     """γ·(p·q / d)·r^γ."""
-    return gamma * pq_over_d(z, y) * r_power(z, y, gamma, cut_off)
+    r_to_gamma = r_power(z, y, gamma, cut_off)
+    return gamma * pq_over_d(z, y) * r_to_gamma
 
 
 @r_power.partial("y")
 def r_power_y(z: Tensor, y: Tensor, gamma: Number, cut_off: bool) -> Tensor:
     """−(γ / d)·r^γ."""
-    return -gamma * inverse_d(z, y) * r_power(z, y, gamma, cut_off)
+    r_to_gamma = r_power(z, y, gamma, cut_off)
+    return -gamma * inverse_d(z, y) * r_to_gamma
 
 
 @r_power.partial("gamma")
@@ -51,17 +52,21 @@ def r_power_gamma(z: Tensor, y: Tensor, gamma: Number, cut_off: bool) -> Tensor:
 @closed_form
 def log_r(z: Tensor, y: Tensor) -> Tensor:
     """log r, accurate at both ends of (0, 1), and finite at p = y."""
-    wrong, r, _ = _wrong_r_least(z, y)
-    tiny = torch.finfo(r.dtype).tiny
-    # 1 − r, a sum of what is positive.
-    p, q = torch.sigmoid(z), torch.sigmoid(-z)
-    rest = torch.where(d_of(z, y) < 0, p + (1 - y), q + y)
+    r = _r(z, y)
+    p = torch.sigmoid(z)
+    q = torch.sigmoid(-z)
+    # 1 − r, as a sum of what is positive.
+    p_is_less = d_of(z, y) < 0
+    rest = torch.where(p_is_less, p + (1 - y), q + y)
     # Every branch is computed, so each has to be finite where another one is taken.
-    safe_r = r.clamp(min=tiny)
+    safe_r = r.clamp(min=_tiny(r))
+    small = r < 0.5
+    log_of_small = torch.log(safe_r)
     # log r = −log(1 + (1 − r) / r), which loses nothing where r is near 1.
-    odds = torch.where(r < 0.5, 0, rest) / safe_r
-    log = torch.where(r < 0.5, torch.log(safe_r), -torch.log1p(odds))
-    return torch.where((r < tiny) & (wrong < tiny), -torch.abs(z), log)
+    odds = torch.where(small, 0, rest) / safe_r
+    log = torch.where(small, log_of_small, -torch.log1p(odds))
+    underflows = _underflows_as_exp(z, y, r)
+    return torch.where(underflows, -torch.abs(z), log)
 
 
 @log_r.partial("z")
@@ -79,18 +84,23 @@ def log_r_y(z: Tensor, y: Tensor) -> Tensor:
 @closed_form
 def pq_over_d(z: Tensor, y: Tensor) -> Tensor:
     """p·q / d."""
-    _, r, least = _wrong_r_least(z, y)
-    large_p, small_p = torch.sigmoid(torch.abs(z)), torch.sigmoid(-torch.abs(z))
+    a = torch.abs(z)
+    large_p = torch.sigmoid(a)
+    small_p = torch.sigmoid(-a)
+    r = _cut_off(z, _r(z, y))
     # The quotient first: where r underflows, so does the smaller of p and q, and it is 1.
-    k = large_p * quotient(small_p, torch.maximum(r, least))
+    k = large_p * quotient(small_p, r)
+    # At p = y either sign will do: what it multiplies is 0, or has it squared.
     return torch.where(d_of(z, y) < 0, -k, k)
 
 
 @pq_over_d.partial("z")
 def pq_over_d_z(z: Tensor, y: Tensor) -> Tensor:
     """−(p·q / d)·(p − q + p·q / d)."""
-    decay = p_minus_q(z) + pq_over_d(z, y)
-    return -pq_over_d(z, y) * decay
+    k = pq_over_d(z, y)
+    # ∂ log(p·q)/∂z is q − p, and ∂ log d/∂z is p·q / d.
+    decay = p_minus_q(z) + k
+    return -k * decay
 
 
 @pq_over_d.partial("y")
@@ -103,10 +113,12 @@ def pq_over_d_y(z: Tensor, y: Tensor) -> Tensor:
 def inverse_d(z: Tensor, y: Tensor) -> Tensor:
     """1 / d, and 0 where r underflows."""
     d = d_of(z, y)
-    tiny = torch.finfo(d.dtype).tiny
+    r = torch.abs(d)
     # Its square, which a second derivative has, is not to overflow.
-    inverse_r = 1 / torch.abs(d).clamp(min=1e4 * tiny)
-    return torch.where(torch.abs(d) < tiny, 0, torch.where(d < 0, -inverse_r, inverse_r))
+    smallest = 1e4 * _tiny(r)
+    inverse_r = 1 / r.clamp(min=smallest)
+    inverse = torch.where(d < 0, -inverse_r, inverse_r)
+    return torch.where(r < _tiny(r), 0, inverse)
 
 
 @inverse_d.partial("z")
@@ -118,14 +130,15 @@ def inverse_d_z(z: Tensor, y: Tensor) -> Tensor:
 @inverse_d.partial("y")
 def inverse_d_y(z: Tensor, y: Tensor) -> Tensor:
     """1 / d²."""
-    return inverse_d(z, y) * inverse_d(z, y)
+    inverse = inverse_d(z, y)
+    return inverse * inverse
 
 
 @closed_form
 def bce_over_d(z: Tensor, y: Tensor) -> Tensor:
     """b / d, where b / r stays finite although 1 / r does not."""
-    _, r, least = _wrong_r_least(z, y)
-    b_over_r = quotient(bce(z, y), torch.maximum(r, least))
+    b = bce(z, y)
+    b_over_r = quotient(b, _cut_off(z, _r(z, y)))
     return torch.where(d_of(z, y) < 0, -b_over_r, b_over_r)
 
 
@@ -144,8 +157,10 @@ def bce_over_d_y(z: Tensor, y: Tensor) -> Tensor:
 
 @closed_form
 def d_of(z: Tensor, y: Tensor) -> Tensor:
-    """d, without the cancellation of p − y where y is 0 or 1."""
-    return (1 - y) * torch.sigmoid(z) - y * torch.sigmoid(-z)
+    """d, which does not cancel where y is 0 or 1."""
+    above = (1 - y) * torch.sigmoid(z)
+    below = y * torch.sigmoid(-z)
+    return above - below
 
 
 @d_of.partial("z")
@@ -162,12 +177,29 @@ def d_y(z: Tensor, y: Tensor) -> Tensor:
 
 def least_r(p: Tensor, q: Tensor) -> Tensor:
     """Where p·q / r is cut off: (…)."""
+    # r is a difference of numbers up to p and q, so that what is left of it is rounding.
     eps = torch.finfo(p.dtype).eps
     return p * (eps * eps * q)
 
 
-def _wrong_r_least(z: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """The part of y on the other side of z, r, and where p·q / r is cut off: each (…)."""
+def _cut_off(z: Tensor, r: Tensor) -> Tensor:
+    """r, but no less than that: (…)."""
+    p = torch.sigmoid(z)
+    q = torch.sigmoid(-z)
+    return torch.maximum(r, least_r(p, q))
+
+
+def _r(z: Tensor, y: Tensor) -> Tensor:
+    return torch.abs(d_of.formula(z, y))
+
+
+def _underflows_as_exp(z: Tensor, y: Tensor, r: Tensor) -> Tensor:
+    """Where y is 0 or 1, on the side of z, and r is too small for its dtype: (…)."""
     wrong = torch.where(z >= 0, 1 - y, y)
-    r = torch.abs(d_of.formula(z, y))
-    return wrong, r, least_r(torch.sigmoid(z), torch.sigmoid(-z))
+    is_hard = wrong < _tiny(r)
+    return (r < _tiny(r)) & is_hard
+
+
+def _tiny(x: Tensor) -> float:
+    """The smallest number that is not rounded to fewer digits, or flushed to 0."""
+    return torch.finfo(x.dtype).tiny

@@ -23,8 +23,9 @@ from .interpolated_pt import bce, p_minus_q
 @weighted_in_pieces
 def quality_focal(z: Tensor, y: Tensor, alpha: Number | None, gamma: Number) -> Tensor:
     """α_t·|d|^γ·b."""
-    factor = power(torch.abs(d_of.formula(z, y)), gamma)
-    loss = factor * bce.formula(z, y)
+    # A sum of two terms instead of p − y: where y is hard it is p or −q, to the last bit.
+    r = torch.abs(d_of.formula(z, y))
+    loss = power(r, gamma) * bce.formula(z, y)
     return multiply_no_nan(alpha_t(y, alpha), loss)
 
 
@@ -39,7 +40,8 @@ def quality_focal_y(z: Tensor, y: Tensor, alpha: Number | None, gamma: Number) -
     """−α_t·|d|^γ·(γ·b / d + z) + (2α − 1)·|d|^γ·b."""
     alpha_t_y = 0 if alpha is None else 2 * alpha - 1
     grad = gamma * bce_over_d(z, y) + z
-    bracket = alpha_t_y * bce(z, y) - alpha_t(y, alpha) * grad
+    weighted_grad = alpha_t(y, alpha) * grad
+    bracket = alpha_t_y * bce(z, y) - weighted_grad
     return r_power(z, y, gamma, False) * bracket
 
 
@@ -54,21 +56,25 @@ def quality_focal_alpha(z: Tensor, y: Tensor, alpha: Number | None, gamma: Numbe
 def quality_focal_gamma(z: Tensor, y: Tensor, alpha: Number | None, gamma: Number) -> Tensor:
     """α_t·log|d|·|d|^γ·b."""
     # The power comes last: it may underflow where the product does not.
-    grad = log_r(z, y) * bce(z, y) * r_power(z, y, gamma, False)
+    log_times_b = log_r(z, y) * bce(z, y)
+    grad = log_times_b * r_power(z, y, gamma, False)
     return alpha_t(y, alpha) * grad
 
 
 @closed_form
 def quality_grad_z(z: Tensor, y: Tensor, gamma: Number) -> Tensor:
     """∂(|d|^γ·b)/∂z = |d|^γ·(γ·(p·q / d)·b + d)."""
-    p, q = torch.sigmoid(z), torch.sigmoid(-z)
+    p = torch.sigmoid(z)
+    q = torch.sigmoid(-z)
     d = (1 - y) * p - y * q
     r = torch.abs(d)
     # Where r underflows so does b, and the quotient does not matter.
     tiny = torch.finfo(r.dtype).tiny
-    k = p * q / torch.maximum(r, least_r(p, q)).clamp(min=tiny)
-    bracket = gamma * torch.copysign(k, d) * bce.formula(z, y) + d
-    return power(r, gamma) * bracket
+    divisor = torch.maximum(r, least_r(p, q)).clamp(min=tiny)
+    k = torch.copysign(p * q / divisor, d)
+    from_power = gamma * k * bce.formula(z, y)
+    # γ·b·k and d have the same sign, so that nothing cancels.
+    return power(r, gamma) * (from_power + d)
 
 
 # In the second derivatives 1 / d meets a power that vanishes with it, so that both are cut off.
@@ -77,11 +83,14 @@ def quality_grad_z(z: Tensor, y: Tensor, gamma: Number) -> Tensor:
 @quality_grad_z.partial("z")
 def quality_grad_z_z(z: Tensor, y: Tensor, gamma: Number) -> Tensor:
     """|d|^γ·(γ·(γ − 1)·b·k² + γ·b·k·(q − p) + (2γ + 1)·p·q) with k = p·q / d."""
-    k, b = pq_over_d(z, y), bce(z, y)
+    k = pq_over_d(z, y)
+    b = bce(z, y)
+    pq = sigmoid(z) * sigmoid(-z)
     first = gamma * (gamma - 1) * b * k * k
+    # Where the probability is far from the target this makes the loss concave.
     middle = gamma * b * k * p_minus_q(z)
-    last = (2 * gamma + 1) * sigmoid(z) * sigmoid(-z)
-    return r_power(z, y, gamma, True) * (first - middle + last)
+    bracket = first - middle + (2 * gamma + 1) * pq
+    return r_power(z, y, gamma, True) * bracket
 
 
 @quality_grad_z.partial("y")
@@ -97,5 +106,6 @@ def quality_grad_z_y(z: Tensor, y: Tensor, gamma: Number) -> Tensor:
 def quality_grad_z_gamma(z: Tensor, y: Tensor, gamma: Number) -> Tensor:
     """|d|^γ·(log|d|·(γ·k·b + d) + k·b) with k = p·q / d."""
     k_b = pq_over_d(z, y) * bce(z, y)
-    from_power = log_r(z, y) * (gamma * k_b + d_of(z, y))
-    return r_power(z, y, gamma, False) * (from_power + k_b)
+    grad = gamma * k_b + d_of(z, y)
+    bracket = log_r(z, y) * grad + k_b
+    return r_power(z, y, gamma, False) * bracket
