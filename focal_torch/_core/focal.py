@@ -61,7 +61,10 @@ def softplus_u(u: Tensor) -> Tensor:
 @closed_form
 def modulating_factor(u: Tensor, gamma: Number) -> Tensor:
     """q^γ, the modulating factor of equation (4)."""
-    q = torch.sigmoid(-u)
+    if has_kernels(u):
+        q = torch.sigmoid(-u)
+    else:
+        _, q, _ = p_q_softplus(u)
     return power(q, gamma)
 
 
