@@ -52,6 +52,8 @@ Options = dict[str, Sequence[Any]]
 DTYPE: Options = {"dtype": ("float32", "bfloat16")}
 REDUCTION: Options = {"reduction": ("sum", "mean", "none")}
 ARRAYS: Options = {"per_class": (False, True), "where": (False, True), "weight": (False, True)}
+# The losses whose targets are more than a class. Of the asymmetric loss γ is that of negatives.
+FAMILY = ("quality", "varifocal", "heatmap", "asymmetric")
 SOFTMAX_OF: Options = {
     **DTYPE,
     "loss": ("softmax",),
@@ -78,8 +80,13 @@ class Case:
     by: str = OURS
 
     @property
+    def has_rows(self) -> bool:
+        """Whether a loss is that of a row of logits, and not of each by itself."""
+        return self.loss == "softmax"
+
+    @property
     def shape(self) -> tuple[int, int]:
-        rows = ROWS if self.loss == "sigmoid" else ROWS_OF[self.classes]
+        rows = ROWS_OF[self.classes] if self.has_rows else ROWS
         if self.run == "vmap":
             rows //= GAMMAS
         return rows, self.classes
@@ -87,7 +94,7 @@ class Case:
     @property
     def name(self) -> str:
         whose = "" if self.by == OURS else f"{self.by}, "
-        kind = f"{self.classes} classes" if self.loss == "softmax" else f"{self.targets} targets"
+        kind = f"{self.classes} classes" if self.has_rows else f"{self.targets} targets"
         gamma = f"{GAMMAS} γ" if self.run == "vmap" else f"γ = {self.gamma:g}"
         parts = [f"{whose}{self.loss} {self.run}", self.dtype, kind, gamma, self.reduction]
         options = {"α per class": self.per_class, "where": self.where, "weight": self.weight}
@@ -98,7 +105,7 @@ class Case:
 def arguments(case: Case) -> dict[str, jax.ShapeDtypeStruct]:
     """The arrays that a case is called with. Losses that are not reduced come with their
     cotangent."""
-    of_loss = case.shape if case.loss == "sigmoid" else case.shape[:1]
+    of_loss = case.shape[:1] if case.has_rows else case.shape
     targets = case.dtype if case.targets == "float" else case.targets
     arrays = {"logits": (case.shape, case.dtype), "targets": (of_loss, targets)}
     if case.per_class:
@@ -123,7 +130,7 @@ def traffic(case: Case) -> float:
     """The bytes that may be moved, in units of the ideal: all arguments and all results once."""
     sizes = _bytes(case)
     read, gradient = sum(sizes.values()), sizes["logits"]
-    if case.loss == "softmax":
+    if case.has_rows:
         return _row_traffic(case, read, gradient)
     if case.run == "vmap":
         return GRADIENT * _calls(case, read, gradient)
@@ -153,7 +160,7 @@ def temporaries(case: Case) -> float:
     itemsize = np.dtype(arguments(case)["logits"].dtype).itemsize
     if case.run == "vmap":
         return SHARED * 4 / itemsize
-    if case.loss == "sigmoid":
+    if not case.has_rows:
         return TEMPORARIES
     return ROW_TEMPORARIES + ROW_BYTES / (case.classes * itemsize)
 
@@ -170,7 +177,13 @@ def _gradients() -> list[Case]:
     every = {"reduction": ("sum", "mean", "none", "mean_positive")}
     sigmoid = pairwise(DTYPE | hard | every | ARRAYS)
     softmax = pairwise(SOFTMAX_OF | REDUCTION | ARRAYS | {"gamma": (2.0, 1.5)})
-    return sigmoid + softmax
+    return sigmoid + softmax + _family()
+
+
+def _family() -> list[Case]:
+    """The bounds are those of the sigmoid loss."""
+    options = {"reduction": ("sum", "none", "mean_positive"), "gamma": (2.0, 1.5)}
+    return pairwise(DTYPE | {"loss": FAMILY} | options | {"where": (False, True)})
 
 
 def _forward() -> list[Case]:

@@ -20,7 +20,7 @@ Loss = Callable[..., Array]
 def program(case: Case) -> Callable[..., Any]:
     """A function of the logits, and of all other arguments by their names."""
     loss = partial(LOSSES[case.by, case.loss], reduction=case.reduction)
-    if case.loss == "sigmoid" and not case.per_class:
+    if case.loss in ("sigmoid", "quality") and not case.per_class:
         loss = partial(loss, alpha=0.25)
     if case.run == "vmap":
         return partial(_over_gamma, loss)
@@ -75,7 +75,15 @@ def _reduced(losses: Array, reduction: str) -> Array:
     return losses.sum() if reduction == "sum" else losses.mean()
 
 
+def _asymmetric(logits: Array, targets: Array, *, gamma: float, **settings: Any) -> Array:
+    return focal_jax.asymmetric_loss(logits, targets, gamma_negative=gamma, **settings)
+
+
 LOSSES: dict[tuple[str, str], Loss] = {
+    ("focal_jax", "quality"): partial(focal_jax.sigmoid_focal_loss, soft_targets="quality"),
+    ("focal_jax", "varifocal"): focal_jax.varifocal_loss,
+    ("focal_jax", "heatmap"): focal_jax.heatmap_focal_loss,
+    ("focal_jax", "asymmetric"): _asymmetric,
     ("focal_jax", "sigmoid"): focal_jax.sigmoid_focal_loss,
     ("focal_jax", "softmax"): focal_jax.softmax_focal_loss,
     ("optax", "sigmoid"): _optax,

@@ -8,7 +8,7 @@ from jax.typing import DTypeLike
 
 from .advice import advice_for_alpha, advice_for_target
 from .arguments import Shape
-from .arrays import Number, compute_dtype, zero_outside
+from .arrays import Number, compute_dtype, is_floating, nan_outside, zero_outside
 from .collectives import Group
 from .loss_arguments import Axes, LossArguments
 from .ranges import NONNEGATIVE, UNIT
@@ -73,5 +73,8 @@ def elements_of(
         targets = zero_outside(mask, targets)
     # Hard targets are numbers here, too: all of these losses are for more than two of them.
     y = cast_inside(mask, targets, dtype)
-    y = arguments.in_range("targets", y, UNIT, advice_for_target, mask)
+    # Integers are checked as they came.
+    values = y if is_floating(targets) else targets
+    if not arguments.check_values("targets", values, UNIT, advice_for_target, mask):
+        y = nan_outside(UNIT, y)
     return Elements(arguments, logits, y, factor, mask, group, shape, dtype)

@@ -64,6 +64,20 @@ def asymmetric_focal_z(
     return negative - positive
 
 
+@asymmetric_focal.partial("held")
+def asymmetric_focal_held(
+    z: Array,
+    held: Array | None,
+    y: Array,
+    alpha: Number | None,
+    gamma_1: Number,
+    gamma_0: Number,
+    shift: float,
+) -> Array:
+    """0: it is constant, although forward mode of PyTorch asks."""
+    return 0 * z
+
+
 @asymmetric_focal.partial("y")
 def asymmetric_focal_y(
     z: Array,

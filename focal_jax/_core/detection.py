@@ -50,6 +50,14 @@ def varifocal_z(
     return factor * grad
 
 
+@varifocal.partial("held")
+def varifocal_held(
+    z: Array, held: Array | None, y: Array, alpha: Number | None, gamma: Number, by_y: bool
+) -> Array:
+    """0: it is constant, although forward mode of PyTorch asks."""
+    return 0 * z
+
+
 @varifocal.partial("y")
 def varifocal_y(
     z: Array, held: Array | None, y: Array, alpha: Number | None, gamma: Number, by_y: bool

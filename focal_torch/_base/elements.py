@@ -8,7 +8,7 @@ from torch import Tensor
 
 from .advice import advice_for_alpha, advice_for_target
 from .arguments import Shape
-from .arrays import Number, compute_dtype, zero_outside
+from .arrays import Number, compute_dtype, is_floating, nan_outside, zero_outside
 from .collectives import Group
 from .loss_arguments import LossArguments
 from .meshes import beside
@@ -79,6 +79,10 @@ def elements_of(
     if ignore_index is not None:
         targets = zero_outside(mask, targets)
     # Hard targets are numbers here, too: all of these losses are for more than two of them.
-    y = arguments.in_range("targets", targets.to(dtype), UNIT, advice_for_target, mask)
+    y = targets.to(dtype)
+    # Integers are checked as they came.
+    values = y if is_floating(targets) else targets
+    if not arguments.check_values("targets", values, UNIT, advice_for_target, mask):
+        y = nan_outside(UNIT, y)
     y, factor, mask = beside(logits, y), beside(logits, factor), beside(logits, mask)
     return Elements(arguments, logits, y, factor, mask, reduction, ranks, shape, dtype)

@@ -48,6 +48,14 @@ def varifocal_z(
     return factor * grad
 
 
+@varifocal.partial("held")
+def varifocal_held(
+    z: Tensor, held: Tensor | None, y: Tensor, alpha: Number | None, gamma: Number, by_y: bool
+) -> Tensor:
+    """0: it is constant, although forward mode of PyTorch asks."""
+    return 0 * z
+
+
 @varifocal.partial("y")
 def varifocal_y(
     z: Tensor, held: Tensor | None, y: Tensor, alpha: Number | None, gamma: Number, by_y: bool

@@ -83,7 +83,10 @@ def test_a_quick_run_has_every_option_and_every_device(platform: str) -> None:
             chosen.append(case)
             if case.run == "value_and_grad":
                 gradients.add((name, case.loss, case.dtype))
-    assert gradients == set(product(names, ("sigmoid", "softmax"), ("float32", "bfloat16")))
+    dtypes = ("float32", "bfloat16")
+    assert gradients >= set(product(names, ("sigmoid", "softmax"), dtypes))
+    # Of the others every loss, and every device.
+    assert {(loss, dtype) for _, loss, dtype in gradients} >= set(product(cases.FAMILY, dtypes))
     ours = [case for case in cases.cases() if case.by == OURS]
     for field in fields(Case):
         assert values(chosen, field.name) == values(ours, field.name)

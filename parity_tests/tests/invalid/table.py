@@ -39,8 +39,17 @@ def softmax(kind: str, argument: str, value: Any, targets: np.ndarray = IDS) -> 
     return _row("softmax_focal_loss", kind, argument, arrays, {})
 
 
+def element(
+    function: str, kind: str, argument: str, value: Any, targets: Any = BITS, **settings: Any
+) -> Row:
+    arrays = {"logits": Z, "targets": np.array(targets), argument: np.array(value)}
+    return _row(function, kind, argument, arrays, settings)
+
+
 def recipe(function: str, kind: str, argument: str, value: Any, **settings: Any) -> Row:
-    return _row(function, kind, argument, {argument: np.array(value)}, settings)
+    given = {name: x for name, x in settings.items() if isinstance(x, np.ndarray)}
+    rest = {name: x for name, x in settings.items() if name not in given}
+    return _row(function, kind, argument, given | {argument: np.array(value)}, rest)
 
 
 def _row(
@@ -63,6 +72,22 @@ ROWS = (
     sigmoid("γ below 0", "gamma", [-1.0, 2.0]),
     sigmoid("γ that is infinite", "gamma", [2.0, INF]),
     sigmoid("a weight that is not finite", "weight", [1.0, NAN]),
+    sigmoid("no probability", "targets", [1.5, 0.5], soft_targets="quality"),
+    element("varifocal_loss", "no overlap", "targets", [0.5, -0.5]),
+    element("varifocal_loss", "α below 0", "alpha", [-1.0, 2.0], [0.0, 0.0]),
+    element("varifocal_loss", "γ below 0", "gamma", [-1.0, 2.0], [0.0, 0.0]),
+    element("heatmap_focal_loss", "no height", "targets", [1.5, 0.5]),
+    element(
+        "heatmap_focal_loss",
+        "the same, and the number of peaks",
+        "targets",
+        [1.5, 0.5],
+        reduction="mean_positive",
+    ),
+    element("heatmap_focal_loss", "β below 0", "beta", [-1.0, 4.0], [0.5, 0.5]),
+    element("asymmetric_loss", "an integer that is no label", "targets", [2, 0]),
+    element("asymmetric_loss", "γ₊ below 0", "gamma_positive", [-1.0, 1.0], [1, 1]),
+    element("asymmetric_loss", "γ₋ that is infinite", "gamma_negative", [INF, 4.0], [0, 0]),
     softmax("a class id too large", "targets", [3, 1]),
     softmax("a negative class id", "targets", [-1, 1]),
     softmax("a wide class id", "targets", [2**32 + 2, 1]),
@@ -74,6 +99,8 @@ ROWS = (
     recipe("alpha_from_counts", "a class without samples", "counts", [3.0, 0.0]),
     recipe("gamma_flsd", "no probability", "p_t", [0.5, 1.5]),
     recipe("prior_bias", "no probability", "pi", [0.5, 1.5]),
+    recipe("focal", "γ below 0", "gamma", [-1.0, 2.0], margins=Z),
+    recipe("modulator", "γ that is no number", "gamma", [NAN, 2.0], margins=Z),
     recipe("two_hot", "no bin", "values", [1.0, 2.5], classes=3),
 )
 

@@ -114,7 +114,7 @@ sigmoid(ValueError, message, REPEATED, gamma=np.zeros((2, 8, 4)))
 message = "gamma=...): expected a number finite and at least 0, got NoneType."
 sigmoid(TypeError, message, SEVERAL, gamma=None)
 
-message = "soft_targets=...): expected one of 'interpolate', 'mixture', got 'kornia'."
+message = "soft_targets=...): expected one of 'interpolate', 'mixture', 'quality', got 'kornia'."
 sigmoid(ValueError, message, NO_OTHER, soft_targets="kornia")
 message = "reduction=...): expected one of 'none', 'sum', 'mean', 'mean_positive', got 'avg'."
 sigmoid(ValueError, message, NO_OTHER, reduction="avg")
