@@ -56,8 +56,7 @@ def log_r(z: Array, y: Array) -> Array:
     p = lax.logistic(z)
     q = lax.logistic(-z)
     # 1 − r, as a sum of what is positive.
-    p_is_less = d_of(z, y) < 0
-    rest = jnp.where(p_is_less, p + (1 - y), q + y)
+    rest = jnp.where(_is_below(z, y), p + (1 - y), q + y)
     # Every branch is computed, so each has to be finite where another one is taken.
     safe_r = jnp.maximum(r, _tiny(r))
     small = r < 0.5
@@ -90,8 +89,7 @@ def pq_over_d(z: Array, y: Array) -> Array:
     r = _cut_off(z, _r(z, y))
     # The quotient first: where r underflows, so does the smaller of p and q, and it is 1.
     k = large_p * quotient(small_p, r)
-    # At p = y either sign will do: what it multiplies is 0, or has it squared.
-    return jnp.where(d_of(z, y) < 0, -k, k)
+    return jnp.where(_is_below(z, y), -k, k)
 
 
 @pq_over_d.partial("z")
@@ -112,12 +110,11 @@ def pq_over_d_y(z: Array, y: Array) -> Array:
 @closed_form
 def inverse_d(z: Array, y: Array) -> Array:
     """1 / d, and 0 where r underflows."""
-    d = d_of(z, y)
-    r = jnp.abs(d)
+    r = _r(z, y)
     # Its square, which a second derivative has, is not to overflow.
     smallest = 1e4 * _tiny(r)
     inverse_r = 1 / jnp.maximum(r, smallest)
-    inverse = jnp.where(d < 0, -inverse_r, inverse_r)
+    inverse = jnp.where(_is_below(z, y), -inverse_r, inverse_r)
     return jnp.where(r < _tiny(r), 0, inverse)
 
 
@@ -139,7 +136,7 @@ def bce_over_d(z: Array, y: Array) -> Array:
     """b / d, where b / r stays finite although 1 / r does not."""
     b = bce(z, y)
     b_over_r = quotient(b, _cut_off(z, _r(z, y)))
-    return jnp.where(d_of(z, y) < 0, -b_over_r, b_over_r)
+    return jnp.where(_is_below(z, y), -b_over_r, b_over_r)
 
 
 @bce_over_d.partial("z")
@@ -187,6 +184,13 @@ def _cut_off(z: Array, r: Array) -> Array:
     p = lax.logistic(z)
     q = lax.logistic(-z)
     return jnp.maximum(r, least_r(p, q))
+
+
+def _is_below(z: Array, y: Array) -> Array:
+    """Whether p < y: (…)."""
+    # For y = 1 it is, where d underflows, too. At p = y either answer will do: what the sign
+    # multiplies is 0, or has it squared.
+    return (d_of(z, y) < 0) | (y == 1)
 
 
 def _r(z: Array, y: Array) -> Array:

@@ -40,9 +40,11 @@ def varifocal_z(
     """The same factor times p − y, and for all others γ·(1 − p)·b beside it."""
     modulator = modulating_factor(_margin_of_0(z, held), gamma)
     factor = _factor(y, alpha, modulator, by_y)
-    grad = bce_z(z, y)
+    positives = _positives(y)
+    # A negative has no derivative in its target.
+    grad = bce_z(z, positives * y)
     if held is None:
-        others = 1 - _positives(y)
+        others = 1 - positives
         from_power = gamma * sigmoid(-z) * softplus(z)
         grad = grad + others * from_power
     return factor * grad

@@ -56,8 +56,7 @@ def log_r(z: Tensor, y: Tensor) -> Tensor:
     p = torch.sigmoid(z)
     q = torch.sigmoid(-z)
     # 1 − r, as a sum of what is positive.
-    p_is_less = d_of(z, y) < 0
-    rest = torch.where(p_is_less, p + (1 - y), q + y)
+    rest = torch.where(_is_below(z, y), p + (1 - y), q + y)
     # Every branch is computed, so each has to be finite where another one is taken.
     safe_r = r.clamp(min=_tiny(r))
     small = r < 0.5
@@ -90,8 +89,7 @@ def pq_over_d(z: Tensor, y: Tensor) -> Tensor:
     r = _cut_off(z, _r(z, y))
     # The quotient first: where r underflows, so does the smaller of p and q, and it is 1.
     k = large_p * quotient(small_p, r)
-    # At p = y either sign will do: what it multiplies is 0, or has it squared.
-    return torch.where(d_of(z, y) < 0, -k, k)
+    return torch.where(_is_below(z, y), -k, k)
 
 
 @pq_over_d.partial("z")
@@ -112,12 +110,11 @@ def pq_over_d_y(z: Tensor, y: Tensor) -> Tensor:
 @closed_form
 def inverse_d(z: Tensor, y: Tensor) -> Tensor:
     """1 / d, and 0 where r underflows."""
-    d = d_of(z, y)
-    r = torch.abs(d)
+    r = _r(z, y)
     # Its square, which a second derivative has, is not to overflow.
     smallest = 1e4 * _tiny(r)
     inverse_r = 1 / r.clamp(min=smallest)
-    inverse = torch.where(d < 0, -inverse_r, inverse_r)
+    inverse = torch.where(_is_below(z, y), -inverse_r, inverse_r)
     return torch.where(r < _tiny(r), 0, inverse)
 
 
@@ -139,7 +136,7 @@ def bce_over_d(z: Tensor, y: Tensor) -> Tensor:
     """b / d, where b / r stays finite although 1 / r does not."""
     b = bce(z, y)
     b_over_r = quotient(b, _cut_off(z, _r(z, y)))
-    return torch.where(d_of(z, y) < 0, -b_over_r, b_over_r)
+    return torch.where(_is_below(z, y), -b_over_r, b_over_r)
 
 
 @bce_over_d.partial("z")
@@ -187,6 +184,13 @@ def _cut_off(z: Tensor, r: Tensor) -> Tensor:
     p = torch.sigmoid(z)
     q = torch.sigmoid(-z)
     return torch.maximum(r, least_r(p, q))
+
+
+def _is_below(z: Tensor, y: Tensor) -> Tensor:
+    """Whether p < y: (…)."""
+    # For y = 1 it is, where d underflows, too. At p = y either answer will do: what the sign
+    # multiplies is 0, or has it squared.
+    return (d_of(z, y) < 0) | (y == 1)
 
 
 def _r(z: Tensor, y: Tensor) -> Tensor:

@@ -13,7 +13,8 @@ from parity_tests.contract.tolerances import EPS, SMALLEST_NORMAL
 from parity_tests.ports.locate import locate
 from parity_tests.truth import float64
 
-from .record import ALPHA, Cell, Settings, empty
+from .members import MEMBERS, Truth
+from .record import Cell, Settings, empty
 
 UNIT, TINY = EPS["float32"], SMALLEST_NORMAL["float32"]
 
@@ -65,28 +66,21 @@ def _chunk(settings: Settings, magnitudes: Array, gammas: tuple[float, ...]) -> 
         margins = float64.both_margins(u[0].astype(float))
     # The margin of class 0 is −logit.
     logits_of = (u[::-1].copy(), u)
+    member = MEMBERS[settings.loss]
     for gamma in gammas:
-        focal = float64.focal(margins, gamma)
         loss = evaluate(settings, gamma)
         for target, logits in enumerate(logits_of):
-            labels = np.full(u.size, target, settings.labels)
+            labels = np.full(u.size, member.targets[target], settings.labels)
             value, slope = loss(logits.ravel(), labels)
-            truth = truths(focal, target)
+            with np.errstate(invalid="ignore"):
+                truth = member.truth(margins, logits.astype(float), gamma, target)
             cell = _judge(value.reshape(u.shape), slope.reshape(u.shape), truth, logits)
             yield replace(cell, gamma=gamma, target=target)
 
 
-def truths(focal: tuple[Array, Array], target: int) -> tuple[Array, Array]:
-    """The loss and its gradient in the logits, from f and −∂f/∂u at the margins."""
-    value, descent = focal
-    if target:
-        return ALPHA * value, -ALPHA * descent
-    return (1 - ALPHA) * value, (1 - ALPHA) * descent
-
-
-def _judge(value: Array, slope: Array, truth: tuple[Array, Array], logits: Array) -> Cell:
-    errors = _errors(value, truth[0])
-    slope_errors = _errors(slope, truth[1])
+def _judge(value: Array, slope: Array, truth: Truth, logits: Array) -> Cell:
+    errors = _errors(value, truth.value, truth.value_scale)
+    slope_errors = _errors(slope, truth.slope, truth.slope_scale)
     cell = Cell(0.0, 0, logits=logits[:, 1:].size)
     if not (np.isfinite(errors.max()) and np.isfinite(slope_errors.max())):
         cell = replace(cell, **_special(value, slope, truth, logits))
@@ -108,28 +102,24 @@ def _worst(errors: Array, logits: Array) -> tuple[float, float]:
     return max(0.0, float(errors.flat[at])), float(logits.flat[at])
 
 
-def _errors(got: Array, truth: Array) -> Array:
-    """In eps of the truth. A result of 0 may stand for anything up to the smallest normal
+def _errors(got: Array, truth: Array, scale: Array) -> Array:
+    """In eps of the scale. A result of 0 may stand for anything up to the smallest normal
     number."""
     with np.errstate(invalid="ignore"):
         error = got - truth
-        scale = np.abs(truth)
         np.abs(error, out=error)
         if not got.all():
             error -= TINY * (got == 0)
-        np.maximum(scale, TINY, out=scale)
-        error /= scale
+        error /= np.maximum(scale, TINY)
         error *= 1 / UNIT
         return error
 
 
-def _special(
-    value: Array, slope: Array, truth: tuple[Array, Array], logits: Array
-) -> dict[str, int]:
+def _special(value: Array, slope: Array, truth: Truth, logits: Array) -> dict[str, int]:
     """The counts of NaN and infinity: their errors have no size."""
     known = ~np.isnan(logits)
     counts = {"nans": 0, "infinities": 0}
-    for got, exact in ((value, truth[0]), (slope, truth[1])):
+    for got, exact in ((value, truth.value), (slope, truth.slope)):
         is_nan = np.isnan(got)
         is_infinite = np.isinf(got) | np.isinf(exact)
         counts["nans"] += _count(known & is_nan)
@@ -158,7 +148,8 @@ def _rises(before: Array, after: Array) -> tuple[int, float]:
 def evaluate(settings: Settings, gamma: float) -> Evaluate:
     loss = locate(settings.target)
     framework = {"jax": _jax, "torch": _torch}[settings.framework]
-    return framework(lambda z, y: loss(z, y, alpha=ALPHA, gamma=gamma))
+    keywords = MEMBERS[settings.loss].keywords(gamma)
+    return framework(lambda z, y: loss(z, y, **keywords))
 
 
 def _jax(loss: Callable[[Any, Any], Any]) -> Evaluate:

@@ -1,16 +1,17 @@
 """The exhaustive sweep: every float32 logit, both targets, several γ, value and gradient of a
-sigmoid focal loss.
+sigmoid focal loss, or of another loss of single logits.
 
     focal-parity sweep focal_jax:sigmoid_focal_loss --framework jax
     focal-parity sweep focal_torch:sigmoid_focal_loss --framework torch --gamma 2 --jobs 4
     focal-parity sweep mypkg.losses:focal --framework torch --targets float32 --sample
+    focal-parity sweep focal_jax:heatmap_focal_loss --framework jax --loss heatmap --gamma 2
 
-The port is called as loss(logits, targets, alpha=0.25, gamma=γ) and returns one loss per logit. All
-2^32 logits are compared with a float64 twin, which the tests hold against the oracle. Blocks of
-logits that are done are kept in a results file; the same command goes on from there. `--sample`
-takes 2^16 mantissas of every sign and exponent, and seconds: every γ is asked for all of them where
-|logit| is from 2^-8 to 2^8, infinite or NaN; elsewhere the γ take turns, two of seven for most
-mantissas.
+The port is called as loss(logits, targets, alpha=0.25, gamma=γ) and returns one loss per logit. Of
+the losses that `--loss` names, targets and arguments are in `members.py`. All 2^32 logits are
+compared with a float64 twin, which the tests hold against the oracle. Blocks of logits that are
+done are kept in a results file; the same command goes on from there. `--sample` takes 2^16
+mantissas of every sign and exponent, and seconds: every γ is asked for all of them where |logit| is
+from 2^-8 to 2^8, infinite or NaN; elsewhere the γ take turns, two of seven for most mantissas.
 
 Errors are |result − truth| in units of eps·|truth|. Below the smallest normal number the unit stays
 what it is there, and a result may be 0. The exit code is 1 where a tolerance is broken or NaN or
@@ -24,11 +25,11 @@ import multiprocessing
 import os
 import signal
 import sys
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import closing
 from functools import partial
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import numpy as np
 from tqdm import tqdm
@@ -38,8 +39,10 @@ from parity_tests.ports.locate import locate
 from parity_tests.ports.subject import BadPortError
 
 from . import blocks, record, table
+from .members import MEMBERS
 from .record import VERSIONS, Cell, Settings, empty
 
+DTYPES = ("int32", "float32", "bool")
 GAMMAS = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 5.0)
 # A block takes seconds. A pool never says that a worker is gone.
 PATIENCE = 900
@@ -48,7 +51,9 @@ PATIENCE = 900
 def main(argv: list[str] | None = None) -> int:
     options = _parser().parse_args(argv)
     gammas = tuple(dict.fromkeys(options.gamma))
-    settings = Settings(options.target, options.framework, gammas, options.targets, options.sample)
+    labels = options.targets or DTYPES[options.loss != "sigmoid"]
+    kind = (labels, options.sample, options.loss)
+    settings = Settings(options.target, options.framework, gammas, *kind)
     try:
         first_contact(settings)
         cells = sweep(settings, _results(options), options.jobs)
@@ -60,10 +65,10 @@ def main(argv: list[str] | None = None) -> int:
         print(f"focal-parity sweep: {message}", file=sys.stderr)
         return 130
     if options.markdown:
-        print(table.markdown(cells))
+        print(table.markdown(cells, settings.loss))
     else:
         table.show(cells, settings)
-    broken = list(table.failures(cells))
+    broken = list(table.failures(cells, settings.loss))
     for line in broken:
         print(line)
     return 1 if broken else 0
@@ -90,8 +95,9 @@ def _parser() -> argparse.ArgumentParser:
     gammas = " ".join(f"{gamma:g}" for gamma in GAMMAS)
     gamma_help = f"default: {gammas}"
     option("--gamma", type=exponent, nargs="+", default=GAMMAS, metavar="G", help=gamma_help)
-    dtypes = ("int32", "float32", "bool")
-    option("--targets", choices=dtypes, default=dtypes[0], help="their dtype")
+    option("--loss", choices=tuple(MEMBERS), default="sigmoid", help="default: %(default)s")
+    dtypes_help = "their dtype, default int32 of the sigmoid loss, float32 of all others"
+    option("--targets", choices=DTYPES, help=dtypes_help)
     option("--sample", action="store_true", help="a stratified sample instead of every logit")
     jobs_help = "processes, default %(default)s"
     option("--jobs", type=count, default=os.cpu_count(), metavar="N", help=jobs_help)
@@ -120,22 +126,24 @@ def _results(options: argparse.Namespace) -> Path | None:
     if options.results or options.sample:
         return options.results
     name = options.target.replace(":", ".")
+    if options.loss != "sigmoid":
+        name += f"-{options.loss}"
     return Path(f"sweep-{name}.jsonl")
 
 
 def first_contact(settings: Settings) -> None:
     """Refuse a port that cannot be called, before it is called for 2^32 logits."""
     logits = np.array([0.5, -20, np.inf, np.nan], np.float32)
-    labels = np.array([1, 0, 1, 0], settings.labels)
-    gamma = settings.gammas[0]
+    member, gamma = MEMBERS[settings.loss], settings.gammas[0]
+    labels = np.array([member.targets[i] for i in (1, 0, 1, 0)], settings.labels)
     locate(settings.target)
     try:
         results = blocks.evaluate(settings, gamma)(logits, labels)
     except (Exception, SystemExit) as error:
         raise BadPortError(
             f"{settings.target} raised {first_line(error)}; it was called as "
-            f"loss(logits, targets, alpha=0.25, gamma={gamma:g}) with {settings.framework} arrays "
-            f"of float32 and {settings.labels}"
+            f"loss(logits, targets, {_written(member.keywords(gamma))}) with {settings.framework} "
+            f"arrays of float32 and {settings.labels}"
         ) from None
     for result in results:
         if (result.shape, result.dtype) != (logits.shape, logits.dtype):
@@ -143,6 +151,13 @@ def first_contact(settings: Settings) -> None:
                 f"{settings.target} returned {result.dtype} of shape {result.shape} for float32 "
                 f"of shape {logits.shape}: one float32 loss per logit is expected"
             )
+
+
+def _written(keywords: Mapping[str, Any]) -> str:
+    words = []
+    for name, x in keywords.items():
+        words.append(f"{name}={x:g}" if isinstance(x, float) else f"{name}={x!r}")
+    return ", ".join(words)
 
 
 def sweep(settings: Settings, path: Path | None, jobs: int) -> list[Cell]:

@@ -18,7 +18,8 @@ import numpy as np
 from parity_tests.ports.subject import BadPortError
 from parity_tests.truth import float64
 
-ALPHA = 0.25
+from .members import MEMBERS
+
 # What a framework is installed as.
 VERSIONS = {"jax": ("jax", "jaxlib", "numpy"), "torch": ("torch", "numpy")}
 COUNTS = ("nans", "infinities", "nans_lost", "rises", "logits")
@@ -34,6 +35,7 @@ class Settings:
     gammas: tuple[float, ...]
     labels: str = "int32"
     sample: bool = False
+    loss: str = "sigmoid"
 
     @property
     def blocks(self) -> int:
@@ -86,12 +88,15 @@ def empty(settings: Settings) -> dict[tuple[float, int], Cell]:
 def header(settings: Settings) -> dict[str, Any]:
     packages = VERSIONS[settings.framework]
     columns = [field.name for field in fields(Cell)]
-    comparison = [Path(__file__).with_name("blocks.py"), Path(float64.__file__)]
+    here = Path(__file__)
+    ours = [here.with_name(name) for name in ("blocks.py", "members.py")]
+    comparison = [*ours, Path(float64.__file__)]
     return {
         "port": settings.target,
         "source": _digest(_sources(settings.target)),
         "framework": dict(zip(packages, map(importlib.metadata.version, packages), strict=True)),
-        "alpha": ALPHA.hex(),
+        "loss": settings.loss,
+        "alpha": MEMBERS[settings.loss].alpha.hex(),
         "gammas": [gamma.hex() for gamma in settings.gammas],
         "targets": settings.labels,
         "sample": settings.sample,

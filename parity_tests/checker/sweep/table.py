@@ -8,8 +8,8 @@ from rich.measure import Measurement
 from rich.table import Table
 
 from parity_tests import tables
-from parity_tests.contract.tolerances import GRADIENT, PER_GAMMA, SIGMOID, VALUE
 
+from .members import MEMBERS
 from .record import Cell, Settings
 
 ERRORS = ("value", "at logit", "gradient", "at logit")
@@ -23,8 +23,9 @@ NOTE = (
 Row = tuple[str, ...]
 
 
-def _row(cell: Cell, break_with: str) -> Row:
-    value, slope = allowed(cell)
+def _row(cell: Cell, loss: str, break_with: str) -> Row:
+    member = MEMBERS[loss]
+    value, slope = member.allowed(cell.gamma, cell.target)
     value_error = f"{cell.value:.2f} of {value:g}"
     value_at = logit(cell.value_at, break_with)
     slope_error = f"{cell.slope:.2f} of {slope:g}"
@@ -32,13 +33,8 @@ def _row(cell: Cell, break_with: str) -> Row:
     wrong = (str(cell.nans), str(cell.infinities), str(cell.nans_lost))
     rises = (str(cell.rises), f"{cell.rise:.2f}")
     errors = (value_error, value_at, slope_error, slope_at)
-    return f"{cell.gamma:g}", str(cell.target), *errors, *wrong, *rises, str(cell.logits)
-
-
-def allowed(cell: Cell) -> tuple[float, float]:
-    """Of value and gradient, in eps."""
-    more = PER_GAMMA * cell.gamma
-    return SIGMOID[VALUE] + more, SIGMOID[GRADIENT] + more
+    target = f"{member.targets[cell.target]:g}"
+    return f"{cell.gamma:g}", target, *errors, *wrong, *rises, str(cell.logits)
 
 
 def logit(z: float, break_with: str = " = ") -> str:
@@ -50,15 +46,16 @@ def logit(z: float, break_with: str = " = ") -> str:
     return f"{mantissa}p{exponent}{break_with}{z:.6g}"
 
 
-def failures(cells: Iterable[Cell]) -> Iterator[str]:
+def failures(cells: Iterable[Cell], loss: str) -> Iterator[str]:
     """One line for every requirement that is broken."""
+    member = MEMBERS[loss]
     for cell in cells:
-        for line in _failures(cell):
-            yield f"γ = {cell.gamma:g}, target {cell.target}: {line}"
+        for line in _failures(cell, member.allowed(cell.gamma, cell.target)):
+            yield f"γ = {cell.gamma:g}, target {member.targets[cell.target]:g}: {line}"
 
 
-def _failures(cell: Cell) -> Iterator[str]:
-    value, slope = allowed(cell)
+def _failures(cell: Cell, allowed: tuple[float, float]) -> Iterator[str]:
+    value, slope = allowed
     if cell.value > value:
         at = logit(cell.value_at)
         yield f"value off by {cell.value:.6g} eps at {at}, allowed {value:g}"
@@ -73,9 +70,9 @@ def _failures(cell: Cell) -> Iterator[str]:
         yield f"{cell.nans_lost} NaN logits have a loss that is not NaN"
 
 
-def markdown(cells: Iterable[Cell]) -> str:
+def markdown(cells: Iterable[Cell], loss: str) -> str:
     rule = [tables.RIGHT] * len(HEADER)
-    return tables.markdown(HEADER, rule, [_row(cell, " = ") for cell in cells])
+    return tables.markdown(HEADER, rule, [_row(cell, loss, " = ") for cell in cells])
 
 
 def show(cells: Iterable[Cell], settings: Settings) -> None:
@@ -83,7 +80,7 @@ def show(cells: Iterable[Cell], settings: Settings) -> None:
     for name in HEADER:
         table.add_column(name.replace(" ", "\n"), justify="right", no_wrap=True)
     for cell in cells:
-        table.add_row(*_row(cell, "\n"))
+        table.add_row(*_row(cell, settings.loss, "\n"))
     # Where the window is too narrow, its lines wrap: rich would cut the numbers.
     unlimited = Console(width=1000)
     width = Measurement.get(unlimited, unlimited.options, table).maximum

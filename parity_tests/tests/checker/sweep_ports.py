@@ -36,3 +36,30 @@ def gaps(logits: jax.Array, targets: jax.Array, *, alpha: float, gamma: float) -
 
 def total(logits: jax.Array, targets: jax.Array, *, alpha: float, gamma: float) -> jax.Array:
     return right(logits, targets, alpha=alpha, gamma=gamma).sum()
+
+
+def clamped_heatmap(
+    logits: jax.Array, targets: jax.Array, *, alpha: float, gamma: float
+) -> jax.Array:
+    """p within [1e-4, 1 − 1e-4], as in CenterNet."""
+    p = jnp.clip(jax.nn.sigmoid(logits), 1e-4, 1 - 1e-4)
+    positive = alpha * (1 - p) ** gamma * -jnp.log(p)
+    negative = (1 - alpha) * p**gamma * -jnp.log(1 - p)
+    return jnp.where(targets == 1, positive, negative)
+
+
+def floored_asymmetric(
+    logits: jax.Array,
+    targets: jax.Array,
+    *,
+    alpha: float,
+    gamma_positive: float,
+    gamma_negative: float,
+    shift: float,
+) -> jax.Array:
+    """Logarithms of no less than 1e-8, as in the authors' code."""
+    p = jax.nn.sigmoid(logits)
+    rest = jnp.minimum(1 - p + shift, 1)
+    positive = alpha * (1 - p) ** gamma_positive * -jnp.log(jnp.maximum(p, 1e-8))
+    negative = (1 - alpha) * (1 - rest) ** gamma_negative * -jnp.log(jnp.maximum(rest, 1e-8))
+    return jnp.where(targets == 1, positive, negative)

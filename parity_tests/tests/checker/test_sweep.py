@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from parity_tests.checker.sweep import blocks, command, table
+from parity_tests.checker.sweep.members import ALPHA, MEMBERS, Truth
 from parity_tests.checker.sweep.record import Cell, Settings
 from parity_tests.contract.compare import error_in_eps
 from parity_tests.contract.exact import Draws
@@ -24,10 +25,12 @@ def test_the_float64_twin_at_every_exponent(number: int) -> None:
     gamma, draws = command.GAMMAS[number], Draws(number)
     bits = np.arange(255) << 23 | draws.integers(0, 2**23, 255)
     magnitudes = bits.astype(np.uint32).view(np.float32).astype(float)
-    focal = float64.focal(float64.both_margins(magnitudes), gamma)
+    margins = float64.both_margins(magnitudes)
+    logits_of = (np.stack([-magnitudes, magnitudes]), np.stack([magnitudes, -magnitudes]))
+    sigmoid = MEMBERS["sigmoid"]
     for i, magnitude in enumerate(magnitudes.tolist()):
         target = i // 2 % 2
-        losses, slopes = blocks.truths(focal, target)
+        losses, slopes, *_ = sigmoid.truth(margins, logits_of[target], gamma, target)
         # Where the loss bends, from 2^-8 to 2^8, both margins are compared; elsewhere they take
         # turns with the targets.
         bends = 119 <= i < 135
@@ -38,7 +41,7 @@ def test_the_float64_twin_at_every_exponent(number: int) -> None:
 
 
 def require_the_truth(loss: float, slope: float, logit: float, target: int, gamma: float) -> None:
-    jet = oracle.certified(oracle.sigmoid_focal_loss, logit, target, blocks.ALPHA, gamma)
+    jet = oracle.certified(oracle.sigmoid_focal_loss, logit, target, ALPHA, gamma)
     for value, term in ((loss, jet[()]), (slope, jet["logits",])):
         error = abs(float(value) - term.value) - SMALLEST_NORMAL["float64"]
         assert error <= 16 * EPS["float64"] * abs(term.value), (logit, target, gamma)
@@ -73,9 +76,12 @@ def test_the_sample_has_65536_mantissas_of_every_exponent(
     assert magnitudes.max() == (block << 23) + 2**23 - 1
 
 
-def cells(target: str, *exponents: int, gamma: float = 2.0) -> dict[int, Cell]:
+def cells(
+    target: str, *exponents: int, gamma: float = 2.0, loss: str = "sigmoid"
+) -> dict[int, Cell]:
     """The cell of each target, of blocks of the sample, which are exponents."""
-    settings = Settings(target, "jax", (gamma,), sample=True)
+    labels = "int32" if loss == "sigmoid" else "float32"
+    settings = Settings(target, "jax", (gamma,), labels, sample=True, loss=loss)
     sums = {0: Cell(gamma, 0), 1: Cell(gamma, 1)}
     for block in exponents:
         for cell in blocks.measure(settings, block):
@@ -105,10 +111,49 @@ def test_a_probability_that_is_close_to_one_is_seen() -> None:
         assert cell.value >= 2**23, "the loss is 0, or of another size"
     assert 15 < wrong[1].value_at < 18
     assert -18 < wrong[0].value_at < -15
-    lines = list(table.failures(wrong.values()))
+    lines = list(table.failures(wrong.values(), "sigmoid"))
     assert len(lines) == 4
     numbers = r"off by 2.5\d+e\+07 eps at -0x1.\w+p\+4 = -1\d.\d+, allowed 7"
     assert re.fullmatch(f"γ = 2, target 0: value {numbers}", lines[0])
+
+
+def test_a_clamped_sigmoid_is_seen() -> None:
+    """Beyond it there is no gradient, at all."""
+    wrong = cells(f"{PORTS}:clamped_heatmap", 130, loss="heatmap")
+    for cell in wrong.values():
+        assert abs(cell.slope_at) > 9.2
+        assert cell.slope == 2**23, "all of the gradient is missing"
+    assert len(list(table.failures(wrong.values(), "heatmap"))) == 4
+
+
+def test_a_logarithm_with_a_floor_is_seen() -> None:
+    wrong = cells(f"{PORTS}:floored_asymmetric", 131, gamma=4.0, loss="asymmetric")
+    lines = list(table.failures(wrong.values(), "asymmetric"))
+    assert any("target 1: gradient off" in line for line in lines)
+    assert 16 < abs(wrong[1].slope_at) < 32
+
+
+@pytest.mark.parametrize("gamma", [0.5, 4.0])
+@pytest.mark.parametrize("target", [0, 1])
+def test_the_twin_of_the_shift_is_a_slope(gamma: float, target: int) -> None:
+    """The gradient is what the loss changes by, and is at most what its terms add up to."""
+    a = np.linspace(0.1, 6, 200)
+    step = 1e-6
+    member = MEMBERS["asymmetric"]
+
+    def at(x: np.ndarray) -> Truth:
+        logits = np.stack([x, -x]) if target else np.stack([-x, x])
+        return member.truth(float64.both_margins(x), logits, gamma, target)
+
+    middle = at(a)
+    change = at(a + step).value - at(a - step).value
+    # Along the first row margins grow, and logits of class 0 fall.
+    signs = np.array([[1.0], [-1.0]]) * (1 if target else -1)
+    slopes = signs * change / (2 * step)
+    close = np.abs(slopes - middle.slope) <= 1e-4 * np.abs(middle.slope) + 1e-9
+    # But for the edge of the shift, at which both sides of a difference lie apart.
+    assert close.mean() > 0.99
+    assert (middle.slope_scale >= np.abs(middle.slope)).all()
 
 
 def test_a_loss_that_rises_is_seen() -> None:

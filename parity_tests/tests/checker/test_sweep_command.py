@@ -28,6 +28,24 @@ def test_the_sample_of_both_packages(framework: str, capsys: Capture) -> None:
     assert sum(int(row[11]) for row in rows) == 140836864
 
 
+FAMILY = {
+    "quality": ("sigmoid_focal_loss", "2"),
+    "varifocal": ("varifocal_loss", "2"),
+    "heatmap": ("heatmap_focal_loss", "2"),
+    "asymmetric": ("asymmetric_loss", "4"),
+}
+
+
+@pytest.mark.parametrize("framework", ["jax", slow("torch")])
+@pytest.mark.parametrize("loss", FAMILY)
+def test_the_sample_of_the_family(framework: str, loss: str, capsys: Capture) -> None:
+    function, gamma = FAMILY[loss]
+    options = ["--framework", framework, "--loss", loss, "--gamma", gamma]
+    options += ["--sample", "--markdown", "--jobs", "1"]
+    assert command.main([f"focal_{framework}:{function}", *options]) == 0
+    assert capsys.readouterr().out.count(" 0 | 0 | 0 |") == 2
+
+
 @pytest.fixture
 def few(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
     """A sample of six exponents, and the options for it."""
