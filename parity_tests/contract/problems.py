@@ -8,7 +8,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from parity_tests.truth import linear_oracle, oracle, recipe_oracle
+from parity_tests.truth import family_oracle, linear_oracle, oracle, recipe_oracle
 from parity_tests.truth.jets import Jet, Key, argument_of, column
 
 from .port import Loss, Port
@@ -16,6 +16,15 @@ from .tolerances import DTYPES, allowed
 
 SIGMOID, SOFTMAX = "sigmoid_focal_loss", "softmax_focal_loss"
 LINEAR = "linear_softmax_focal_loss"
+VARIFOCAL, HEATMAP = "varifocal_loss", "heatmap_focal_loss"
+ASYMMETRIC = "asymmetric_loss"
+
+# The truth is in the first of these modules that has the function. Losses of logits can leave out
+# the derivatives that nobody asks for.
+LOSSES = (oracle, family_oracle)
+TRUTHS = (*LOSSES, linear_oracle, recipe_oracle)
+# The powers of a loss that has others than γ.
+POWERS = {HEATMAP: ("gamma", "beta"), ASYMMETRIC: ("gamma_positive", "gamma_negative")}
 
 # Arguments that vary, of shape (samples,) or (samples, classes).
 Arguments = Mapping[str, np.ndarray]
@@ -134,13 +143,11 @@ class Problem:
         if self.ids is not None and self.function == SOFTMAX:
             one_hot = np.arange(len(arguments["logits"])) == self.ids[row]
             arguments["targets"] = one_hot.astype(float).tolist()
-        if not hasattr(oracle, self.function):
-            others = linear_oracle if self.function == LINEAR else recipe_oracle
-            function = getattr(others, self.function)
-            return oracle.certified(lambda: function(**arguments))
-        function = getattr(oracle, self.function)
-        variables = frozenset(self.names)
-        return oracle.certified(lambda: function(**arguments, variables=variables))
+        module = next(one for one in TRUTHS if hasattr(one, self.function))
+        function = getattr(module, self.function)
+        if module in LOSSES:
+            arguments["variables"] = frozenset(self.names)
+        return oracle.certified(lambda: function(**arguments))
 
     def answers(self, port: Port, order: int) -> np.ndarray:
         """The port's derivatives of one order: an axis of samples, then `order` axes of
@@ -150,11 +157,23 @@ class Problem:
 
     def limit(self, row: int, key: Key) -> float:
         """How much the derivative in the variables of `key` may be wrong at one sample, in eps."""
-        gamma = self.constants.get("gamma", 2.0)
-        if "gamma" in self.names:
-            gamma = self.argument("gamma")[row]
         logit = float(self.points[row, 0])
-        return allowed(self.function, key, float(gamma), self.dtype, logit)
+        return allowed(self.function, key, self._power(row), self.dtype, logit)
+
+    def _power(self, row: int) -> float:
+        """What multiplies the rounding of the numbers that a loss is a power of."""
+        names = POWERS.get(self.function, ("gamma",))
+        powers = [self._number(name, row) for name in names]
+        if self.function != ASYMMETRIC:
+            return sum(powers)
+        # Its two sides are added. With a shift the scale of the negative one holds its γ.
+        return powers[0] if self.constants["shift"] else max(powers)
+
+    def _number(self, name: str, row: int) -> float:
+        number = self.constants.get(name, 2.0)
+        if name in self.names:
+            number = self.argument(name)[row]
+        return float(number)
 
     def describe(self, port: Port, row: int, key: Key) -> str:
         """A line that says which derivative it is and reproduces the point."""

@@ -33,6 +33,14 @@ PER_GAMMA = 2.0
 # The margin of a softmax is rounded with its logits, and the scale holds what that costs; γ enters
 # it there.
 SOFTMAX = 8.0
+# A quality focal loss is judged as the other rules for soft targets. Its |y − p| is a difference of
+# (1 − y)·p and y·q, and each derivative's scale holds what their rounding costs, as that of a sum
+# does. At p = y itself nothing is asked of a derivative that does not exist, but that it is finite.
+# Of a heatmap (1 − y)^β multiplies the rounding of 1 − y by β, as q^γ does that of q by γ. The
+# negatives of an asymmetric loss are focal losses of the logit of p − shift, a margin that is
+# rounded as a softmax's is and loses digits where p is close to the shift: the scale holds both,
+# and the softmax's limit is theirs. Its positives have the limit of a sigmoid, so that the sum of
+# both has the larger one.
 # Of a linear layer, logits and gradients are sums of twenty products or fewer: half a unit of the
 # magnitudes of their terms for each addition.
 PRODUCTS = 10.0
@@ -59,7 +67,10 @@ UNDERFLOW = {name: -math.log(tiny) for name, tiny in SMALLEST_NORMAL.items()}
 def allowed(
     function: str, key: tuple[str, ...], gamma: float, dtype: str, logit: float = 0.0
 ) -> float:
-    """The largest error of the derivative in the variables of `key`, in eps."""
+    """The largest error of the derivative in the variables of `key`, in eps.
+
+    `gamma` is the power whose base is rounded: of a heatmap γ + β.
+    """
     order = len(key)
     if dtype in ("float16", "bfloat16"):
         return HALF
@@ -79,4 +90,7 @@ def allowed(
         return SOFTMAX
     if function == "linear_softmax_focal_loss":
         return SOFTMAX + PRODUCTS
-    return SIGMOID[order] + PER_GAMMA * gamma
+    limit = SIGMOID[order] + PER_GAMMA * gamma
+    if function == "asymmetric_loss":
+        return max(SOFTMAX, limit)
+    return limit

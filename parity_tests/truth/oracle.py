@@ -12,6 +12,7 @@ from itertools import combinations_with_replacement
 import mpmath
 from mpmath import mpf
 
+from .binary import alpha_t, cross_entropy, distance_power, modulator, neg_log_sigmoid, sigmoid
 from .jets import Jet, Real, Term, chain, column, total
 
 AGREEMENT = 40
@@ -46,16 +47,6 @@ def _terms_agree(low: Term, high: Term) -> bool:
     return abs(low.value - high.value) <= close * abs(high.value)
 
 
-def sigmoid(z: Real) -> Real:
-    return 1 / (1 + mpmath.exp(-z))
-
-
-def neg_log_sigmoid(z: Real) -> Real:
-    """−log p = log(1 + exp(−z)); the form log(σ(z)) would round to 0 as soon as q is below one unit
-    of 1."""
-    return mpmath.log1p(mpmath.exp(-z))
-
-
 def sigmoid_focal_loss(
     logits: float,
     targets: float,
@@ -65,8 +56,8 @@ def sigmoid_focal_loss(
     soft_targets: str = "interpolate",
     variables: frozenset[str] | None = None,
 ) -> Jet:
-    """w·α_t·(1 − p_t)^γ·BCE, or the mixture of the losses of both classes, as a jet in its five
-    arguments.
+    """w·α_t·(1 − p_t)^γ·BCE, the mixture of the losses of both classes, or w·α_t·|y − p|^γ·BCE, as
+    a jet in its five arguments.
 
     `variables` are those whose derivatives are wanted, or None for all.
     """
@@ -77,9 +68,9 @@ def sigmoid_focal_loss(
     a = None if alpha is None else mpf(alpha)
     precision = mpmath.mp.prec
     factor = Jet.variable("weight", w).only(variables)
-    if soft_targets == "interpolate":
-        alpha_t = _alpha_t(y, a).only(variables)
-        return factor * alpha_t * _modulated(z, y, g, variables, precision)
+    if soft_targets != "mixture":
+        balance = alpha_t(y, a).only(variables)
+        return factor * balance * _modulated(z, y, g, variables, precision, soft_targets)
     one = mpf(1)
     share_of_one = Jet.variable("targets", y)
     share_of_zero = Jet({(): Term.of(one, -y), ("targets",): Term.of(-one)})
@@ -87,73 +78,26 @@ def sigmoid_focal_loss(
     others = variables - {"targets"}
     sides = []
     for hard, share in ((one, share_of_one), (mpf(0), share_of_zero)):
-        alpha_t = _alpha_t(hard, a).only(others)
-        alone = alpha_t * _modulated(z, hard, g, others, precision)
+        balance = alpha_t(hard, a).only(others)
+        alone = balance * _modulated(z, hard, g, others, precision)
         sides.append(share.only(variables) * alone)
     return factor * total(sides)
 
 
 @lru_cache(maxsize=4096)
-def _modulated(z: Real, y: Real, gamma: Real, variables: frozenset[str], precision: int) -> Jet:
-    """(1 − p_t)^γ·BCE at the working precision, which every α and weight of a sample shares."""
-    modulator = _modulator(z, y, gamma)
-    cross_entropy = _cross_entropy(z, y)
-    return modulator.only(variables) * cross_entropy.only(variables)
-
-
-def _alpha_t(y: Real, alpha: Real | None) -> Jet:
-    """α_t = y·α + (1 − y)·(1 − α)."""
-    if alpha is None:
-        return Jet.constant(mpf(1))
-    jet = Jet()
-    jet[()] = Term.of(y * alpha, (1 - y) * (1 - alpha))
-    jet[("targets",)] = Term.of(2 * alpha - 1)
-    jet[("alpha",)] = Term.of(2 * y - 1)
-    jet[("alpha", "targets")] = Term.of(mpf(2))
-    return jet
-
-
-def _modulator(z: Real, y: Real, gamma: Real) -> Jet:
-    """m^γ with m = 1 − p_t = y·q + (1 − y)·p."""
-    p, q = sigmoid(z), sigmoid(-z)
-    m = y * q + (1 - y) * p
-    p_t = y * p + (1 - y) * q
-    # log m, from whichever of m and p_t is small and therefore has all its digits.
-    log = mpmath.log1p(-p_t) if p_t < m else mpmath.log(m)
-    # Derivatives of m in z and y.
-    m_z = (1 - 2 * y) * p * q
-    m_y = q - p
-    m_zz = m_z * (q - p)
-    m_zy = -2 * p * q
-    # m^γ with its first and second derivatives in m.
-    power = m**gamma
-    power_less_one = m ** (gamma - 1)
-    slope = gamma * power_less_one
-    bend = gamma * (gamma - 1) * m ** (gamma - 2)
-    jet = Jet()
-    jet[()] = Term.of(power)
-    jet[("logits",)] = Term.of(slope * m_z)
-    jet[("targets",)] = Term.of(slope * m_y)
-    jet[("gamma",)] = Term.of(log * power)
-    jet[("logits", "logits")] = Term.of(bend * m_z**2, slope * m_zz)
-    jet[("logits", "targets")] = Term.of(bend * m_z * m_y, slope * m_zy)
-    jet[("targets", "targets")] = Term.of(bend * m_y**2)
-    jet[("gamma", "logits")] = Term.of(power_less_one * m_z, log * slope * m_z)
-    jet[("gamma", "targets")] = Term.of(power_less_one * m_y, log * slope * m_y)
-    jet[("gamma", "gamma")] = Term.of(log**2 * power)
-    return jet
-
-
-def _cross_entropy(z: Real, y: Real) -> Jet:
-    """−y·log p − (1 − y)·log q."""
-    p, q = sigmoid(z), sigmoid(-z)
-    jet = Jet()
-    jet[()] = Term.of(y * neg_log_sigmoid(z), (1 - y) * neg_log_sigmoid(-z))
-    jet[("logits",)] = Term.of((1 - y) * p, -y * q)
-    jet[("targets",)] = Term.of(-z)
-    jet[("logits", "logits")] = Term.of(p * q)
-    jet[("logits", "targets")] = Term.of(mpf(-1))
-    return jet
+def _modulated(
+    z: Real,
+    y: Real,
+    gamma: Real,
+    variables: frozenset[str],
+    precision: int,
+    rule: str = "interpolate",
+) -> Jet:
+    """(1 − p_t)^γ·BCE, or |y − p|^γ·BCE, at the working precision, which every α and weight of a
+    sample shares."""
+    power = distance_power if rule == "quality" else modulator
+    factor = power(z, y, gamma)
+    return factor.only(variables) * cross_entropy(z, y).only(variables)
 
 
 def softmax_focal_loss(
