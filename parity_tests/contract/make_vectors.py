@@ -27,11 +27,13 @@ from parity_tests.contract.recipe_samples import samples
 from parity_tests.truth.jets import Jet
 
 from .exact import Draws
+from .family_records import EVERY
 from .golden import FOLDER
 from .problems import Problem
-from .records import RECORDS, VERSION
+from .records import VERSION
 
 DIGITS = 32
+# Of what surrounds a loss; the records of losses have their own number.
 SAMPLES = 320
 
 Texts = dict[str, str]
@@ -40,7 +42,7 @@ Texts = dict[str, str]
 def problems() -> dict[str, list[Problem]]:
     """One file per function and dtype."""
     files: dict[str, list[Problem]] = {}
-    for record in RECORDS.values():
+    for record in EVERY.values():
         for dtype in record.dtypes:
             files[f"{record.name}_{dtype}.jsonl"] = record.vectors(dtype)
     for dtype in ("float32", "float64"):
@@ -61,6 +63,13 @@ def lines(problem: Problem, samples: int) -> Iterator[dict[str, Any]]:
             "results": results,
             "scales": scales,
         }
+
+
+def samples_each(stem: str, group: list[Problem]) -> int:
+    """How many samples of each problem are in a file."""
+    function, _, _ = stem.rpartition("_")
+    every = EVERY[function].samples if function in EVERY else SAMPLES
+    return every // len(group)
 
 
 def chosen(count: int, samples: int) -> np.ndarray:
@@ -97,7 +106,7 @@ def generate() -> Texts:
 
 
 def _text(stem: str, group: list[Problem]) -> str:
-    samples = SAMPLES // len(group)
+    samples = samples_each(stem, group)
     records = chain.from_iterable(lines(problem, samples) for problem in group)
     text = ""
     for number, record in enumerate(records):

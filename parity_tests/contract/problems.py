@@ -48,6 +48,15 @@ def by_variable(arguments: Mapping[str, Any]) -> dict[str, Any]:
     return variables
 
 
+def power(function: str, numbers: Mapping[str, Any]) -> float:
+    """What multiplies the rounding of the numbers that a loss is a power of."""
+    powers = [float(numbers.get(name, 2.0)) for name in POWERS.get(function, ("gamma",))]
+    if function != ASYMMETRIC:
+        return sum(powers)
+    # Its two sides are added. With a shift the scale of the negative one holds its γ.
+    return powers[0] if numbers["shift"] else max(powers)
+
+
 @dataclass(frozen=True, eq=False)
 class Problem:
     """`points` has one row per sample and one column per name: the variables that derivatives are
@@ -158,22 +167,8 @@ class Problem:
     def limit(self, row: int, key: Key) -> float:
         """How much the derivative in the variables of `key` may be wrong at one sample, in eps."""
         logit = float(self.points[row, 0])
-        return allowed(self.function, key, self._power(row), self.dtype, logit)
-
-    def _power(self, row: int) -> float:
-        """What multiplies the rounding of the numbers that a loss is a power of."""
-        names = POWERS.get(self.function, ("gamma",))
-        powers = [self._number(name, row) for name in names]
-        if self.function != ASYMMETRIC:
-            return sum(powers)
-        # Its two sides are added. With a shift the scale of the negative one holds its γ.
-        return powers[0] if self.constants["shift"] else max(powers)
-
-    def _number(self, name: str, row: int) -> float:
-        number = self.constants.get(name, 2.0)
-        if name in self.names:
-            number = self.argument(name)[row]
-        return float(number)
+        numbers = self.constants | self.sample(row)
+        return allowed(self.function, key, power(self.function, numbers), self.dtype, logit)
 
     def describe(self, port: Port, row: int, key: Key) -> str:
         """A line that says which derivative it is and reproduces the point."""

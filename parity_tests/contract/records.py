@@ -61,6 +61,8 @@ class Record:
     classes: bool = False
     # What a loss of a linear layer is where the kernel is the identity, and the bias 0.
     of_logits: str = ""
+    # Lines of golden vectors per file.
+    samples: int = 320
 
     @property
     def asked_as(self) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from parity_tests.contract.family_records import FAMILY
 from parity_tests.contract.records import ALIASES, DTYPES, RECORDS, Record
 from parity_tests.ports.contact import first_contact
 from parity_tests.ports.form import parsed
@@ -50,6 +51,10 @@ def plan_of(options: Options, dtype: str) -> Plan:
     known one."""
     name = options.function or options.title.rpartition(":")[2].rpartition(".")[2]
     function, presets = ALIASES.get(name, (name, {}))
+    if function in FAMILY:
+        raise BadPortError(
+            f"no layer judges {function}; `focal-parity vectors` has its golden vectors"
+        )
     if function not in RECORDS:
         known = ", ".join((*RECORDS, *ALIASES))
         raise BadPortError(

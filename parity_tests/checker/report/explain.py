@@ -8,7 +8,8 @@ from rich.table import Table
 
 from parity_tests.checker.layers.check import LAYERS
 from parity_tests.checker.layers.grades import GRADES
-from parity_tests.contract.records import ALIASES, DTYPES, RECORDS, REQUIRED, VERSION, Record
+from parity_tests.contract.family_records import EVERY
+from parity_tests.contract.records import ALIASES, DTYPES, REQUIRED, VERSION, Record
 from parity_tests.ports.subject import BadPortError
 
 
@@ -20,7 +21,7 @@ def list_functions(arguments: argparse.Namespace) -> int:
     table.add_column("what it is", overflow="fold")
     table.add_column("arguments", min_width=_longest_argument())
     table.add_column("dtypes", min_width=max(map(len, DTYPES)) + 1)
-    for record in RECORDS.values():
+    for record in EVERY.values():
         names = ", ".join(argument.name for argument in record.arguments)
         dtypes = ", ".join(record.dtypes)
         table.add_row(record.name, record.summary, names, dtypes)
@@ -34,16 +35,16 @@ def list_functions(arguments: argparse.Namespace) -> int:
 
 def _longest_argument() -> int:
     """The width of a name with its comma."""
-    names = [argument.name for record in RECORDS.values() for argument in record.arguments]
+    names = [argument.name for record in EVERY.values() for argument in record.arguments]
     return max(map(len, names)) + 1
 
 
 def explain(arguments: argparse.Namespace) -> int:
     name, _ = ALIASES.get(arguments.function, (arguments.function, {}))
-    if name not in RECORDS:
-        known = ", ".join((*RECORDS, *ALIASES))
+    if name not in EVERY:
+        known = ", ".join((*EVERY, *ALIASES))
         raise BadPortError(f"there is no function {name!r}; there are {known}")
-    _explain(RECORDS[name], Console())
+    _explain(EVERY[name], Console())
     return 0
 
 
@@ -64,7 +65,8 @@ def _explain(record: Record, console: Console) -> None:
         console.print(f"--grade {name}: {meaning}", highlight=False)
     for kind in ("identities", "special", "errors"):
         names = ", ".join(getattr(record, kind)).replace("_", " ")
-        console.print(f"{kind}: {names}", highlight=False)
+        if names:
+            console.print(f"{kind}: {names}", highlight=False)
     console.print(f"source: {record.source}", highlight=False)
 
 

@@ -21,7 +21,7 @@ from rich.table import Table
 
 from parity_tests.contract import golden
 from parity_tests.contract.compare import error_in_eps
-from parity_tests.contract.problems import LINEAR
+from parity_tests.contract.problems import LINEAR, power
 from parity_tests.contract.tolerances import FLOOR, GRADIENT, HESSIAN, RECIPES, allowed
 from parity_tests.ports.subject import BadPortError
 from parity_tests.truth.jets import Term
@@ -225,7 +225,8 @@ def _judge(answer: Answer, key: str, number: Any) -> tuple[int, Score]:
         truth = Term(mpf(vector.result(result)), abs(scale))
     inputs = {name: float.fromhex(text) for name, text in vector.arguments.items()}
     first = next(iter(inputs.values()))
-    limit = allowed(function, variables, inputs.get("gamma", 2.0), dtype, first)
+    exponent = power(function, vector.constants | inputs)
+    limit = allowed(function, variables, exponent, dtype, first)
     error = error_in_eps(_number(answer, number), truth, dtype, FLOOR[dtype][order])
     if math.isnan(error):
         error = math.inf

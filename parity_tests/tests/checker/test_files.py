@@ -13,6 +13,7 @@ import pytest
 
 from parity_tests.checker.cli import main
 from parity_tests.contract import golden
+from parity_tests.contract.family_records import FAMILY
 from parity_tests.tests import ROOT
 
 FILE = "sigmoid_focal_loss_float64"
@@ -75,6 +76,17 @@ def test_the_truth_scores_well(answers: Path, capsys: pytest.CaptureFixture[str]
     out = capsys.readouterr().out
     assert out.count("PASS") == 2
     assert "320" in out
+
+
+@pytest.mark.parametrize("function", FAMILY)
+def test_the_truth_of_the_family_scores_well(function: str, tmp_path: Path) -> None:
+    path = tmp_path / "results.jsonl"
+    lines: list[str] = []
+    for record in records(f"{function}_float64"):
+        results = {key: float(text).hex() for key, text in record["results"].items()}
+        lines.append(answer(record["id"], results))
+    path.write_text("".join(lines))
+    assert main(["score", str(path)]) == 0
 
 
 def test_what_surrounds_the_loss_is_scored_by_its_names(

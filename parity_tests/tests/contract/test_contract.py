@@ -13,6 +13,7 @@ from parity_tests.checker.layers.identities import IDENTITIES
 from parity_tests.checker.layers.shapes import ERRORS
 from parity_tests.checker.layers.special import SPECIAL
 from parity_tests.contract import golden, make_vectors, suite
+from parity_tests.contract.family_records import EVERY
 from parity_tests.contract.records import ALIASES, RECORDS, REQUIRED, VERSION, Record
 from parity_tests.pages import parity_table
 from parity_tests.truth.readings import ALPHA, SOFT
@@ -39,7 +40,7 @@ def test_the_packages_have_these_arguments(record: Record, package: ModuleType) 
     assert defaults == expected | dict.fromkeys(devices)
 
 
-@each_record
+@pytest.mark.parametrize("record", EVERY.values(), ids=lambda record: record.name)
 def test_every_check_that_a_record_names_exists(record: Record) -> None:
     assert set(record.identities) <= IDENTITIES.keys()
     assert set(record.special) <= SPECIAL.keys()
@@ -79,6 +80,7 @@ def test_a_record_makes_tests_vectors_and_rows_everywhere() -> None:
             for dtype in suite.FULL:
                 names = {f"{label} {dtype} {name}" for name in grid(dtype)}
                 assert names <= suite.PROBLEMS.keys()
+    for record in EVERY.values():
         for dtype in record.dtypes:
             file = f"{record.name}_{dtype}.jsonl"
             assert file in make_vectors.problems()

@@ -26,6 +26,7 @@ from parity_tests.checker.diagnosis.evidence import Evidence
 from parity_tests.checker.layers.check import LAYERS, layer
 from parity_tests.checker.report import heat
 from parity_tests.contract import grid, make_vectors
+from parity_tests.contract.family_records import EVERY
 from parity_tests.contract.problems import Problem
 from parity_tests.contract.records import RECORDS
 from parity_tests.ports.frameworks import load
@@ -66,17 +67,18 @@ def parts(problem: Problem) -> list[np.ndarray]:
 
 
 def grids() -> Iterator[np.ndarray]:
-    for record in RECORDS.values():
+    for record in EVERY.values():
         for make, dtype in itertools.product(record.grids.values(), record.dtypes):
             for problem in make(dtype).values():
                 yield from parts(problem())
 
 
 def vectors() -> Iterator[np.ndarray]:
-    for group in make_vectors.problems().values():
+    for name, group in make_vectors.problems().items():
+        samples = make_vectors.samples_each(name.removesuffix(".jsonl"), group)
         for problem in group:
             yield from parts(problem)
-            yield make_vectors.chosen(len(problem.points), make_vectors.SAMPLES // len(group))
+            yield make_vectors.chosen(len(problem.points), samples)
 
 
 def questions() -> Iterator[np.ndarray]:
