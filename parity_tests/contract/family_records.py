@@ -9,6 +9,8 @@ from .family_grid import BOTH, PEAKS
 from .problems import Problem
 from .records import MEAN, OPTIONS, RECORDS, Argument, Convention, Record
 
+SPECIAL = ("limits", "nan_alone", "no_elements", "one_number")
+ERRORS = ("column_targets", "longer_targets")
 # Lines of golden vectors per file.
 SAMPLES = 144
 
@@ -114,8 +116,8 @@ VARIFOCAL = Record(
     grids={"varifocal, soft": family_grid.named_varifocal},
     vectors=_varifocal_vectors,
     identities=(),
-    special=(),
-    errors=(),
+    special=SPECIAL,
+    errors=ERRORS,
     source="H. Zhang et al., VarifocalNet, arXiv:2008.13367, equation (2)",
     samples=SAMPLES,
 )
@@ -149,8 +151,8 @@ HEATMAP = Record(
     grids={"heatmap, soft": family_grid.named_heatmap},
     vectors=_heatmap_vectors,
     identities=(),
-    special=(),
-    errors=(),
+    special=SPECIAL,
+    errors=ERRORS,
     source="H. Law and J. Deng, CornerNet, arXiv:1808.01244, equation (1); X. Zhou et al., Objects "
     "as Points, arXiv:1904.07850, equation (1). Their α is this γ, their β this β",
     samples=SAMPLES,
@@ -182,11 +184,19 @@ ASYMMETRIC = Record(
     grids={"asymmetric, soft": family_grid.named_asymmetric},
     vectors=_asymmetric_vectors,
     identities=(),
-    special=(),
-    errors=(),
+    special=SPECIAL,
+    errors=ERRORS,
     source="T. Ridnik et al., Asymmetric Loss for Multi-Label Classification, arXiv:2009.14119",
     samples=SAMPLES,
 )
+
+# The choices beside the first that the checker judges, with what they are as settings.
+JUDGED: dict[tuple[str, str], dict[str, bool]] = {
+    ("modulator", "constant"): {"constant_modulator": True},
+    ("positive_weight", "one"): {"iou_weighted": False},
+    ("mean", "all"): {},
+    ("mean_positive", "positives"): {},
+}
 
 FAMILY: dict[str, Record] = {record.name: record for record in (VARIFOCAL, HEATMAP, ASYMMETRIC)}
 EVERY: dict[str, Record] = RECORDS | FAMILY

@@ -12,6 +12,7 @@ from parity_tests.contract import grid
 from parity_tests.contract.exact import Draws, sigmoids
 from parity_tests.contract.problems import Problem
 
+from . import family_questions
 from .subject import Plan
 
 # Numbers of every dtype, so that a γ or α given as a number is the same number for everybody.
@@ -38,6 +39,8 @@ def gammas(plan: Plan) -> tuple[float, ...]:
 
 def first(plan: Plan) -> Problem:
     """A few ordinary samples with the usual settings."""
+    if plan.record.name in family_questions.SETTINGS:
+        return family_questions.first(plan)
     gamma = 2.0 if 2.0 in gammas(plan) else gammas(plan)[-1]
     if plan.record.classes:
         problem = softmax_ids(plan.dtype, 3, gamma, _weights(plan, 3))
@@ -52,6 +55,9 @@ def first(plan: Plan) -> Problem:
 
 def hard(plan: Plan) -> list[Problem]:
     """Hard targets at every γ: the layer that everybody has to pass."""
+    if plan.record.name in family_questions.SETTINGS:
+        # There soft targets are what the loss is for.
+        return family_questions.problems(plan)
     problems = []
     if plan.record.classes:
         for gamma, classes in zip(gammas(plan), itertools.cycle((3, 2)), strict=False):

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterator
 
 from parity_tests.checker.layers.check import LAYERS
+from parity_tests.contract.family_records import FAMILY
 from parity_tests.ports.subject import Plan, Subject
 
 from . import sigmoid, soft, softmax, tails, usage
@@ -14,6 +15,9 @@ def diagnose(
 ) -> tuple[Diagnosis, ...]:
     """What explains the port's answers in the layers that fail, the formula first. Nothing, where
     nothing known does."""
+    if plan.record.name in FAMILY:
+        # The conventions and mistakes that are known are those of focal losses.
+        return ()
     evidence = Evidence(subject, plan)
     return tuple(dict.fromkeys(_all(evidence, layers)))
 

@@ -12,7 +12,7 @@ from mpmath import mpf
 from parity_tests.contract.compare import error_in_eps
 from parity_tests.contract.exact import Draws
 from parity_tests.contract.grid import rounded
-from parity_tests.contract.problems import Problem
+from parity_tests.contract.problems import Problem, power
 from parity_tests.contract.tolerances import DTYPES, EPS, FLOOR, SMALLEST_NORMAL, allowed
 from parity_tests.ports.python import PythonPort
 from parity_tests.ports.subject import Plan, PortError, Subject, logit_names
@@ -52,7 +52,7 @@ class Call:
 
     @property
     def gamma(self) -> float:
-        return float(self.problem.constants["gamma"])
+        return power(self.problem.function, self.problem.constants)
 
 
 # A problem is known by itself, and its truths are found once for each.

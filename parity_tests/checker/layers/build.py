@@ -7,8 +7,9 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from parity_tests.contract.family_records import FAMILY
-from parity_tests.contract.records import ALIASES, DTYPES, RECORDS, Record
+from parity_tests.contract.family_records import EVERY, FAMILY, JUDGED
+from parity_tests.contract.records import ALIASES, DTYPES, Record
+from parity_tests.ports import family_questions
 from parity_tests.ports.contact import first_contact
 from parity_tests.ports.form import parsed
 from parity_tests.ports.frameworks import FRAMEWORKS, Framework, load
@@ -18,6 +19,8 @@ from parity_tests.ports.onnx_model import OnnxModel
 from parity_tests.ports.python import PythonPort
 from parity_tests.ports.signature import DIVISOR, bind
 from parity_tests.ports.subject import BadPortError, Plan
+
+POWERS = {"gamma", "beta", "gamma_positive", "gamma_negative"}
 
 
 @dataclass(frozen=True)
@@ -51,16 +54,12 @@ def plan_of(options: Options, dtype: str) -> Plan:
     known one."""
     name = options.function or options.title.rpartition(":")[2].rpartition(".")[2]
     function, presets = ALIASES.get(name, (name, {}))
-    if function in FAMILY:
-        raise BadPortError(
-            f"no layer judges {function}; `focal-parity vectors` has its golden vectors"
-        )
-    if function not in RECORDS:
-        known = ", ".join((*RECORDS, *ALIASES))
+    if function not in EVERY:
+        known = ", ".join((*EVERY, *ALIASES))
         raise BadPortError(
             f"{name!r} is no function of the contract; say what the port is by --as, one of {known}"
         )
-    record = RECORDS[function]
+    record = EVERY[function]
     conventions = presets | dict(options.conventions)
     _require_conventions(record, conventions)
     _require_known("setting", options.fixed, (*record.settings, "beta"))
@@ -72,6 +71,8 @@ def plan_of(options: Options, dtype: str) -> Plan:
     _require_known("dtype", [dtype], DTYPES)
     if options.framework:
         _require_known("framework", [options.framework], FRAMEWORKS)
+    if options.probabilities and record.name in FAMILY:
+        raise BadPortError(f"no layer judges a {record.name} of probabilities")
     if options.probabilities and record.classes:
         raise BadPortError(
             "probabilities are for the sigmoid loss; those of a softmax do not determine its logits"
@@ -82,7 +83,11 @@ def plan_of(options: Options, dtype: str) -> Plan:
 def _require_conventions(record: Record, conventions: Mapping[str, str]) -> None:
     _require_known("convention", conventions, record.conventions)
     for name, choice in conventions.items():
-        _require_known(f"choice of {name}", [choice], record.conventions[name].choices)
+        choices = record.conventions[name].choices
+        _require_known(f"choice of {name}", [choice], choices)
+        is_default = choice == next(iter(choices))
+        if record.name in FAMILY and not is_default and (name, choice) not in JUDGED:
+            raise BadPortError(f"no layer judges a {record.name} by {name}={choice}")
 
 
 def _require_known(kind: str, names: Iterable[str], known: Collection[str]) -> None:
@@ -95,7 +100,7 @@ def numbers(record: Record, fixed: Mapping[str, Any]) -> dict[str, Any]:
     """γ and β are numbers of at least 0, α is None, a number in [0, 1], or one weight per class of
     a softmax."""
     settings = dict(fixed)
-    for name in {"gamma", "beta"} & settings.keys():
+    for name in POWERS & settings.keys():
         number = settings[name]
         if not (_is_number(number) and 0 <= number < 1e3):
             raise BadPortError(
@@ -107,7 +112,34 @@ def numbers(record: Record, fixed: Mapping[str, Any]) -> dict[str, Any]:
     alpha = settings.get("alpha")
     if alpha is not None:
         settings["alpha"] = _class_weights(alpha) if record.classes else _balance(alpha)
+    if record.name in FAMILY:
+        _require_family(settings)
     return settings
+
+
+def _require_family(settings: Mapping[str, Any]) -> None:
+    for name in {"iou_weighted", "constant_modulator"} & settings.keys():
+        if not isinstance(settings[name], bool):
+            raise BadPortError(f"{name} has to be true or false, not {settings[name]!r}")
+    for name in {"shift", "peak"} & settings.keys():
+        number = settings[name]
+        if not (_is_number(number) and 0 <= number <= 1 and number != (name == "shift")):
+            raise BadPortError(f"{name} has to be a number from 0 to 1, not {number!r}")
+
+
+def _with_defaults(port: PythonPort) -> PythonPort:
+    """A port of the family is asked for what it has no argument for as the contract has it by
+    default, or as its conventions say."""
+    fixed: dict[str, Any] = {}
+    for name in family_questions.SETTINGS[port.plan.record.name]:
+        argument = port.plan.record.argument(name)
+        if argument is not None and not port.takes(name):
+            fixed[name] = argument.default
+    for (name, choice), setting in JUDGED.items():
+        if port.plan.convention(name) == choice:
+            fixed |= setting
+    plan = replace(port.plan, fixed=fixed | dict(port.plan.fixed))
+    return replace(port, plan=plan)
 
 
 def _reduction(name: Any) -> str:
@@ -155,8 +187,12 @@ def build(options: Options, dtype: str = "float32") -> PythonPort:
     elif options.gradient:
         port = replace(port, slope=locate(options.gradient))
     port = bind(port, options.renamed, options.factory)
+    of_formula = {*POWERS, "alpha"}
+    if plan.record.name in FAMILY:
+        of_formula |= family_questions.SETTINGS[plan.record.name].keys()
+        port = _with_defaults(port)
     for name in options.fixed:
-        if name not in ("alpha", "gamma", "beta") and not port.takes(name):
+        if name not in of_formula and not port.takes(name):
             raise BadPortError(
                 f"{options.title} takes no {name}, so that --set {name} has no effect; leave it out"
             )

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
+from parity_tests.contract.family_records import FAMILY
 from parity_tests.contract.records import Record
 from parity_tests.ports.subject import Plan, PortError, Subject
 
@@ -15,6 +16,9 @@ from .arrangements.label_types import label_types
 from .arrangements.neighbours import neighbours
 from .arrangements.random_states import random_states_stay
 from .backward import backward
+from .family import JUDGED
+from .family.options import options as family_options
+from .family.special import SPECIAL as FAMILY_SPECIAL
 from .identities import IDENTITIES
 from .judge import FAIL, NOT_OFFERED, PASS, Check, Finding, Row, verdict
 from .linear_layer.kernel_and_bias import kernel_and_bias
@@ -63,7 +67,8 @@ def _all_of(
 
 
 def _special(subject: Subject, plan: Plan, failed: list[PortError]) -> Iterator[Finding]:
-    parts = [SPECIAL[name] for name in plan.record.special]
+    known = FAMILY_SPECIAL if plan.record.name in FAMILY else SPECIAL
+    parts = [known[name] for name in plan.record.special]
     yield from _all_of(parts, subject, plan, failed)
 
 
@@ -78,8 +83,16 @@ def _shapes(subject: Subject, plan: Plan, failed: list[PortError]) -> Iterator[F
     yield from _all_of(parts, subject, plan, failed)
 
 
+def _options(subject: Subject, plan: Plan, failed: list[PortError]) -> Iterator[Finding]:
+    check = family_options if plan.record.name in FAMILY else options
+    yield from check(subject, plan, failed)
+
+
 def _dtypes(subject: Subject, plan: Plan, failed: list[PortError]) -> Iterator[Finding]:
-    yield from _all_of([judge.other_dtypes, in_other_dtypes], subject, plan, failed)
+    parts: list[Check] = [judge.other_dtypes]
+    if plan.record.name not in FAMILY:
+        parts.append(in_other_dtypes)
+    yield from _all_of(parts, subject, plan, failed)
 
 
 def _soft_targets(subject: Subject, plan: Plan, failed: list[PortError]) -> Iterator[Finding]:
@@ -111,7 +124,7 @@ LAYERS: dict[str, tuple[Check, bool]] = {
     "second order": (judge.second_order, False),
     "special values": (_special, False),
     "identities": (_identities, False),
-    "options": (options, False),
+    "options": (_options, False),
     "backward": (_backward, False),
     "kernel and bias": (kernel_and_bias, False),
     "arguments": (arguments, False),
@@ -144,6 +157,10 @@ def layers_of(record: Record) -> list[str]:
 def layer(subject: Subject, plan: Plan, name: str) -> Row:
     if name not in layers_of(plan.record):
         return Row(name, NOT_OFFERED, note=f"{plan.record.name} has none")
+    if plan.record.name in FAMILY and name not in JUDGED:
+        note = f"not judged of {plan.record.name}"
+        reason = f"{name}: {note}"
+        return Row(name, NOT_OFFERED, note=note, kept_from=grades.COMPLETE, reason=reason)
     judged, optional = LAYERS[name]
     failed: list[PortError] = []
     return verdict(name, judged(subject, plan, failed), failed, optional, plan.dtype)

@@ -10,6 +10,7 @@ from rich.table import Table
 
 from parity_tests.checker.layers.build import numbers
 from parity_tests.checker.layers.judge import Finding, compared
+from parity_tests.contract.family_records import FAMILY
 from parity_tests.contract.problems import Problem
 from parity_tests.contract.tolerances import DTYPES
 from parity_tests.ports.subject import GRADIENT, SECOND, VALUE, BadPortError, Plan, PortError
@@ -62,6 +63,8 @@ def _cells(name: str, finding: Finding) -> tuple[str, ...]:
 
 def problem_of(plan: Plan, text: str) -> Problem:
     """A problem of one sample, from a point as reports give it."""
+    if plan.record.name in FAMILY:
+        raise BadPortError(f"--at is of focal losses, not of {plan.record.name}: say --layer")
     point = _point(plan, text)
     inputs = {"logits": point.logits}
     ids = None
