@@ -13,7 +13,7 @@ from functools import partial
 from itertools import product
 from typing import Any
 
-from . import grid
+from . import family_grid, grid
 from .problems import Problem
 
 # From a dtype to problems by name, each made when it is called for.
@@ -145,7 +145,8 @@ KERNEL = Convention(
 
 def _sigmoid_vectors(dtype: str) -> list[Problem]:
     cases = product(("interpolate", "mixture"), (None, 0.25))
-    return [grid.sigmoid_soft(dtype, rule, alpha) for rule, alpha in cases]
+    problems = [grid.sigmoid_soft(dtype, rule, alpha) for rule, alpha in cases]
+    return problems + [family_grid.quality(dtype, balanced) for balanced in family_grid.BOTH]
 
 
 def _softmax_vectors(dtype: str) -> list[Problem]:
@@ -164,13 +165,14 @@ SIGMOID = Record(
         "∂²f/∂u²   = q^γ·p·(γ²·p·s − γ·q·s + (2γ + 1)·q)",
         "∂f/∂γ     = −softplus(u)·f",
         "mixture   = y·α·f(z) + (1 − y)·(1 − α)·f(−z)",
+        "quality   = α_t·|y − p|^γ·BCE; at p = y it is 0 with its gradient",
     ),
     arguments=(
         Argument("logits", "floating, any shape"),
         Argument("targets", "in [0, 1], shape of logits"),
         Argument("alpha", "None or in [0, 1]", 0.25, essential=True),
         Argument("gamma", "at least 0", 2.0, essential=True),
-        Argument("soft_targets", "interpolate or mixture", "interpolate"),
+        Argument("soft_targets", "interpolate, mixture or quality", "interpolate"),
         Argument("ignore_index", "None or an integer", None),
         *OPTIONS,
     ),
@@ -179,6 +181,7 @@ SIGMOID = Record(
         "sigmoid, hard": grid.named_sigmoid_hard,
         "sigmoid, soft": partial(grid.named_sigmoid_soft, soft_targets="interpolate"),
         "sigmoid, mixture": partial(grid.named_sigmoid_soft, soft_targets="mixture"),
+        "sigmoid, quality": family_grid.named_quality,
     },
     vectors=_sigmoid_vectors,
     identities=(
@@ -190,7 +193,9 @@ SIGMOID = Record(
     ),
     special=("infinite_right", "infinite_wrong", "nan_stays", "empty", "scalar", "nothing_is_kept"),
     errors=("column_targets", "longer_targets", "more_axes"),
-    source=f"{LIN}, equations (4), (5), (9), (10)",
+    source=f"{LIN}, equations (4), (5), (9), (10); quality: X. Li et al., Generalized Focal Loss, "
+    "arXiv:2006.04388",
+    samples=480,
 )
 
 SOFTMAX = Record(

@@ -7,15 +7,15 @@ from itertools import product
 
 from . import golden
 from .examine import Solved
+from .family_records import EVERY
 from .problems import Problem
-from .records import RECORDS
 
 FULL = ("float32", "float64")
 
 
 def _problems() -> dict[str, Callable[[], Problem]]:
     problems: dict[str, Callable[[], Problem]] = {}
-    for record in RECORDS.values():
+    for record in EVERY.values():
         for (label, grid), dtype in product(record.grids.items(), FULL):
             for name, problem in grid(dtype).items():
                 problems[f"{label} {dtype} {name}"] = problem
@@ -32,6 +32,10 @@ SMALL_GRID = {
     "sigmoid, hard float64 gamma=0.5 alpha=0.25",
     "sigmoid, soft float32 alpha=0.25",
     "sigmoid, mixture float32 alpha=0.25",
+    "sigmoid, quality float32 alpha=each",
+    "varifocal, soft float32 iou_weighted=True constant_modulator=False",
+    "heatmap, soft float32 peak=1.0 alpha=None",
+    "asymmetric, soft float32 shift=0.05 constant_modulator=False",
     "softmax, ids float32 gamma=0.5 classes=3",
     "softmax, ids float32 gamma=2.0 classes=2",
     "softmax, ids float64 gamma=2.0 classes=2",

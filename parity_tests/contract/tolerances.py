@@ -36,6 +36,8 @@ SOFTMAX = 8.0
 # A quality focal loss is judged as the other rules for soft targets. Its |y − p| is a difference of
 # (1 − y)·p and y·q, and each derivative's scale holds what their rounding costs, as that of a sum
 # does. At p = y itself nothing is asked of a derivative that does not exist, but that it is finite.
+# Nor is much asked of second derivatives in targets close to it: a power has γ·(γ − 1) as a factor
+# in its closed form in logits, and γ² − γ where the slope in logits is differentiated in targets.
 # Of a heatmap (1 − y)^β multiplies the rounding of 1 − y by β, as q^γ does that of q by γ. The
 # negatives of an asymmetric loss are focal losses of the logit of p − shift, a margin that is
 # rounded as a softmax's is and loses digits where p is close to the shift: the scale holds both,

@@ -18,8 +18,8 @@ from tqdm import tqdm
 
 from parity_tests.contract import half_precision, suite
 from parity_tests.contract.examine import examine
+from parity_tests.contract.family_records import EVERY
 from parity_tests.contract.port import Port
-from parity_tests.contract.records import RECORDS
 from parity_tests.contract.tolerances import (
     GRADIENT,
     HALF,
@@ -33,7 +33,7 @@ from parity_tests.ports.packages import JAX, TORCH
 from parity_tests.tables import LEFT, RIGHT, markdown
 
 ORDERS = {"value": VALUE, "1st": GRADIENT, "2nd": HESSIAN}
-ROWS = [label for record in RECORDS.values() for label in record.grids]
+ROWS = [label for record in EVERY.values() for label in record.grids]
 PAIRS = [(dtype, port) for dtype in suite.FULL for port in (JAX, TORCH)]
 NAMES = [f"{port.name} {dtype.removeprefix('float')}" for dtype, port in PAIRS]
 HEADER = ("loss", "derivative", *NAMES, "allowed")
@@ -62,6 +62,10 @@ def _row(label: str, name: str) -> Row:
     allowed = f"{SIGMOID[order]:g} + {PER_GAMMA:g}γ"
     if label.startswith("softmax"):
         allowed = f"{SOFTMAX:g}"
+    if label.startswith("heatmap"):
+        allowed = f"{SIGMOID[order]:g} + {PER_GAMMA:g}(γ + β)"
+    if label.startswith("asymmetric"):
+        allowed += f" or {SOFTMAX:g}"
     errors = []
     for dtype, port in PAIRS:
         error = _worst(port, f"{label} {dtype} ", order)

@@ -74,8 +74,9 @@ def distance_power(z: Real, y: Real, gamma: Real) -> Jet:
     above, below = (1 - y) * p, y * q
     distance = above - below
     cancelled = 2 * min(above, below)
+    inner = _distance(p, q)
     if not distance:
-        return _power_of_zero(p, q, gamma)
+        return _power_of_zero(inner, gamma, cancelled)
     r, sign = abs(distance), mpmath.sign(distance)
     # log r, from 1 − r where that is the small one.
     rest = y + q if distance > 0 else 1 - y + p
@@ -83,16 +84,19 @@ def distance_power(z: Real, y: Real, gamma: Real) -> Jet:
 
     def term(order: int, logs: int) -> Term:
         """∂^order/∂d of log(r)^logs·r^γ."""
-        here = _derivative_of_power(r, gamma, log, order, logs) * sign**order
+        here = _derivative_of_power(r, gamma, log, order, logs)
         moved = _derivative_of_power(r, gamma, log, order + 1, logs)
-        return Term(here, abs(here) + abs(moved) * cancelled)
+        return Term(here.value * sign**order, here.scale + moved.scale * cancelled)
 
-    inner = _distance(p, q)
-    jet = chain(inner, term(1, 0), term(2, 0), term(0, 0))
+    bend = term(2, 0)
+    jet = chain(inner, term(1, 0), bend, term(0, 0))
     jet[("gamma",)] = term(0, 1)
     jet[("gamma", "gamma")] = term(0, 2)
     for name in ("logits", "targets"):
         jet[("gamma", name)] = term(1, 1) * inner[(name,)]
+        # Of γ² − γ, which is what differentiating twice in a target makes of the power, both terms.
+        both = Term(bend.value, bend.scale + 2 * gamma * r ** (gamma - 2))
+        jet[(name, "targets")] = both * inner[(name,)] * inner[("targets",)]
     return jet
 
 
@@ -103,7 +107,7 @@ def _distance(p: Real, q: Real) -> Jet:
     return jet
 
 
-def _derivative_of_power(r: Real, gamma: Real, log: Real, order: int, logs: int) -> Real:
+def _derivative_of_power(r: Real, gamma: Real, log: Real, order: int, logs: int) -> Term:
     """∂^order/∂r of log(r)^logs·r^γ: the coefficients of the powers of log r, order by order."""
     coefficients = [mpf(0)] * logs + [mpf(1)]
     for done in range(order):
@@ -111,23 +115,29 @@ def _derivative_of_power(r: Real, gamma: Real, log: Real, order: int, logs: int)
         power = gamma - done
         pairs = zip(coefficients, slopes, strict=True)
         coefficients = [power * own + slope for own, slope in pairs]
-    whole = sum(coefficient * log**k for k, coefficient in enumerate(coefficients))
-    return whole * r ** (gamma - order)
+    factor = r ** (gamma - order)
+    return Term.of(*(x * log**k * factor for k, x in enumerate(coefficients)))
 
 
-def _power_of_zero(p: Real, q: Real, gamma: Real) -> Jet:
+def _power_of_zero(inner: Jet, gamma: Real, cancelled: Real) -> Jet:
     """0^γ at p = y, where a derivative that does not exist may be any finite number."""
-    inner = _distance(p, q)
     jet = Jet()
     if not gamma:
         jet[()] = Term.of(mpf(1))
         jet[("gamma",)] = jet[("gamma", "gamma")] = ANY
     # The slope is 0 by the contract, also where |d|^γ has a corner or a cusp.
-    bend = Term.of(mpf(2)) if gamma == 2 else ANY if 0 < gamma < 2 else Term.of(mpf(0))
-    for pair in (("logits", "logits"), ("logits", "targets"), ("targets", "targets")):
-        jet[pair] = bend * inner[(pair[0],)] * inner[(pair[1],)]
-    if gamma <= 1:
-        jet[("gamma", "logits")] = jet[("gamma", "targets")] = ANY
+    bend = in_targets = Term.of(mpf(0))
+    if 0 < gamma <= 2:
+        # As at hard targets, second derivatives in targets are not promised where they hold r^0.
+        bend, in_targets = Term.of(mpf(2)) if gamma == 2 else ANY, ANY
+    elif gamma > 2:
+        # It is 0 but for what the rounding of both terms of d leaves.
+        bend = in_targets = Term(mpf(0), gamma * (gamma - 1) * cancelled ** (gamma - 2))
+    jet[("logits", "logits")] = bend * inner[("logits",)] * inner[("logits",)]
+    for name in ("logits", "targets"):
+        jet[(name, "targets")] = in_targets * inner[(name,)] * inner[("targets",)]
+        if gamma <= 1:
+            jet[("gamma", name)] = ANY
     return jet
 
 

@@ -125,7 +125,9 @@ def _falloff(y: Real, beta: Real) -> Jet:
     jet = Jet()
     jet[()] = Term.of(power)
     jet[("targets",)] = Term.of(-beta * less_one)
-    jet[("targets", "targets")] = Term.of(beta * (beta - 1) * rest ** (beta - 2))
+    # Of β² − β, which is what differentiating twice makes of the power, both terms.
+    bend = rest ** (beta - 2)
+    jet[("targets", "targets")] = Term.of(beta**2 * bend, -beta * bend)
     jet[("beta",)] = Term.of(log * power)
     jet[("beta", "beta")] = Term.of(log**2 * power)
     jet[("beta", "targets")] = Term.of(-less_one, -beta * log * less_one)

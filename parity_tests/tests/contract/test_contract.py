@@ -22,7 +22,7 @@ from parity_tests.truth.readings import ALPHA, SOFT
 # Each framework has its own names for devices; a port need not have any.
 DEVICES = {"axis_name", "class_axis_name", "group", "class_group"}
 
-each_record = pytest.mark.parametrize("record", RECORDS.values(), ids=lambda record: record.name)
+each_record = pytest.mark.parametrize("record", EVERY.values(), ids=lambda record: record.name)
 
 
 @each_record
@@ -41,7 +41,7 @@ def test_the_packages_have_these_arguments(record: Record, package: ModuleType) 
     assert defaults == expected | dict.fromkeys(devices)
 
 
-@pytest.mark.parametrize("record", EVERY.values(), ids=lambda record: record.name)
+@each_record
 def test_every_check_that_a_record_names_exists(record: Record) -> None:
     assert set(record.identities) <= IDENTITIES.keys()
     assert set(record.special) <= SPECIAL.keys() | FAMILY_SPECIAL.keys()
@@ -76,13 +76,12 @@ def test_aliases_are_classes_of_both_packages() -> None:
 def test_a_record_makes_tests_vectors_and_rows_everywhere() -> None:
     """Each grid of each record, in both dtypes, is in the suite; each label is a row; each dtype a
     file."""
-    for record in RECORDS.values():
+    for record in EVERY.values():
         for label, grid in record.grids.items():
             assert label in parity_table.ROWS
             for dtype in suite.FULL:
                 names = {f"{label} {dtype} {name}" for name in grid(dtype)}
                 assert names <= suite.PROBLEMS.keys()
-    for record in EVERY.values():
         for dtype in record.dtypes:
             file = f"{record.name}_{dtype}.jsonl"
             assert file in make_vectors.problems()

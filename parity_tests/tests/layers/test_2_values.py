@@ -13,7 +13,13 @@ from parity_tests.contract.port import Port
 from parity_tests.contract.suite import golden_vectors, solved
 from parity_tests.contract.tolerances import EPS, PER_GAMMA, SMALLEST_NORMAL, VALUE
 from parity_tests.contract.tolerances import SIGMOID as SIGMOID_UNITS
-from parity_tests.tests.parametrize import both_packages, each_port, each_problem, each_vector_file
+from parity_tests.tests.parametrize import (
+    both_packages,
+    each_function_of_logits,
+    each_port,
+    each_problem,
+    each_vector_file,
+)
 from parity_tests.truth import float64
 
 from .calls import SIGMOID, gradient, sigmoid
@@ -27,7 +33,7 @@ def test_the_loss_is_the_oracles(name: str, port: Port) -> None:
 
 @both_packages
 @each_vector_file
-@pytest.mark.parametrize("function", ["sigmoid_focal_loss", "softmax_focal_loss"])
+@each_function_of_logits
 def test_the_loss_is_that_of_the_golden_vectors(function: str, dtype: str, port: Port) -> None:
     for problem in golden_vectors(function, dtype):
         examine(problem, port, VALUE)

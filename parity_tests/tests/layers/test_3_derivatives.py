@@ -7,7 +7,12 @@ from parity_tests.contract.examine import examine
 from parity_tests.contract.port import Port
 from parity_tests.contract.suite import golden_vectors, solved
 from parity_tests.contract.tolerances import GRADIENT, HESSIAN
-from parity_tests.tests.parametrize import both_packages, each_port, each_problem
+from parity_tests.tests.parametrize import (
+    both_packages,
+    each_function_of_logits,
+    each_port,
+    each_problem,
+)
 
 
 @each_port
@@ -33,7 +38,7 @@ def test_second_derivatives_are_the_oracles(name: str, port: Port) -> None:
         ("float64", HESSIAN),
     ],
 )
-@pytest.mark.parametrize("function", ["sigmoid_focal_loss", "softmax_focal_loss"])
+@each_function_of_logits
 def test_derivatives_are_those_of_the_golden_vectors(
     function: str, order: int, dtype: str, port: Port
 ) -> None:
