@@ -107,7 +107,8 @@ def _margin_of_0(z: Array, held: Array | None) -> Array:
 def _factor(y: Array, alpha: Number | None, modulator: Array, by_y: bool) -> Array:
     """What b is multiplied by: (…)."""
     positives = _positives(y)
-    of_positives = y if by_y else positives
+    # Of a negative neither y nor 0 moves with its target.
+    of_positives = positives * y if by_y else positives
     return of_positives + (1 - positives) * _times(alpha, modulator)
 
 
@@ -125,7 +126,7 @@ def peaks_of(y: Array, peak: float) -> Array:
     if peak == 1:
         return jnp.floor(y)
     # NaN is no peak, and nothing else.
-    return (y >= peak).astype(y.dtype) + (y - y)
+    return (y >= peak).astype(y.dtype) + 0 * y
 
 
 @weighted

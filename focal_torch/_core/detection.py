@@ -105,7 +105,8 @@ def _margin_of_0(z: Tensor, held: Tensor | None) -> Tensor:
 def _factor(y: Tensor, alpha: Number | None, modulator: Tensor, by_y: bool) -> Tensor:
     """What b is multiplied by: (…)."""
     positives = _positives(y)
-    of_positives = y if by_y else positives
+    # Of a negative neither y nor 0 moves with its target.
+    of_positives = positives * y if by_y else positives
     return of_positives + (1 - positives) * _times(alpha, modulator)
 
 
@@ -123,7 +124,7 @@ def peaks_of(y: Tensor, peak: float) -> Tensor:
     if peak == 1:
         return torch.floor(y)
     # NaN is no peak, and nothing else.
-    return (y >= peak).to(y.dtype) + (y - y)
+    return (y >= peak).to(y.dtype) + 0 * y
 
 
 @weighted_in_pieces
