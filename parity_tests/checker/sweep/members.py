@@ -53,6 +53,8 @@ class Member:
     targets: tuple[float, float] = (0, 1)
     # Whether class 0 is judged as a softmax is: at the size of what the rounding of logits costs.
     blurred: bool = False
+    # Whether the loss of each target falls with the margin, so that a rise says something.
+    falls: tuple[bool, bool] = (True, True)
 
     def keywords(self, gamma: float) -> dict[str, Any]:
         return {"alpha": self.alpha, **dict.fromkeys(self.gammas, gamma), **self.settings}
@@ -117,7 +119,7 @@ def _asymmetric(margins: Margins, logits: Array, gamma: float, target: int) -> T
 MEMBERS: dict[str, Member] = {
     "sigmoid": Member(_focal),
     "quality": Member(_focal, settings={"soft_targets": "quality"}),
-    "varifocal": Member(_varifocal, 1 - ALPHA, targets=(0, OVERLAP)),
+    "varifocal": Member(_varifocal, 1 - ALPHA, targets=(0, OVERLAP), falls=(True, False)),
     "heatmap": Member(_focal),
     "asymmetric": Member(
         _asymmetric,

@@ -32,6 +32,8 @@ def _row(cell: Cell, loss: str, break_with: str) -> Row:
     slope_at = logit(cell.slope_at, break_with)
     wrong = (str(cell.nans), str(cell.infinities), str(cell.nans_lost))
     rises = (str(cell.rises), f"{cell.rise:.2f}")
+    if not member.falls[cell.target]:
+        rises = ("", "")
     errors = (value_error, value_at, slope_error, slope_at)
     target = f"{member.targets[cell.target]:g}"
     return f"{cell.gamma:g}", target, *errors, *wrong, *rises, str(cell.logits)
