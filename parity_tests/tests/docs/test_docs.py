@@ -40,7 +40,7 @@ BLOCKS = [block for block in ALL_BLOCKS if "KERAS_BACKEND" not in block[1]]
 # Those of TensorFlow and Keras among them.
 PEERS = "porting.md"
 # What the extra `test` does not bring, and a compiler that takes half a minute.
-SLOW_CODE = ("import lightgbm", "@torch.compile")
+SLOW_CODE = ("import lightgbm", "@torch.compile", "from mmdet", "from timm")
 MODULES = [
     *(
         focal_jax.losses,

@@ -14,9 +14,11 @@ import focal_torch
 from examples.family import faults, peers
 from parity_tests.checker.audit.wrappers import import_torchvision
 from parity_tests.contract.exact import Draws
-from parity_tests.pages import migration
+from parity_tests.pages import make_readme, migration, page_code
 
 Loss = Callable[..., Any]
+PAGE = make_readme.ROOT / "docs" / "family.md"
+COMMAND = "examples.family.faults --markdown"
 OFTEN_WRONG = [0.0, 20.0, -20.0, 110.0, -110.0]
 
 
@@ -160,3 +162,19 @@ def test_ours_has_no_such_fault(fault: faults.Fault) -> None:
     logits = torch.tensor([fault.at], dtype=fault.dtype)
     values, gradients = faults.value_and_gradient(fault.ours, logits, fault.target)
     assert not faults.is_wrong(fault.kind, values, gradients).any()
+
+
+def cells(line: str) -> list[str]:
+    return [cell.strip() for cell in line.strip("|").split("|")]
+
+
+def test_the_table_of_the_page_is_what_the_command_prints() -> None:
+    """A sigmoid is 0 from a logit of −88 or −104, depending on the processor."""
+    shown = make_readme.tables(PAGE.read_text())[COMMAND].strip().splitlines()
+    printed = make_readme.run(COMMAND).strip().splitlines()
+    assert len(shown) == len(printed)
+    for ours, theirs in zip(map(cells, printed), map(cells, shown), strict=True):
+        starts = ours.pop(3), theirs.pop(3)
+        assert page_code.same(" ".join(ours), " ".join(theirs))
+        if starts[0] != starts[1]:
+            assert float(starts[0]) == pytest.approx(float(starts[1]), rel=0.2)
