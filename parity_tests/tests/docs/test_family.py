@@ -1,8 +1,10 @@
 """The formulas of examples/family: those of the installed packages to the bit, and ours wherever
 they are in order."""
 
+import re
 from collections.abc import Callable
 from functools import partial
+from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -15,6 +17,7 @@ from examples.family import faults, peers
 from parity_tests.checker.audit.wrappers import import_torchvision
 from parity_tests.contract.exact import Draws
 from parity_tests.pages import make_readme, migration, page_code
+from parity_tests.ports.locate import locate
 
 Loss = Callable[..., Any]
 PAGE = make_readme.ROOT / "docs" / "family.md"
@@ -162,6 +165,27 @@ def test_ours_has_no_such_fault(fault: faults.Fault) -> None:
     logits = torch.tensor([fault.at], dtype=fault.dtype)
     values, gradients = faults.value_and_gradient(fault.ours, logits, fault.target)
     assert not faults.is_wrong(fault.kind, values, gradients).any()
+
+
+# Whose arguments the page has to name.
+SIGNATURES = (
+    "mmdet.models.losses.gaussian_focal_loss:GaussianFocalLoss",
+    "mmdet.models.losses.gaussian_focal_loss:GaussianFocalLoss.forward",
+    "mmdet.models.losses.varifocal_loss:VarifocalLoss",
+    "mmdet.models.losses.gfocal_loss:QualityFocalLoss",
+    "mmdet.models.losses.gfocal_loss:DistributionFocalLoss",
+    "timm.loss:AsymmetricLossMultiLabel",
+)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", SIGNATURES)
+def test_no_argument_of_a_peer_is_left_out(path: str) -> None:
+    import_torchvision()
+    migration.import_mmdet()
+    names = signature(locate(path)).parameters.keys() - {"self", "use_sigmoid", "pred", "target"}
+    for name in names:
+        assert re.search(rf"\b{name}\b", PAGE.read_text()), f"{path}: {name}"
 
 
 def cells(line: str) -> list[str]:
