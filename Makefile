@@ -58,6 +58,7 @@ vectors: $(READY)
 readme: $(READY)
 	$(BIN)/python -m examples.plot_focal_loss --out docs/focal_loss.png
 	$(BIN)/python -m examples.family.plot --out docs/family.png
+	$(BIN)/python -m examples.family.peak --out docs/family_peak.png
 	$(BIN)/python -m parity_tests.pages.make_readme
 
 # The public implementations, in an environment of their own: PyTorch first, since some ask for any build of it.

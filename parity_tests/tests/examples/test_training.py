@@ -11,6 +11,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from examples import plot_focal_loss
+from examples.family import peak
 from examples.family import plot as plot_family
 from examples.training import caravan, plot_training, train_jax, train_linen, train_torch
 from parity_tests.tests.parametrize import slow
@@ -96,3 +97,4 @@ def test_figures_are_drawn(tmp_path: Path) -> None:
     assert drawn_bytes(training, tmp_path / "training.png") > 10_000
     assert drawn_bytes(plot_focal_loss.figure(), tmp_path / "focal_loss.png") > 10_000
     assert drawn_bytes(plot_family.figure(), tmp_path / "family.png") > 10_000
+    assert drawn_bytes(peak.figure(), tmp_path / "family_peak.png") > 10_000
