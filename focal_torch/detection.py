@@ -8,7 +8,8 @@ from ._base.arrays import OneOrSeveral
 from ._base.elements import elements_of
 from ._base.ranges import NOT_ZERO_UNIT
 from ._base.tracing import record
-from ._core.detection import heatmap_focal, peaks_of, varifocal
+from ._core.heatmap import heatmap_focal, peaks_of
+from ._core.varifocal import varifocal
 
 
 def varifocal_loss(

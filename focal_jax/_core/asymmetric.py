@@ -42,8 +42,10 @@ def asymmetric_focal(
         of_0 = focal.formula(-z, gamma_0)
     of_1 = focal.formula(z, gamma_1)
     # A class with no share costs nothing, even where its loss is infinite.
-    positive = multiply_no_nan(y * alpha_1(alpha), of_1)
-    negative = multiply_no_nan((1 - y) * alpha_0(alpha), of_0)
+    share_of_1 = y * alpha_1(alpha)
+    share_of_0 = (1 - y) * alpha_0(alpha)
+    positive = multiply_no_nan(share_of_1, of_1)
+    negative = multiply_no_nan(share_of_0, of_0)
     return positive + negative
 
 
@@ -105,6 +107,7 @@ def asymmetric_focal_alpha(
     shift: float,
 ) -> Array:
     """What α multiplies less what 1 − α multiplies."""
+    # Without an α there is no derivative in it.
     positive = y * _loss_of_1(z, held, gamma_1)
     negative = (1 - y) * _loss_of_0(z, held, gamma_0, shift)
     return positive - negative

@@ -16,10 +16,11 @@ from .._base.collectives import Group, sum_over
 from .._base.reduction import at_least_one, divisor_of, reduce
 from .._base.tracing import after, compiled
 from .asymmetric import asymmetric_focal
-from .detection import heatmap_focal, peaks_of, varifocal
+from .heatmap import heatmap_focal, peaks_of
 from .linear_chunk import LayerSettings, RowInputs, SharedInputs
 from .linear_scan import losses_in_chunks, sum_over_chunks
 from .softmax import class_focal, id_focal
+from .varifocal import varifocal
 
 
 @compiled

@@ -28,6 +28,7 @@ def shifted_focal(z: Array, gamma: Number, shift: float) -> Array:
 @shifted_focal.partial("z")
 def shifted_focal_z(z: Array, gamma: Number, shift: float) -> Array:
     """x^γ·(γ·s·p·q / x + p·q / w)."""
+    # A form of its own, since its derivative is written down.
     return shifted_grad(z, gamma, shift)
 
 

@@ -26,6 +26,7 @@ def shifted_focal(z: Tensor, gamma: Number, shift: float) -> Tensor:
 @shifted_focal.partial("z")
 def shifted_focal_z(z: Tensor, gamma: Number, shift: float) -> Tensor:
     """x^γ·(γ·s·p·q / x + p·q / w)."""
+    # A form of its own, since its derivative is written down.
     return shifted_grad(z, gamma, shift)
 
 

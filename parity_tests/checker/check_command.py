@@ -21,7 +21,6 @@ from parity_tests.checker.layers.check import report as report_of
 from parity_tests.checker.layers.grades import SAFE
 from parity_tests.checker.layers.judge import NOT_OFFERED, PASS, Row
 from parity_tests.checker.report.xfails import apply, read
-from parity_tests.contract.family_records import FAMILY
 from parity_tests.ports.contain import limited
 from parity_tests.ports.onnx_model import SUFFIX
 from parity_tests.ports.program import ProcessPort
@@ -147,7 +146,7 @@ def subject_of(arguments: argparse.Namespace, dtype: str) -> Iterator[Any]:
     if not arguments.function:
         raise BadPortError("say what the program is by --as, e.g. --as sigmoid_focal_loss")
     plan = plan_of(options, dtype)
-    if plan.record.of_logits or plan.record.name in FAMILY:
+    if plan.record.of_logits or plan.record.family:
         raise BadPortError(
             f"a program is not asked about {plan.record.name}: let it answer the golden vectors, "
             "focal-parity vectors, and score its answers, focal-parity score"
@@ -198,7 +197,7 @@ def _usual_jobs(subject: Any) -> int:
 
 def _maps(subject: Any, arguments: argparse.Namespace) -> Any:
     """Heat maps are for the page alone, and of the focal losses."""
-    if not arguments.html or subject.plan.record.name in FAMILY:
+    if not arguments.html or subject.plan.record.family:
         return None
     from parity_tests.checker.report.heat import maps
 

@@ -85,6 +85,7 @@ def _asymmetric_vectors(dtype: str) -> list[Problem]:
 
 
 VARIFOCAL = Record(
+    family=True,
     name="varifocal_loss",
     summary="The loss of IoU-aware scores: a weighted cross entropy of positives, a focal loss of "
     "negatives.",
@@ -123,6 +124,7 @@ VARIFOCAL = Record(
 )
 
 HEATMAP = Record(
+    family=True,
     name="heatmap_focal_loss",
     summary="The focal loss of heatmaps with Gaussian bumps around the peaks.",
     formulas=(
@@ -159,6 +161,7 @@ HEATMAP = Record(
 )
 
 ASYMMETRIC = Record(
+    family=True,
     name="asymmetric_loss",
     summary="The multi-label loss with a γ for each class and shifted probabilities of negatives.",
     formulas=(

@@ -61,6 +61,8 @@ class Record:
     classes: bool = False
     # What a loss of a linear layer is where the kernel is the identity, and the bias 0.
     of_logits: str = ""
+    # A relative of the focal loss, which some layers do not judge.
+    family: bool = False
     # Lines of golden vectors per file.
     samples: int = 320
 

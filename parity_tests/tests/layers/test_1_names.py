@@ -50,8 +50,9 @@ OF_THE_FRAMEWORK = {
 }
 TWINS = sorted(files(JAX) - OF_THE_FRAMEWORK - JAX_ALONE_FILES)
 MATHEMATICS = (
-    *("asymmetric.py", "detection.py", "distance.py", "focal.py", "interpolated.py"),
+    *("asymmetric.py", "distance.py", "focal.py", "heatmap.py", "interpolated.py"),
     *("interpolated_pt.py", "quality.py", "shifted.py", "sigmoid.py", "softmax.py"),
+    "varifocal.py",
 )
 # JAX names devices by the axes of a mesh, PyTorch by a process group; a module is called by another
 # name; and JAX hashes its settings, where PyTorch makes buffers of them, and pickles a group by its

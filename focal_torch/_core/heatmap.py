@@ -1,7 +1,7 @@
-"""Two losses of detectors, whose targets are more than a class: an overlap, or a heatmap.
+"""The focal loss of heatmaps: peaks, which have y ≥ `peak`, are class 1. All others are class 0,
+with a weight of (1 − y)^β that falls off towards the peaks.
 
     z    logits (…)        y    targets (…)        α, γ, β    numbers, or arrays (…)
-    p    σ(z)              b    −y·log p − (1 − y)·log(1 − p), which for y = 0 is softplus(z)
 
 Which case an element is in is a number, 0 or 1, and selections are products: they take less time,
 and NaN stays NaN.
@@ -12,110 +12,8 @@ from torch import Tensor
 
 from .._base.arrays import Number, multiply_no_nan
 from .._base.autodiff import closed_form, weighted_in_pieces
-from .focal import focal, focal_gamma, modulating_factor, neg_grad_u, power, sigmoid, softplus
-from .interpolated_pt import bce, bce_z
+from .focal import focal, focal_gamma, neg_grad_u, power
 from .sigmoid import alpha_0, alpha_1
-
-# --- Varifocal: y·b or b for positives, which have y > 0, and α·p^γ·b for all others. `held` is
-# None, or the logits again, of which p^γ is made where no derivative in the logits shall flow
-# through it.
-
-
-@weighted_in_pieces
-def varifocal(
-    z: Tensor, held: Tensor | None, y: Tensor, alpha: Number | None, gamma: Number, by_y: bool
-) -> Tensor:
-    """b times y or 1 for positives, and times α·p^γ for all others."""
-    modulator = modulating_factor.formula(-z, gamma)
-    factor = _factor(y, alpha, modulator, by_y)
-    # One cross entropy for both cases, since an exponential takes the most time.
-    b = bce.formula(z, y)
-    return multiply_no_nan(factor, b)
-
-
-@varifocal.partial("z")
-def varifocal_z(
-    z: Tensor, held: Tensor | None, y: Tensor, alpha: Number | None, gamma: Number, by_y: bool
-) -> Tensor:
-    """The same factor times p − y, and for all others γ·(1 − p)·b beside it."""
-    modulator = modulating_factor(_margin_of_0(z, held), gamma)
-    factor = _factor(y, alpha, modulator, by_y)
-    positives = _positives(y)
-    # A negative has no derivative in its target.
-    grad = bce_z(z, positives * y)
-    if held is None:
-        others = 1 - positives
-        from_power = gamma * sigmoid(-z) * softplus(z)
-        grad = grad + others * from_power
-    return factor * grad
-
-
-@varifocal.partial("held")
-def varifocal_held(
-    z: Tensor, held: Tensor | None, y: Tensor, alpha: Number | None, gamma: Number, by_y: bool
-) -> Tensor:
-    """0: it is constant, although forward mode of PyTorch asks."""
-    return 0 * z
-
-
-@varifocal.partial("y")
-def varifocal_y(
-    z: Tensor, held: Tensor | None, y: Tensor, alpha: Number | None, gamma: Number, by_y: bool
-) -> Tensor:
-    """b − y·z or −z for positives, and 0 for all others."""
-    # b moves by −z with y, and so does the weight if it is y.
-    grad = bce(z, y) - y * z if by_y else -z
-    return _positives(y) * grad
-
-
-@varifocal.partial("alpha")
-def varifocal_alpha(
-    z: Tensor, held: Tensor | None, y: Tensor, alpha: Number | None, gamma: Number, by_y: bool
-) -> Tensor:
-    """0 for positives, and p^γ·b for all others."""
-    u = _margin_of_0(z, held)
-    others = 1 - _positives(y)
-    return others * modulating_factor(u, gamma) * softplus(z)
-
-
-@varifocal.partial("gamma")
-def varifocal_gamma(
-    z: Tensor, held: Tensor | None, y: Tensor, alpha: Number | None, gamma: Number, by_y: bool
-) -> Tensor:
-    """0 for positives, and α·log(p)·p^γ·b for all others."""
-    u = _margin_of_0(z, held)
-    # The power comes last: it may underflow where the product does not.
-    log_times_b = -softplus(u) * softplus(z)
-    grad = log_times_b * modulating_factor(u, gamma)
-    others = 1 - _positives(y)
-    return others * _times(alpha, grad)
-
-
-def _positives(y: Tensor) -> Tensor:
-    """1 for positives, and 0 for all others: (…)."""
-    # Targets are in [0, 1].
-    return torch.ceil(y)
-
-
-def _margin_of_0(z: Tensor, held: Tensor | None) -> Tensor:
-    """The margin of class 0 that p^γ is made of."""
-    return -z if held is None else -held
-
-
-def _factor(y: Tensor, alpha: Number | None, modulator: Tensor, by_y: bool) -> Tensor:
-    """What b is multiplied by: (…)."""
-    positives = _positives(y)
-    # Of a negative neither y nor 0 moves with its target.
-    of_positives = positives * y if by_y else positives
-    return of_positives + (1 - positives) * _times(alpha, modulator)
-
-
-def _times(alpha: Number | None, x: Tensor) -> Tensor:
-    return x if alpha is None else alpha * x
-
-
-# --- Heatmap: peaks, which have y ≥ `peak`, are class 1. All others are class 0, with a weight of
-# (1 − y)^β that falls off towards the peaks.
 
 
 def peaks_of(y: Tensor, peak: float) -> Tensor:
@@ -136,9 +34,10 @@ def heatmap_focal(
     rest = 1 - (1 - peaks) * y
     falloff = power(rest, beta)
     of_peaks = peaks * alpha_1(alpha)
-    factor = of_peaks + (1 - peaks) * alpha_0(alpha) * falloff
+    of_others = (1 - peaks) * alpha_0(alpha) * falloff
     loss = focal.formula(_margins(z, peaks), gamma)
-    return multiply_no_nan(factor, loss)
+    # A weight may be 0 where the loss is infinite.
+    return multiply_no_nan(of_peaks + of_others, loss)
 
 
 @heatmap_focal.partial("z")
@@ -147,6 +46,7 @@ def heatmap_focal_z(
 ) -> Tensor:
     """The same factors times ±f′(±z; γ)."""
     peaks = peaks_of(y, peak)
+    # The margin moves with z at peaks, and against it elsewhere.
     signed = _falloff(y, peaks, alpha, beta) - peaks * alpha_1(alpha)
     u = _margins(z, peaks)
     return signed * neg_grad_u(u, gamma)
