@@ -44,6 +44,9 @@ SHARED = 4
 # Those of a softmax are partial sums of its rows and, in bytes, the few numbers that a row comes
 # down to.
 ROW_TEMPORARIES, ROW_BYTES = 0.05, 32
+# On this device XLA stores which float targets of half precision are in range, where a mask and the
+# sum of the targets need that before the gradient does: a byte for each, written and read.
+STORES_RANGES = "B200"
 # What is read a second time, after the divisor is known.
 DIVISOR_NEEDS = {"mean_positive": ("targets", "where"), "mean": ("where",)}
 
@@ -138,6 +141,14 @@ def traffic(case: Case) -> float:
     if case.run == "forward":
         return FORWARD + again / read
     return DIVISOR + again / (read + gradient) if again else GRADIENT
+
+
+def stored_ranges(device: str, case: Case) -> int:
+    """The bytes of what is stored of the range of targets."""
+    if (device, case.dtype, case.targets) != (STORES_RANGES, "bfloat16", "float"):
+        return 0
+    is_known_late = case.reduction == "mean_positive" and case.where
+    return math.prod(case.shape) if is_known_late else 0
 
 
 def _row_traffic(case: Case, read: int, gradient: int) -> float:

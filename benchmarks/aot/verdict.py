@@ -51,6 +51,9 @@ def failures(one: Measurement) -> Iterator[str]:
         yield f"{where}does not compile: {one.error}"
         return
     traffic, temporaries = cases.traffic(case), cases.temporaries(case)
+    stored = cases.stored_ranges(one.device, case)
+    traffic += 2 * stored / one.ideal
+    temporaries += stored / one.logits
     if one.traffic > traffic:
         yield f"{where}moves {one.traffic:.3f} of the ideal bytes, allowed {traffic:.3f}"
     if one.beside > temporaries:

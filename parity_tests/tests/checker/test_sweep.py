@@ -11,7 +11,7 @@ from parity_tests.checker.sweep import blocks, command, table
 from parity_tests.checker.sweep.members import ALPHA, MEMBERS, Truth
 from parity_tests.checker.sweep.record import Cell, Settings
 from parity_tests.contract.compare import error_in_eps
-from parity_tests.contract.exact import Draws
+from parity_tests.contract.exact import Draws, spaced
 from parity_tests.contract.tolerances import EPS, SMALLEST_NORMAL
 from parity_tests.truth import float64, oracle
 
@@ -137,7 +137,7 @@ def test_a_logarithm_with_a_floor_is_seen() -> None:
 @pytest.mark.parametrize("target", [0, 1])
 def test_the_twin_of_the_shift_is_a_slope(gamma: float, target: int) -> None:
     """The gradient is what the loss changes by, and is at most what its terms add up to."""
-    a = np.linspace(0.1, 6, 200)
+    a = spaced(0.1, 6, 200)
     step = 1e-6
     member = MEMBERS["asymmetric"]
 

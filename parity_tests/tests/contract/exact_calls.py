@@ -41,7 +41,7 @@ ALLOWED = {
     "parity_tests/checker/layers/special.py": "",
     "parity_tests/checker/sweep/command.py": "GAMMAS exponent first_contact",
     "parity_tests/checker/sweep/blocks.py": "groups _chunk",
-    "parity_tests/checker/sweep/record.py": "ALPHA",
+    "parity_tests/checker/sweep/members.py": "ALPHA SHIFT OVERLAP",
     "parity_tests/versions/losses.py": "",
     "examples/calibration/data.py": "",
     "examples/training/caravan.py": "dataset standardised initial_weights batches",
