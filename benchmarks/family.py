@@ -39,8 +39,8 @@ HEADER = (*WORDS, "ratio", "quartiles", "at most")
 # asymmetric loss have a power for each class.
 BESIDE_SIGMOID, BESIDE_TEXTBOOK = 1.5, 0.8
 
-# A loss of logits and targets, summed.
-Call = Callable[[Any, Any], Any]
+# A loss of logits and targets, summed; or a function of logits.
+Call = Callable[..., Any]
 
 
 @dataclass(frozen=True)
@@ -56,10 +56,10 @@ class Subject:
     bound: float
 
 
-def textbook_asymmetric(library: Any, z: Any, y: Any) -> Any:
-    """As timm writes it, with γ₊ = 1, γ₋ = 4 and a shift of 0.05; jax.numpy and torch have the same
-    names."""
-    p = 1 / (1 + library.exp(-z))
+def textbook_asymmetric(library: Any, sigmoid: Call, z: Any, y: Any) -> Any:
+    """In the steps of timm, with γ₊ = 1, γ₋ = 4 and a shift of 0.05; jax.numpy and torch have the
+    same names for them."""
+    p = sigmoid(z)
     rest = library.clip(1 - p + 0.05, None, 1.0)
     of_1 = y * library.log(library.clip(p, 1e-8, None))
     of_0 = (1 - y) * library.log(library.clip(rest, 1e-8, None))
@@ -68,14 +68,14 @@ def textbook_asymmetric(library: Any, z: Any, y: Any) -> Any:
     return -((of_1 + of_0) * (1 - p_t) ** gamma).sum()
 
 
-def subjects(package: Any, library: Any) -> Iterator[Subject]:
+def subjects(package: Any, library: Any, sigmoid_of: Call) -> Iterator[Subject]:
     sigmoid = partial(package.sigmoid_focal_loss, reduction="sum")
     quality = partial(sigmoid, soft_targets="quality")
     beside = partial(Subject, peer_name="sigmoid", peer=sigmoid, bound=BESIDE_SIGMOID)
     varifocal = partial(package.varifocal_loss, reduction="sum")
     heatmap = partial(package.heatmap_focal_loss, reduction="sum")
     asymmetric = partial(package.asymmetric_loss, reduction="sum")
-    textbook = partial(textbook_asymmetric, library)
+    textbook = partial(textbook_asymmetric, library, sigmoid_of)
     yield beside("quality", quality, targets="soft", peer_targets="soft")
     yield beside("varifocal", varifocal, targets="overlap", peer_targets="hard")
     yield beside("heatmap", heatmap, targets="heatmap", peer_targets="hard")
@@ -121,10 +121,10 @@ def _in_torch(
 
 
 def cases() -> Iterator[tuple[Subject, str]]:
-    for subject in subjects(focal_jax, jnp):
+    for subject in subjects(focal_jax, jnp, jax.nn.sigmoid):
         yield subject, JIT
     for way in (EAGER, COMPILED):
-        for subject in subjects(focal_torch, torch):
+        for subject in subjects(focal_torch, torch, torch.sigmoid):
             yield subject, way
 
 
@@ -157,7 +157,8 @@ def main(argv: list[str] | None = None) -> int:
             broken.append(f"{subject.name}, {way}: {middle:.2f}, allowed {subject.bound}")
     title = "Time of value and gradient, in units of another loss"
     report.show(machine.description(), [Sheet(title, HEADER, rows, WORDS)], args.markdown)
-    print("\n".join(broken), file=sys.stderr)
+    for line in broken:
+        print(line, file=sys.stderr)
     return int(bool(broken) and not (args.quick or args.markdown))
 
 

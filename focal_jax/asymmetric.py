@@ -4,7 +4,7 @@ from jax import Array
 
 from ._base.arrays import OneOrSeveral
 from ._base.elements import elements_of
-from ._base.ranges import NOT_ONE_UNIT
+from ._base.ranges import SHIFTS
 from ._base.tracing import constants
 from ._core.programs import asymmetric_of
 
@@ -46,7 +46,7 @@ def asymmetric_loss(
         gamma_positive: The exponent γ₊ ≥ 0 of class 1: a number, or an array that broadcasts to the
             shape of `logits`.
         gamma_negative: The exponent γ₋ ≥ 0 of class 0, likewise.
-        shift: What the probability of a negative is reduced by: a number in [0, 1).
+        shift: What the probability of a negative is reduced by: 0, or a number in [1e-30, 1).
         constant_modulator: Whether (1 − p)^γ₊ and x^γ₋ are constant in the logits. The loss is the
             same, and the gradient of an easy element a fraction of what it is else.
         ignore_index: A value of `targets`, e.g. 255 of void pixels or −1 of missing labels, whose
@@ -81,7 +81,7 @@ def asymmetric_loss(
     References:
         Ridnik, Ben-Baruch, Zamir, Noy, Friedman, Protter, Zelnik-Manor: Asymmetric Loss For
         Multi-Label Classification, 2020, arXiv:2009.14119, section 2. The paper has γ₊ = 0, its
-        code and that of all others γ₊ = 1.
+        code γ₊ = 1.
     """
     shared = (ignore_index, where, weight, reduction, axis_name)
     elements = elements_of("asymmetric_loss", logits, targets, *shared)
@@ -89,7 +89,7 @@ def asymmetric_loss(
     gamma_1 = elements.exponent("gamma_positive", gamma_positive)
     gamma_0 = elements.exponent("gamma_negative", gamma_negative)
     # A number, since without a shift there is another formula.
-    shift = elements.arguments.number("shift", shift, NOT_ONE_UNIT, "It is a probability.")
+    shift = elements.arguments.number("shift", shift, SHIFTS, "0 shifts nothing.")
     constant = elements.arguments.flag("constant_modulator", constant_modulator)
     inputs = constants(elements.logits, elements.y, alpha, gamma_1, gamma_0, shift, constant)
     return asymmetric_of(*inputs, *elements.reduced_by(reduction))

@@ -5,10 +5,18 @@ import jax.numpy as jnp
 from jax import Array
 
 from ._base.arguments import Arguments
-from ._base.arrays import Number, OneOrSeveral, as_class_ids, compute_dtype, upcast
+from ._base.arrays import (
+    Number,
+    OneOrSeveral,
+    as_class_ids,
+    compute_dtype,
+    dtype_name,
+    is_floating,
+    upcast,
+)
 from ._base.collectives import ALONE
 from ._base.loss_arguments import LossArguments
-from ._base.ranges import NONNEGATIVE
+from ._base.ranges import NONNEGATIVE, ids_of
 from ._core import focal as formulas
 from ._core.softmax import id_margin
 
@@ -53,11 +61,14 @@ def softmax_margin(logits: Array, targets: Array, *, axis: int = -1) -> Array:
     axis = arguments.axis(axis, logits)
     shape = tuple(logits.shape)
     rows = shape[:axis] + shape[axis % len(shape) + 1 :]
-    like = "logits without its class axis"
-    # Without ignore_index there is no mask.
-    ids, _ = arguments.class_ids(targets, rows, like, shape[axis], None, None)
+    if is_floating(targets):
+        advice = "Of class probabilities every class has a margin."
+        arguments.fail(TypeError, "targets", "integer class ids", dtype_name(targets), advice)
+    like = "like logits without its class axis"
+    arguments.check_shape("targets", targets, rows, like, "An element has one class.")
+    arguments.check_values("targets", targets, ids_of(shape[axis]), "The first class is 0.")
     z = jnp.moveaxis(logits, axis, -1)
-    t = as_class_ids(ids)[..., None]
+    t = as_class_ids(targets)[..., None]
     return id_margin(z, t, where=None, group=ALONE)
 
 

@@ -6,7 +6,7 @@ from torch.fx import Proxy
 
 from ._base.arrays import OneOrSeveral
 from ._base.elements import elements_of
-from ._base.ranges import NOT_ONE_UNIT
+from ._base.ranges import SHIFTS
 from ._base.tracing import record
 from ._core.asymmetric import asymmetric_focal
 
@@ -48,7 +48,7 @@ def asymmetric_loss(
         gamma_positive: The exponent γ₊ ≥ 0 of class 1: a number, or a tensor that broadcasts to the
             shape of `logits`.
         gamma_negative: The exponent γ₋ ≥ 0 of class 0, likewise.
-        shift: What the probability of a negative is reduced by: a number in [0, 1).
+        shift: What the probability of a negative is reduced by: 0, or a number in [1e-30, 1).
         constant_modulator: Whether (1 − p)^γ₊ and x^γ₋ are constant in the logits. The loss is the
             same, and the gradient of an easy element a fraction of what it is else.
         ignore_index: A value of `targets`, e.g. 255 of void pixels or −1 of missing labels, whose
@@ -84,7 +84,7 @@ def asymmetric_loss(
     References:
         Ridnik, Ben-Baruch, Zamir, Noy, Friedman, Protter, Zelnik-Manor: Asymmetric Loss For
         Multi-Label Classification, 2020, arXiv:2009.14119, section 2. The paper has γ₊ = 0, its
-        code and that of all others γ₊ = 1.
+        code γ₊ = 1.
     """
     if isinstance(logits, Proxy):
         return record(logits, asymmetric_loss, locals())
@@ -94,7 +94,7 @@ def asymmetric_loss(
     gamma_1 = elements.exponent("gamma_positive", gamma_positive)
     gamma_0 = elements.exponent("gamma_negative", gamma_negative)
     # A number, since without a shift there is another formula.
-    shift = elements.arguments.number("shift", shift, NOT_ONE_UNIT, "It is a probability.")
+    shift = elements.arguments.number("shift", shift, SHIFTS, "0 shifts nothing.")
     held = elements.held(elements.arguments.flag("constant_modulator", constant_modulator))
     z, y, weight, where = elements.logits, elements.y, elements.weight, elements.where
     inputs = (z, held, y, alpha, gamma_1, gamma_0, shift)

@@ -43,7 +43,7 @@ def varifocal_loss(
         logits: Unnormalised scores of any shape and any floating dtype. Arithmetic is in float32 at
             least.
         targets: The overlaps in [0, 1], in the shape of `logits`. Those above 0 are positives.
-        alpha: The weight α ≥ 0 of the negatives, here and in all other implementations: a number,
+        alpha: The weight α ≥ 0 of the negatives, as in the paper, and of nothing else: a number,
             or a tensor that broadcasts to the shape of `logits`. None weights nothing.
         gamma: The focusing exponent γ ≥ 0 of the negatives: a number, or a tensor that broadcasts
             to the shape of `logits`.
@@ -136,7 +136,8 @@ def heatmap_focal_loss(
         beta: The exponent β ≥ 0 of the fall-off, likewise: the larger, the less elements near a
             peak count. Some libraries call it gamma.
         peak: The number in (0, 1] that a target reaches at a peak. Below 1 it is for peaks between
-            pixels, and for heatmaps that were rounded.
+            pixels. Both are compared in the dtype of the arithmetic, so that a heatmap in half
+            precision needs a number that is somewhat smaller.
         ignore_index: A value of `targets`, e.g. 255 of void pixels or −1 of missing labels, whose
             elements `where` shall leave out.
         where: Bool mask of the shape of `logits`, repeating dimensions of length 1. An element that
@@ -151,8 +152,8 @@ def heatmap_focal_loss(
 
     Returns:
         The loss of each element in the shape and dtype of `logits` for "none"; otherwise a scalar,
-        in float32 for half precision. A logit NaN gives NaN; a logit ±inf gives 0 or inf, with
-        gradient 0 or the weight of the element.
+        in float32 for half precision. A logit NaN gives NaN; a logit ±inf gives 0 or inf, with a
+        finite gradient.
 
     Raises:
         TypeError: An argument is no tensor, or of the wrong dtype.
@@ -177,8 +178,9 @@ def heatmap_focal_loss(
     shared = (ignore_index, where, weight, reduction, group)
     elements = elements_of("heatmap_focal_loss", logits, targets, *shared)
     alpha = elements.alpha(alpha)
-    gamma, beta = elements.exponent("gamma", gamma), elements.exponent("beta", beta)
-    peak = elements.arguments.number("peak", peak, NOT_ZERO_UNIT, "It is a value of targets.")
+    gamma = elements.exponent("gamma", gamma)
+    beta = elements.exponent("beta", beta)
+    peak = elements.arguments.number("peak", peak, NOT_ZERO_UNIT, "Most peaks are 1.")
     z, y, weight, where = elements.logits, elements.y, elements.weight, elements.where
     loss = heatmap_focal(z, y, alpha, gamma, beta, peak, weight=weight, where=where)
     # "mean_positive" counts peaks.

@@ -63,8 +63,8 @@ def sigmoid_focal_loss(
         soft_targets: The rule for targets y between 0 and 1. "interpolate":
             p_t = y·p + (1 − y)·(1 − p), α_t likewise, and the cross entropy with y in place of
             −log p_t. "mixture": y times the loss of class 1 plus 1 − y times that of class 0.
-            "quality": α_t·|p − y|^γ times that cross entropy, which is 0 at p = y; a γ below 1
-            makes its slope grow without bound towards that point.
+            "quality": α_t·|p − y|^γ times that cross entropy, which for γ > 0 is 0 at p = y; a γ
+            below 1 makes its slope grow without bound towards that point.
         ignore_index: A value of `targets`, e.g. 255 of void pixels or −1 of missing labels, whose
             elements `where` shall leave out.
         where: Bool mask of the shape of `logits`, repeating dimensions of length 1. An element that

@@ -71,7 +71,7 @@ def elements_of(
     group = arguments.element_group(axis_name, reduction, logits, targets)
     if ignore_index is not None:
         targets = zero_outside(mask, targets)
-    # Hard targets are numbers here, too: all of these losses are for more than two of them.
+    # As numbers also where they are hard: these losses are for targets between 0 and 1.
     y = cast_inside(mask, targets, dtype)
     # Integers are checked as they came.
     values = y if is_floating(targets) else targets

@@ -22,7 +22,7 @@ def peaks_of(y: Array, peak: float) -> Array:
     # One operation for heatmaps that are exactly 1 there.
     if peak == 1:
         return jnp.floor(y)
-    # NaN is no peak, and nothing else.
+    # The product is 0, or NaN where a target is.
     return (y >= peak).astype(y.dtype) + 0 * y
 
 

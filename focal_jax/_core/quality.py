@@ -5,8 +5,8 @@ the probability from the target.
     y    targets                                    b    −y·log p − (1 − y)·log q, the cross entropy
 
 All have the shape (…) of the logits; α and γ are numbers or have that shape too. α_t is
-interpolated between α and 1 − α. At p = y the loss is 0. For a γ below 1 its slope grows without
-bound towards that point, for γ = 1 it jumps; at the point itself it is 0.
+interpolated between α and 1 − α. At p = y the loss is 0 for γ > 0. For a γ below 1 its slope grows
+without bound towards that point, for γ = 1 it jumps; at the point itself it is 0.
 """
 
 import jax.numpy as jnp
@@ -15,7 +15,7 @@ from jax import Array, lax
 from .._base.arrays import Number, multiply_no_nan
 from .._base.autodiff import closed_form, weighted
 from .._base.tracing import with_batch_axes_of
-from .distance import bce_over_d, d_of, least_r, log_r, pq_over_d, r_power
+from .distance import bce_over_d, d_of, inverse_d, least_r, log_r, pq_over_d, r_power
 from .focal import power, sigmoid
 from .interpolated import alpha_t
 from .interpolated_pt import bce, p_minus_q
@@ -39,12 +39,12 @@ def quality_focal_z(z: Array, y: Array, alpha: Number | None, gamma: Number) -> 
 
 @quality_focal.partial("y")
 def quality_focal_y(z: Array, y: Array, alpha: Number | None, gamma: Number) -> Array:
-    """−α_t·|d|^γ·(γ·b / d + z) + (2α − 1)·|d|^γ·b."""
-    alpha_t_y = 0 if alpha is None else 2 * alpha - 1
-    grad = gamma * bce_over_d(z, y) + z
-    weighted_grad = alpha_t(y, alpha) * grad
-    bracket = alpha_t_y * bce(z, y) - weighted_grad
-    return r_power(z, y, gamma, False) * bracket
+    """α_t·∂(|d|^γ·b)/∂y + (2α − 1)·|d|^γ·b."""
+    grad = alpha_t(y, alpha) * quality_grad_y(z, y, gamma)
+    if alpha is None:
+        return grad
+    loss = r_power(z, y, gamma, False) * bce(z, y)
+    return grad + (2 * alpha - 1) * loss
 
 
 @quality_focal.partial("alpha")
@@ -74,7 +74,8 @@ def quality_grad_z(z: Array, y: Array, gamma: Number) -> Array:
     # Where r underflows so does b, and the quotient does not matter.
     tiny = float(jnp.finfo(r.dtype).tiny)
     divisor = jnp.maximum(jnp.maximum(r, least_r(p, q)), tiny)
-    k = jnp.copysign(p * q / divisor, d)
+    quotient = p * q / divisor
+    k = jnp.copysign(quotient, d)
     from_power = gamma * k * bce.formula(z, y)
     # γ·b·k and d have the same sign, so that nothing cancels.
     return power(r, gamma) * (from_power + d)
@@ -89,7 +90,8 @@ def quality_grad_z_z(z: Array, y: Array, gamma: Number) -> Array:
     k = pq_over_d(z, y)
     b = bce(z, y)
     pq = sigmoid(z) * sigmoid(-z)
-    first = gamma * (gamma - 1) * b * k * k
+    second = gamma * (gamma - 1)
+    first = second * b * k * k
     # Where the probability is far from the target this makes the loss concave.
     middle = gamma * b * k * p_minus_q(z)
     bracket = first - middle + (2 * gamma + 1) * pq
@@ -112,3 +114,33 @@ def quality_grad_z_gamma(z: Array, y: Array, gamma: Number) -> Array:
     grad = gamma * k_b + d_of(z, y)
     bracket = log_r(z, y) * grad + k_b
     return r_power(z, y, gamma, False) * bracket
+
+
+@closed_form
+def quality_grad_y(z: Array, y: Array, gamma: Number) -> Array:
+    """∂(|d|^γ·b)/∂y = −|d|^γ·(γ·b / d + z)."""
+    bracket = gamma * bce_over_d(z, y) + z
+    return -r_power(z, y, gamma, False) * bracket
+
+
+@quality_grad_y.partial("z")
+def quality_grad_y_z(z: Array, y: Array, gamma: Number) -> Array:
+    """∂²(|d|^γ·b)/∂z∂y, as above."""
+    return quality_grad_z_y(z, y, gamma)
+
+
+@quality_grad_y.partial("y")
+def quality_grad_y_y(z: Array, y: Array, gamma: Number) -> Array:
+    """|d|^γ·(γ / d)·((γ − 1)·b / d + 2z)."""
+    change = (gamma - 1) * bce_over_d(z, y) + 2 * z
+    bracket = gamma * inverse_d(z, y) * change
+    return r_power(z, y, gamma, True) * bracket
+
+
+@quality_grad_y.partial("gamma")
+def quality_grad_y_gamma(z: Array, y: Array, gamma: Number) -> Array:
+    """−|d|^γ·(log|d|·(γ·b / d + z) + b / d)."""
+    b_over_d = bce_over_d(z, y)
+    grad = gamma * b_over_d + z
+    bracket = log_r(z, y) * grad + b_over_d
+    return -r_power(z, y, gamma, False) * bracket

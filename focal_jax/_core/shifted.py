@@ -62,7 +62,8 @@ def shifted_grad_z(z: Array, gamma: Number, shift: float) -> Array:
     t = pq_over_w(z, shift)
     s_k = neg_log_w(z, shift) * k
     # ∂²(x^γ)·s, ∂(x^γ)·∂s twice, and x^γ·∂²s, each without x^γ.
-    of_power = gamma * (gamma - 1) * s_k * k
+    second = gamma * (gamma - 1)
+    of_power = second * s_k * k
     of_both = 2 * gamma * k * t + t * t
     of_pq = (gamma * s_k + t) * p_minus_q(z)
     bracket = of_power + of_both - of_pq
@@ -166,10 +167,11 @@ def pq_over_w_z(z: Array, shift: float) -> Array:
 
 def _x_and_w(z: Array, shift: float) -> tuple[Array, Array]:
     """x and w (…)."""
-    # Where p is close to the shift, this loses no more than the rounding of the logit costs.
-    above = lax.logistic(z) - shift
-    w = lax.logistic(-z) + shift
-    return jnp.maximum(above, 0), w
+    p = lax.logistic(z)
+    q = lax.logistic(-z)
+    # The difference of the smaller numbers: what it loses are their last digits.
+    above = (1 - shift) - q if shift > 0.5 else p - shift
+    return jnp.maximum(above, 0), q + shift
 
 
 def _power_inside(x: Array, gamma: Number) -> Array:
@@ -177,8 +179,8 @@ def _power_inside(x: Array, gamma: Number) -> Array:
     x_to_gamma = power(x, gamma)
     if not isinstance(gamma, Array) and gamma > 0:
         return x_to_gamma
-    # 0⁰ is 1.
-    return jnp.where(x == 0, 0, x_to_gamma)
+    # 0⁰ is 1. A γ that is NaN stays it.
+    return jnp.where(x == 0, 0 * gamma, x_to_gamma)
 
 
 def _neg_log(x: Array, w: Array) -> Array:

@@ -63,11 +63,16 @@ def id_focal(
 
 @on_any_mesh(each_row=True)
 def id_margin(z: Array, t: Array, *, where: Array | None, group: Group) -> Array:
-    """u_t (…) for class ids t; NaN where t is no class."""
-    outside = (t < 0) | (t >= z.shape[-1])
+    """u_t (…) for class ids t; NaN where t is no class, or nothing is known of it."""
+    classes = z.shape[-1]
+    outside = (t < 0) | (t >= classes * size(group))
+    if group:
+        # From here on t counts the classes of this rank, and is outside where another one has it.
+        t = t - jnp.asarray(rank(group) * classes, t.dtype)
     u = margin(z, t, where, group)
     # A product, for NaN in the gradient as well.
-    return u * select(outside[..., 0], jnp.nan, lax.full_like(u, 1))
+    unknown = outside[..., 0] | jnp.isnan(u)
+    return u * select(unknown, jnp.nan, lax.full_like(u, 1))
 
 
 def _entry_of_class(x: Number, t: Array, classes: int, group: Group) -> Number:

@@ -53,7 +53,7 @@ def varifocal_z(
 def varifocal_held(
     z: Array, held: Array | None, y: Array, alpha: Number | None, gamma: Number, by_y: bool
 ) -> Array:
-    """0: it is constant, although forward mode of PyTorch asks."""
+    """0: it is constant."""
     return 0 * z
 
 
@@ -64,7 +64,10 @@ def varifocal_y(
     """b − y·z or −z for positives, and 0 for all others."""
     # b moves by −z with y, and so does the weight if it is y.
     grad = bce(z, y) - y * z if by_y else -z
-    return _positives(y) * grad
+    # An α or γ that is NaN is in all derivatives, also in those that do not depend on it.
+    zeros = _times(alpha, 0 * z)
+    zero_or_nan = zeros + 0 * gamma
+    return _positives(y) * grad + zero_or_nan
 
 
 @varifocal.partial("alpha")
@@ -132,7 +135,7 @@ def varifocal_grad_z(
 def varifocal_grad_held(
     z: Array, held: Array | None, y: Array, alpha: Number | None, gamma: Number, by_y: bool
 ) -> Array:
-    """0: it is constant, although forward mode of PyTorch asks."""
+    """0: it is constant."""
     return 0 * z
 
 
@@ -168,7 +171,8 @@ def varifocal_grad_gamma(
     else:
         # The power comes last: it may underflow where the product does not.
         log_p = -softplus(-held)
-        grad = log_p * sigmoid(z) * modulating_factor(-held, gamma)
+        log_times_p = log_p * sigmoid(z)
+        grad = log_times_p * modulating_factor(-held, gamma)
     return (1 - _positives(y)) * _times(alpha, grad)
 
 
@@ -186,7 +190,7 @@ def _margin_of_0(z: Array, held: Array | None) -> Array:
 def _factor(y: Array, alpha: Number | None, modulator: Array, by_y: bool) -> Array:
     """What b is multiplied by: (…)."""
     positives = _positives(y)
-    # Of a negative neither y nor 0 moves with its target.
+    # Not y alone: as a function of its target, the weight of a negative is constant.
     of_positives = positives * y if by_y else positives
     return of_positives + (1 - positives) * _times(alpha, modulator)
 

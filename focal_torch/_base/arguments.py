@@ -148,9 +148,10 @@ class Arguments:
         return int(x)
 
     def flag(self, argument: str, x: object) -> bool:
-        if not isinstance(x, bool):
-            self._fail_type(argument, "True or False", x, "It is a switch.")
-        return x
+        if not isinstance(x, (bool, np.bool_)):
+            advice = "Decide before the call: both are different losses."
+            self.fail(TypeError, argument, "True or False", type(x).__name__, advice)
+        return bool(x)
 
     def check_choice(self, argument: str, x: str, choices: tuple[str, ...]) -> None:
         if x not in choices:

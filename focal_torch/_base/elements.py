@@ -78,7 +78,7 @@ def elements_of(
     ranks = arguments.element_group(group, reduction)
     if ignore_index is not None:
         targets = zero_outside(mask, targets)
-    # Hard targets are numbers here, too: all of these losses are for more than two of them.
+    # As numbers also where they are hard: these losses are for targets between 0 and 1.
     y = targets.to(dtype)
     # Integers are checked as they came.
     values = y if is_floating(targets) else targets

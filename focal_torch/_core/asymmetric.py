@@ -76,7 +76,7 @@ def asymmetric_focal_held(
     gamma_0: Number,
     shift: float,
 ) -> Tensor:
-    """0: it is constant, although forward mode of PyTorch asks."""
+    """0: it is constant."""
     return 0 * z
 
 

@@ -4,7 +4,7 @@
     y    targets (…)     r       |d|                 b    −y·log p − (1 − y)·log q
 
 For y = 0 and y = 1, r is p or q and can underflow; quotients by it then take their limits. For any
-other y it can be 0. There p·q / r is cut off, so that it stays finite to the power of four.
+other y it can be 0. There quotients by it are cut off, at what is left of r by rounding alone.
 """
 
 import torch
@@ -109,13 +109,13 @@ def pq_over_d_y(z: Tensor, y: Tensor) -> Tensor:
 
 @closed_form
 def inverse_d(z: Tensor, y: Tensor) -> Tensor:
-    """1 / d, and 0 where r underflows."""
+    """1 / d, and 0 where r underflows for a y of 0 or 1."""
     r = _r(z, y)
     # Its square, which a second derivative has, is not to overflow.
     smallest = 1e4 * _tiny(r)
-    inverse_r = 1 / r.clamp(min=smallest)
+    inverse_r = 1 / torch.maximum(_cut_off(z, r), smallest)
     inverse = torch.where(_is_below(z, y), -inverse_r, inverse_r)
-    return torch.where(r < _tiny(r), 0, inverse)
+    return torch.where(_underflows_as_exp(z, y, r), 0, inverse)
 
 
 @inverse_d.partial("z")
@@ -174,9 +174,9 @@ def d_y(z: Tensor, y: Tensor) -> Tensor:
 
 def least_r(p: Tensor, q: Tensor) -> Tensor:
     """Where p·q / r is cut off: (…)."""
-    # r is a difference of numbers up to p and q, so that what is left of it is rounding.
+    # r is a difference of two numbers of about this size times 1 / eps.
     eps = torch.finfo(p.dtype).eps
-    return p * (eps * eps * q)
+    return p * (eps * q)
 
 
 def _cut_off(z: Tensor, r: Tensor) -> Tensor:

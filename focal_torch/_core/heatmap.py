@@ -21,7 +21,7 @@ def peaks_of(y: Tensor, peak: float) -> Tensor:
     # One operation for heatmaps that are exactly 1 there.
     if peak == 1:
         return torch.floor(y)
-    # NaN is no peak, and nothing else.
+    # The product is 0, or NaN where a target is.
     return (y >= peak).to(y.dtype) + 0 * y
 
 

@@ -59,7 +59,8 @@ def shifted_grad_z(z: Tensor, gamma: Number, shift: float) -> Tensor:
     t = pq_over_w(z, shift)
     s_k = neg_log_w(z, shift) * k
     # ∂²(x^γ)·s, ∂(x^γ)·∂s twice, and x^γ·∂²s, each without x^γ.
-    of_power = gamma * (gamma - 1) * s_k * k
+    second = gamma * (gamma - 1)
+    of_power = second * s_k * k
     of_both = 2 * gamma * k * t + t * t
     of_pq = (gamma * s_k + t) * p_minus_q(z)
     bracket = of_power + of_both - of_pq
@@ -163,10 +164,11 @@ def pq_over_w_z(z: Tensor, shift: float) -> Tensor:
 
 def _x_and_w(z: Tensor, shift: float) -> tuple[Tensor, Tensor]:
     """x and w (…)."""
-    # Where p is close to the shift, this loses no more than the rounding of the logit costs.
-    above = torch.sigmoid(z) - shift
-    w = torch.sigmoid(-z) + shift
-    return above.clamp(min=0), w
+    p = torch.sigmoid(z)
+    q = torch.sigmoid(-z)
+    # The difference of the smaller numbers: what it loses are their last digits.
+    above = (1 - shift) - q if shift > 0.5 else p - shift
+    return above.clamp(min=0), q + shift
 
 
 def _power_inside(x: Tensor, gamma: Number) -> Tensor:
@@ -174,8 +176,8 @@ def _power_inside(x: Tensor, gamma: Number) -> Tensor:
     x_to_gamma = power(x, gamma)
     if not isinstance(gamma, Tensor) and gamma > 0:
         return x_to_gamma
-    # 0⁰ is 1.
-    return torch.where(x == 0, 0, x_to_gamma)
+    # 0⁰ is 1. A γ that is NaN stays it.
+    return torch.where(x == 0, 0 * gamma, x_to_gamma)
 
 
 def _neg_log(x: Tensor, w: Tensor) -> Tensor:

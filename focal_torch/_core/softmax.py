@@ -63,12 +63,16 @@ def id_focal(
 
 @on_any_mesh(each_row=True, rows=ROWS, classes=CLASSES)
 def id_margin(z: Tensor, t: Tensor, *, where: Tensor | None, group: Group) -> Tensor:
-    """u_t (…) for class ids t; NaN where t is no class."""
-    outside = (t < 0) | (t >= z.shape[-1])
-    nearest = t.clamp(0, z.shape[-1] - 1)
-    u = margin(z, nearest, where, group)
+    """u_t (…) for class ids t; NaN where t is no class, or nothing is known of it."""
+    classes = z.shape[-1]
+    outside = (t < 0) | (t >= classes * size(group))
+    if group:
+        # From here on t counts the classes of this rank, and is outside where another one has it.
+        t = t - rank(group) * classes
+    u = margin(z, t, where, group)
     # A product, for NaN in the gradient as well.
-    return u * torch.where(outside[..., 0], torch.nan, torch.ones_like(u))
+    unknown = outside[..., 0] | torch.isnan(u)
+    return u * torch.where(unknown, torch.nan, torch.ones_like(u))
 
 
 def _entry_of_class(x: Number, t: Tensor, classes: int, group: Group) -> Number:

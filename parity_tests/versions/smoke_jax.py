@@ -239,6 +239,31 @@ def recipes() -> None:
     sigmoid = focal_jax.SigmoidFocalLoss(reduction="none")
     same(sigmoid(x, x > 0), focal_jax.sigmoid_focal_loss(x, x > 0))
     focal_jax.WeightedFocalLoss()(x[:, 0], jnp.ones(losses.ROWS))
+    family(x)
+
+
+def family(x: Array) -> None:
+    """For hard targets, and without a shift, each is a sigmoid focal loss."""
+    bits = array(losses.BITS.astype(float))
+    focal = focal_jax.sigmoid_focal_loss(x, bits, alpha=None)
+
+    def slope(loss: Callable[..., Array]) -> Array:
+        return jax.jit(jax.grad(lambda z: loss(z, bits).sum()))(x)
+
+    expected = slope(partial(focal_jax.sigmoid_focal_loss, alpha=None))
+    quality = partial(focal_jax.sigmoid_focal_loss, alpha=None, soft_targets="quality")
+    heatmap = focal_jax.HeatmapFocalLoss(reduction="none")
+    settings: dict[str, Any] = {"gamma_positive": 2.0, "gamma_negative": 2.0, "shift": 0.0}
+    asymmetric = focal_jax.AsymmetricLoss(**settings, reduction="none")
+    for loss in (quality, heatmap, asymmetric):
+        same(loss(x, bits), focal)
+        same(slope(loss), expected)
+    varifocal = focal_jax.VarifocalLoss(gamma=0.0, alpha=None, reduction="none")
+    same(varifocal(x, bits), focal_jax.sigmoid_focal_loss(x, bits, alpha=None, gamma=0.0))
+    ids = array(losses.IDS)
+    margins = focal_jax.softmax_margin(x, ids)
+    same(focal_jax.focal(margins), focal_jax.softmax_focal_loss(x, ids))
+    same(focal_jax.modulator(margins, 0.0), jnp.ones_like(margins))
 
 
 OF_ALL = {"functions": functions, "differences": slopes_by_differences, "float32": float32}

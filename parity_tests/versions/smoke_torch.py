@@ -188,6 +188,32 @@ def recipes() -> None:
     assert gamma.tolist() == [5, 3]
     bins = focal_torch.two_hot(torch.tensor([0.25]), 2)
     assert bins.tolist() == [[0.75, 0.25]]
+    family(x)
+
+
+def family(x: Tensor) -> None:
+    """For hard targets, and without a shift, each is a sigmoid focal loss."""
+    bits = tensor(losses.BITS.astype(float))
+    focal = focal_torch.sigmoid_focal_loss(x, bits, alpha=None)
+
+    def slope(loss: Callable[..., Tensor]) -> Tensor:
+        leaf = x.clone().requires_grad_()
+        return torch.autograd.grad(loss(leaf, bits).sum(), leaf)[0]
+
+    expected = slope(partial(focal_torch.sigmoid_focal_loss, alpha=None))
+    quality = partial(focal_torch.sigmoid_focal_loss, alpha=None, soft_targets="quality")
+    heatmap = focal_torch.HeatmapFocalLoss(reduction="none")
+    settings: dict[str, Any] = {"gamma_positive": 2.0, "gamma_negative": 2.0, "shift": 0.0}
+    asymmetric = focal_torch.AsymmetricLoss(**settings, reduction="none")
+    for loss in (quality, heatmap, asymmetric):
+        same(loss(x, bits), focal)
+        same(slope(loss), expected)
+    varifocal = focal_torch.VarifocalLoss(gamma=0.0, alpha=None, reduction="none")
+    same(varifocal(x, bits), focal_torch.sigmoid_focal_loss(x, bits, alpha=None, gamma=0.0))
+    ids = tensor(losses.IDS)
+    margins = focal_torch.softmax_margin(x, ids, axis=-1)
+    same(focal_torch.focal(margins), focal_torch.softmax_focal_loss(x, ids, axis=-1))
+    same(focal_torch.modulator(margins, 0.0), torch.ones_like(margins))
 
 
 def on_one_rank(name: str) -> None:

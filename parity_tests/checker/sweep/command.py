@@ -51,10 +51,12 @@ PATIENCE = 900
 def main(argv: list[str] | None = None) -> int:
     options = _parser().parse_args(argv)
     gammas = tuple(dict.fromkeys(options.gamma))
-    labels = options.targets or DTYPES[options.loss != "sigmoid"]
-    kind = (labels, options.sample, options.loss)
-    settings = Settings(options.target, options.framework, gammas, *kind)
+    labels = options.targets or ("int32" if options.loss == "sigmoid" else "float32")
+    settings = Settings(
+        options.target, options.framework, gammas, labels, options.sample, options.loss
+    )
     try:
+        _check_labels(settings)
         first_contact(settings)
         cells = sweep(settings, _results(options), options.jobs)
     except (BadPortError, OSError) as error:
@@ -129,6 +131,17 @@ def _results(options: argparse.Namespace) -> Path | None:
     if options.loss != "sigmoid":
         name += f"-{options.loss}"
     return Path(f"sweep-{name}.jsonl")
+
+
+def _check_labels(settings: Settings) -> None:
+    """Refuse a dtype that rounds a target."""
+    targets = np.array(MEMBERS[settings.loss].targets)
+    if not np.array_equal(targets.astype(settings.labels), targets):
+        written = " and ".join(f"{target:g}" for target in targets.tolist())
+        raise BadPortError(
+            f"{settings.labels} has not the targets {written} of {settings.loss}: leave out "
+            "--targets, or give float32"
+        )
 
 
 def first_contact(settings: Settings) -> None:

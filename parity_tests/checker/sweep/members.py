@@ -51,7 +51,8 @@ class Member:
     gammas: tuple[str, ...] = ("gamma",)
     settings: Mapping[str, Any] = field(default_factory=dict[str, Any])
     targets: tuple[float, float] = (0, 1)
-    # Whether class 0 is judged as a softmax is: at the size of what the rounding of logits costs.
+    # Whether class 0 is judged as a softmax is: at the size of what roundings of logits, p and the
+    # shift cost.
     blurred: bool = False
     # Whether the loss of each target falls with the margin, so that a rise says something.
     falls: tuple[bool, bool] = (True, True)

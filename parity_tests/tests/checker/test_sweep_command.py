@@ -46,6 +46,13 @@ def test_the_sample_of_the_family(framework: str, loss: str, capsys: Capture) ->
     assert capsys.readouterr().out.count(" 0 | 0 | 0 |") == 2
 
 
+@pytest.mark.parametrize("labels", ["int32", "bool"])
+def test_targets_that_a_dtype_rounds_are_refused(labels: str, capsys: Capture) -> None:
+    options = ["--framework", "jax", "--loss", "varifocal", "--targets", labels, "--sample"]
+    assert command.main(["focal_jax:varifocal_loss", *options]) == 2
+    assert f"{labels} has not the targets 0 and 0.75 of varifocal" in one_line(capsys)
+
+
 @pytest.fixture
 def few(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
     """A sample of six exponents, and the options for it."""
