@@ -18,14 +18,14 @@ from .interpolated_pt import bce, p_minus_q, quotient
 
 @closed_form
 def r_power(z: Array, y: Array, gamma: Number, cut_off: bool) -> Array:
-    """r^γ, also where r underflows and r^γ does not. With `cut_off` it is not 0 at p = y, so that
-    its products with quotients by r have their limits."""
+    """r^γ, also where r underflows and r^γ does not. With `cut_off` and a γ of up to 2 it is not 0
+    at p = y, so that products with two quotients by r have their limits."""
     r = _r(z, y)
     underflows = _underflows_as_exp(z, y, r)
     # There r is exp(−|z|).
     a = jnp.where(underflows, jnp.abs(z), 0).clip(0, large())
     power_of_exp = jnp.exp(-gamma * a)
-    base = _cut_off(z, r) if cut_off else r
+    base = _base(z, r, gamma) if cut_off else r
     return jnp.where(underflows, power_of_exp, power(base, gamma))
 
 
@@ -177,6 +177,13 @@ def least_r(p: Array, q: Array) -> Array:
     # r is a difference of two numbers of about this size times 1 / eps.
     eps = float(jnp.finfo(p.dtype).eps)
     return p * (eps * q)
+
+
+def _base(z: Array, r: Array, gamma: Number) -> Array:
+    """r, cut off where its power does not vanish faster than two quotients by it grow: (…)."""
+    if isinstance(gamma, Array):
+        return jnp.where(gamma <= 2, _cut_off(z, r), r)
+    return _cut_off(z, r) if gamma <= 2 else r
 
 
 def _cut_off(z: Array, r: Array) -> Array:

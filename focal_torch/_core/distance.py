@@ -18,14 +18,14 @@ from .interpolated_pt import bce, p_minus_q, quotient
 
 @closed_form
 def r_power(z: Tensor, y: Tensor, gamma: Number, cut_off: bool) -> Tensor:
-    """r^γ, also where r underflows and r^γ does not. With `cut_off` it is not 0 at p = y, so that
-    its products with quotients by r have their limits."""
+    """r^γ, also where r underflows and r^γ does not. With `cut_off` and a γ of up to 2 it is not 0
+    at p = y, so that products with two quotients by r have their limits."""
     r = _r(z, y)
     underflows = _underflows_as_exp(z, y, r)
     # There r is exp(−|z|).
     a = torch.where(underflows, torch.abs(z), 0).clamp(0, large())
     power_of_exp = torch.exp(-gamma * a)
-    base = _cut_off(z, r) if cut_off else r
+    base = _base(z, r, gamma) if cut_off else r
     return torch.where(underflows, power_of_exp, power(base, gamma))
 
 
@@ -113,7 +113,7 @@ def inverse_d(z: Tensor, y: Tensor) -> Tensor:
     r = _r(z, y)
     # Its square, which a second derivative has, is not to overflow.
     smallest = 1e4 * _tiny(r)
-    inverse_r = 1 / torch.maximum(_cut_off(z, r), smallest)
+    inverse_r = 1 / _cut_off(z, r).clamp(min=smallest)
     inverse = torch.where(_is_below(z, y), -inverse_r, inverse_r)
     return torch.where(_underflows_as_exp(z, y, r), 0, inverse)
 
@@ -177,6 +177,13 @@ def least_r(p: Tensor, q: Tensor) -> Tensor:
     # r is a difference of two numbers of about this size times 1 / eps.
     eps = torch.finfo(p.dtype).eps
     return p * (eps * q)
+
+
+def _base(z: Tensor, r: Tensor, gamma: Number) -> Tensor:
+    """r, cut off where its power does not vanish faster than two quotients by it grow: (…)."""
+    if isinstance(gamma, Tensor):
+        return torch.where(gamma <= 2, _cut_off(z, r), r)
+    return _cut_off(z, r) if gamma <= 2 else r
 
 
 def _cut_off(z: Tensor, r: Tensor) -> Tensor:
