@@ -38,7 +38,7 @@ class Row(NamedTuple):
 def judged(name: str) -> Row:
     """A mistake as the command would judge it."""
     mistake = MISTAKES[name]
-    port = build(Options(mistake.loss, function=mistake.function, framework="jax"))
+    port = build(Options(**mistake.options))
     report = check(port, port.plan)
     layer = report.limit.layer if report.limit else ""
     return Row(name, mistake.function, grades.shown(report.grade), layer)

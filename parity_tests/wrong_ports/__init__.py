@@ -1,11 +1,12 @@
 """Published mistakes. Each is right where its `control` looks, and is caught by its `probe`.
 
-`sigmoid`, `softmax` and `reductions` have a function for each: what somebody's code does, as far as
-the mistake goes, in JAX. `paper` has the loss that they differ from. `MISTAKES` has all by name.
+`sigmoid`, `softmax`, `reductions`, `detection` and `labels` have a function for each: what
+somebody's code does, as far as the mistake goes, in JAX. `paper` has the loss that they differ
+from. `MISTAKES` has all by name.
 """
 
-from . import reductions, sigmoid, softmax
+from . import detection, labels, reductions, sigmoid, softmax
 from .mistake import MISTAKES
 
-# The three modules add their mistakes to the table.
-__all__ = ["MISTAKES", "reductions", "sigmoid", "softmax"]
+# The five modules add their mistakes to the table.
+__all__ = ["MISTAKES", "detection", "labels", "reductions", "sigmoid", "softmax"]

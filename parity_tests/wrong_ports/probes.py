@@ -3,7 +3,8 @@ refused."""
 
 import itertools
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
@@ -27,11 +28,14 @@ class Probe:
     gamma: float = 2.0
     alpha: float | None = 0.25
     order: int = VALUE
+    soft_targets: str | None = None
 
     def check(self, port: Port) -> None:
         logits = np.repeat(self.logits, len(self.targets))
         targets = np.tile(self.targets, len(self.logits))
-        constants = {"gamma": self.gamma, "alpha": self.alpha}
+        constants: dict[str, Any] = {"gamma": self.gamma, "alpha": self.alpha}
+        if self.soft_targets:
+            constants["soft_targets"] = self.soft_targets
         if set(self.targets) <= {0.0, 1.0}:
             ids = targets.astype(int)
             problem = Problem.sigmoid("float32", {"logits": logits}, ids, **constants)
@@ -54,6 +58,25 @@ class SoftmaxProbe:
         logits = np.array(self.rows)
         ids = np.array(self.ids)
         problem = Problem.softmax("float32", {"logits": logits}, ids, gamma=self.gamma)
+        examine(Solved.of(problem), port, self.order)
+
+
+@dataclass(frozen=True)
+class FamilyProbe:
+    """A varifocal, heatmap or asymmetric loss, or its derivatives, at every logit with every
+    target."""
+
+    function: str
+    logits: tuple[float, ...]
+    targets: tuple[float, ...] = (0.0, 0.5, 1.0)
+    order: int = VALUE
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    def check(self, port: Port) -> None:
+        logits = np.repeat(self.logits, len(self.targets))
+        targets = np.tile(self.targets, len(self.logits))
+        arguments = {"logits": logits, "targets": targets}
+        problem = Problem.of(self.function, "float32", arguments, constants=self.settings)
         examine(Solved.of(problem), port, self.order)
 
 

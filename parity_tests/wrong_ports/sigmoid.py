@@ -143,3 +143,28 @@ def power_of_zero(x: Paper) -> Array:
     """The power rule on (1 − p_t)^γ makes (1 − p_t)^(γ − 1): NaN at saturation for γ < 1 (9 of 12
     in PyTorch)."""
     return x.loss
+
+
+@mistake(
+    "sigmoid_focal_loss",
+    control=Probe((-3.0, -2.0), targets=(0.3, 0.5), gamma=3.0, soft_targets="quality"),
+    probe=Probe((0.5, 1.0), targets=(0.3, 0.5), gamma=3.0, soft_targets="quality"),
+    reason="got -",
+    conventions={"soft_targets": "quality"},
+)
+def quality_without_abs(
+    logits: Array,
+    targets: Array,
+    *,
+    alpha: float | None = 0.25,
+    gamma: float = 2.0,
+    soft_targets: str = "quality",
+) -> Array:
+    """(y − p)^γ of a positive without the absolute value: a negative loss for γ = 3, NaN for γ =
+    1.5 (the authors' quality focal loss)."""
+    x = Paper(logits, jnp.asarray(targets, logits.dtype), alpha, gamma)
+    q = jax.nn.sigmoid(-x.z)
+    distance = jnp.where(x.y > 0, x.y * q - (1 - x.y) * (1 - q), 1 - q)
+    distance = jnp.where((x.y == 0) | (x.y == 1), jax.nn.sigmoid(-x.u), distance)
+    cross_entropy = x.y * softplus(-x.z) + (1 - x.y) * softplus(x.z)
+    return x.alpha_t * distance**x.gamma * cross_entropy

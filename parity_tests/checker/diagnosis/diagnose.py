@@ -8,6 +8,7 @@ from parity_tests.ports.subject import Plan, Subject
 
 from . import sigmoid, soft, softmax, tails, usage
 from .evidence import Diagnosis, Evidence
+from .family.diagnose import diagnose as family
 
 
 def diagnose(
@@ -15,11 +16,9 @@ def diagnose(
 ) -> tuple[Diagnosis, ...]:
     """What explains the port's answers in the layers that fail, the formula first. Nothing, where
     nothing known does."""
-    if plan.record.name in FAMILY:
-        # The conventions and mistakes that are known are those of focal losses.
-        return ()
     evidence = Evidence(subject, plan)
-    return tuple(dict.fromkeys(_all(evidence, layers)))
+    explained = family if plan.record.name in FAMILY else _all
+    return tuple(dict.fromkeys(explained(evidence, layers)))
 
 
 def _all(evidence: Evidence, layers: Collection[str]) -> Iterator[Diagnosis]:

@@ -103,6 +103,7 @@ SOFT = {
     ),
     "argmax": "of class probabilities only the largest counts",
 }
+SIGNED = "your |y − p|^γ lacks the absolute value"
 # What the sum of the losses may be divided by.
 DIVISORS = {
     "kept": "the elements that are kept",

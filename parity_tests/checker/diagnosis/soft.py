@@ -5,8 +5,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import mpmath
+import numpy as np
 from mpmath import mpf
 
+from parity_tests.contract.exact import sigmoids
 from parity_tests.truth import readings
 
 from . import messages, softmax
@@ -21,6 +23,8 @@ HARDENED: dict[str, Callable[[float], int]] = {
     "rounded": lambda y: int(y >= 0.5),
     "truncated": int,
 }
+# Without its absolute value a difference keeps its sign for this γ.
+ODD = 3.0
 PROBABILITIES = ((0.5, 0.25, 0.25), (0.125, 0.75, 0.125), (0.0625, 0.3125, 0.625))
 
 
@@ -45,12 +49,28 @@ def _of_elements(evidence: Evidence) -> Iterator[Diagnosis]:
         if evidence.agrees(losses, _soft_losses(evidence, name, gamma)):
             if name != rule:
                 yield Diagnosis(name, messages.SOFT[name])
+            elif name == "quality":
+                yield from _signed(evidence)
             return
     for name, harden in HARDENED.items():
         if evidence.agrees(losses, _hard_losses(evidence, harden, gamma)):
             yield Diagnosis(name, messages.SOFT[name])
             return
     yield Diagnosis("soft_unknown", "soft targets follow none of the known rules")
+
+
+def _signed(evidence: Evidence) -> Iterator[Diagnosis]:
+    """A difference whose sign is lost for even γ alone."""
+    if ODD not in evidence.gammas:
+        return
+    logits, targets = zip(*POINTS, strict=True)
+    losses = evidence.ask(logits, targets, ODD, evidence.alpha)
+    truth = np.array(_soft_losses(evidence, "quality", ODD))
+    signs = np.sign(np.array(targets) - sigmoids(np.array(logits)))
+    for sign, side in ((1, "above"), (-1, "below")):
+        if evidence.agrees(losses, sign * signs * truth):
+            message = f"{messages.SIGNED}: for γ = {ODD:g} it is negative where p is {side} y"
+            yield Diagnosis("signed_quality", message)
 
 
 def _soft_losses(evidence: Evidence, rule: str, gamma: float) -> list[float]:

@@ -25,6 +25,11 @@ MISTAKES = {
     "alpha_on_positives_only": ("values", "positive_only"),
     "alpha_reversed": ("values", "negative"),
     "alpha_sentinel_applied": ("values", "alpha_sentinel"),
+    "asymmetric_clamped_logarithm": ("values", "clipped_logarithm"),
+    "asymmetric_interpolated": ("values", "interpolated"),
+    "asymmetric_powers_exchanged": ("values", "powers_exchanged"),
+    "asymmetric_shift_of_positives": ("values", "shift_on_positives"),
+    "asymmetric_without_shift": ("values", "shift_ignored"),
     "broadcast_targets": ("shapes", "broadcast"),
     "clipped_probabilities": ("values", "capped"),
     "detached_modulator": ("gradients", "detached"),
@@ -32,15 +37,24 @@ MISTAKES = {
     "gamma_off_the_grid": ("values", "gamma_plus_one"),
     "half_precision_sum": ("options", "half_sum"),
     "hard_modulator_for_soft_targets": ("soft targets", "hard_modulator"),
+    "heatmap_clamped": ("values", "clamped_sigmoid"),
+    "heatmap_gamma_falls_off": ("values", "falloff_as_focusing"),
+    "heatmap_log_plus_epsilon": ("values", "clipped_logarithm"),
+    "heatmap_peaks_twice": ("values", "peaks_twice"),
     "log_of_p_plus_epsilon": ("values", "capped"),
     "mean_over_ignored": ("options", "mean_all"),
     "mixture_for_soft_targets": ("soft targets", "mixture"),
     "one_minus_p": ("values", "cancels"),
     "overflowing_exponent": ("values", "overflows"),
     "power_of_zero": ("gradients", "nan_gradient"),
+    "quality_without_abs": ("soft targets", "signed_quality"),
     "sigmoid_for_softmax": ("values", "sigmoid"),
     "softmax_clipped": ("values", "capped"),
     "softmax_through_log_p": ("values", "cancels"),
+    "varifocal_alpha_of_positives": ("values", "alpha_on_positives"),
+    "varifocal_log_of_one_minus_p": ("values", "infinite"),
+    "varifocal_modulator_flows": ("gradients", "flowing_modulator"),
+    "varifocal_modulator_held": ("gradients", "held_modulator"),
     "weight_in_the_divisor": ("options", "mean_weights"),
 }
 FUNCTIONS = (
@@ -76,15 +90,24 @@ def diagnoses(port: Subject, plan: Plan) -> set[str]:
     return {diagnosis.name for diagnosis in diagnose(port, plan)}
 
 
-# Their checks take the longest: each asks for a float64 twin, or for all layers of a softmax loss.
-LONG = ("alpha_on_positives_only", "power_of_zero", "sigmoid_for_softmax")
+# Their checks take the longest: each asks for a float64 twin, for all layers of a softmax loss, or
+# for many operations that JAX compiles one by one.
+LONG = (
+    "alpha_on_positives_only",
+    "asymmetric_interpolated",
+    "asymmetric_powers_exchanged",
+    "asymmetric_shift_of_positives",
+    "asymmetric_without_shift",
+    "power_of_zero",
+    "sigmoid_for_softmax",
+)
 QUICK = [name for name in MISTAKES if name not in LONG]
 
 
 @pytest.mark.parametrize("name", [*QUICK, *map(slow, LONG)])
 def test_a_mistake_fails_and_is_named(name: str) -> None:
     wrong = WRONG[name]
-    port = build(Options(wrong.loss, function=wrong.function, framework="jax"))
+    port = build(Options(**wrong.options))
     layer, expected = MISTAKES[name]
     report = check(port, port.plan, [layer])
     assert [row.status for row in report.rows] == ["PASS", FAIL]

@@ -6,7 +6,7 @@ import pytest
 from parity_tests.ports.packages import JAX, JaxPort
 from parity_tests.wrong_ports import MISTAKES
 from parity_tests.wrong_ports.mistake import Mistake
-from parity_tests.wrong_ports.probes import Probe, Reduced, Refuses, SoftmaxProbe
+from parity_tests.wrong_ports.probes import FamilyProbe, Probe, Reduced, Refuses, SoftmaxProbe
 
 each_mistake = pytest.mark.parametrize("mistake", MISTAKES.values(), ids=MISTAKES)
 
@@ -35,6 +35,6 @@ def test_the_library_passes_both(mistake: Mistake) -> None:
 
 
 def test_there_are_as_many_as_were_published() -> None:
-    assert len(MISTAKES) == 20
+    assert len(MISTAKES) == 34
     kinds = {type(mistake.probe) for mistake in MISTAKES.values()}
-    assert kinds == {Probe, SoftmaxProbe, Reduced, Refuses}
+    assert kinds == {Probe, SoftmaxProbe, FamilyProbe, Reduced, Refuses}

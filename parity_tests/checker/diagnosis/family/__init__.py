@@ -1,0 +1,1 @@
+"""Why a port of a varifocal, heatmap or asymmetric loss fails."""
