@@ -9,6 +9,7 @@ as JSON.
 import contextlib
 import json
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -18,13 +19,14 @@ from parity_tests.checker.layers import grades
 from parity_tests.checker.layers.build import Options, build
 from parity_tests.checker.layers.check import Report, layer, layers_of
 from parity_tests.checker.layers.judge import Row
-from parity_tests.contract.records import RECORDS
+from parity_tests.contract.family_records import EVERY, FAMILY
 from parity_tests.contract.tolerances import DTYPES, SMALLEST_NORMAL
 from parity_tests.ports.contain import first_line
 from parity_tests.ports.python import PythonPort
 from parity_tests.ports.subject import GRADIENT, VALUE, PortError
 
 from . import conventions
+from .family_facts import facts as family_facts
 from .record import Adapter
 from .wrappers import import_torchvision
 
@@ -55,12 +57,20 @@ def facts(adapter: Adapter, layers: tuple[str, ...]) -> dict[str, Any]:
     if not adapter.shapes:
         layers = tuple(name for name in layers if name != "shapes")
     rows = {name: layer(port, port.plan, name) for name in layers}
-    dtypes = {dtype: _dtype(evidence, dtype) for dtype in ("float64", "bfloat16")}
+    asked = family_facts if port.plan.record.name in FAMILY else _focal_facts
     return {
         "layers": {name: row.status for name, row in rows.items()},
         "grade": _grade(Report(port.title, port.plan, tuple(rows.values()))),
         "value": _worst(rows.get("values")),
         "gradient": _worst(rows.get("gradients")),
+        **asked(evidence),
+        "column": conventions.column(evidence) if adapter.shapes else "",
+    }
+
+
+def _focal_facts(evidence: Evidence) -> dict[str, Any]:
+    dtypes = {dtype: _dtype(evidence, dtype) for dtype in ("float64", "bfloat16")}
+    return {
         **_easy(evidence),
         "hard_off": _hard(evidence),
         "nan_easy": _nan(evidence, 1),
@@ -69,7 +79,6 @@ def facts(adapter: Adapter, layers: tuple[str, ...]) -> dict[str, Any]:
         "dtypes": dtypes,
         "alpha": conventions.alpha(evidence),
         "soft": conventions.soft_targets(evidence),
-        "column": conventions.column(evidence) if adapter.shapes else "",
     }
 
 
@@ -91,8 +100,14 @@ def _worst(row: Row | None) -> dict[str, Any] | None:
     if row is None or row.error is None or row.point is None:
         return None
     eps = row.error if np.isfinite(row.error) else None
-    place = {key: row.point[key] for key in ("logits", "targets", "gamma")}
-    return {"eps": eps, "got": row.got, **place}
+    place = {key: row.point[key] for key in ("logits", "targets")}
+    return {"eps": eps, "got": row.got, "gamma": _power(row.point), **place}
+
+
+def _power(at: Mapping[str, Any]) -> float:
+    """The γ of a point; of an asymmetric loss that of its class."""
+    own = "gamma_positive" if at["targets"] else "gamma_negative"
+    return at["gamma"] if "gamma" in at else at[own]
 
 
 def _climb(
@@ -223,7 +238,7 @@ def main() -> int:
     with contextlib.redirect_stdout(sys.stderr):
         try:
             adapter = Adapter(**job["adapter"])
-            answer = facts(adapter, tuple(job["layers"] or layers_of(RECORDS[adapter.function])))
+            answer = facts(adapter, tuple(job["layers"] or layers_of(EVERY[adapter.function])))
         except (Exception, SystemExit) as error:
             answer = {"reason": first_line(error)}
     print(json.dumps(answer))

@@ -1,6 +1,7 @@
 """Everything that the audit runs: this project, the public implementations, and formulas that are
 read here."""
 
+from .family import FAMILY
 from .record import FORMULAS, LINEAR, SOFTMAX, WRAPPERS, Adapter
 from .sigmoid import SIGMOID
 
@@ -18,6 +19,12 @@ OWN = (
     _own("focal_torch softmax", "focal_torch:softmax_focal_loss", "torch"),
     _own("focal_jax linear", "focal_jax:linear_softmax_focal_loss", "jax"),
     _own("focal_torch linear", "focal_torch:linear_softmax_focal_loss", "torch"),
+    _own("focal_jax varifocal", "focal_jax:varifocal_loss", "jax"),
+    _own("focal_torch varifocal", "focal_torch:varifocal_loss", "torch"),
+    _own("focal_jax heatmap", "focal_jax:heatmap_focal_loss", "jax"),
+    _own("focal_torch heatmap", "focal_torch:heatmap_focal_loss", "torch"),
+    _own("focal_jax asymmetric", "focal_jax:asymmetric_loss", "jax"),
+    _own("focal_torch asymmetric", "focal_torch:asymmetric_loss", "torch"),
 )
 
 CLASSES = (
@@ -126,4 +133,4 @@ READ = (
     Adapter("clcarwin (formula)", f"{FORMULAS}:clcarwin", function=SOFTMAX, note="before its mean"),
 )
 
-ADAPTERS = (*OWN, *SIGMOID, *CLASSES, *READ)
+ADAPTERS = (*OWN, *SIGMOID, *CLASSES, *READ, *FAMILY)

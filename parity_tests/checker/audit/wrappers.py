@@ -125,6 +125,19 @@ def timm_asymmetric(logits: Array, targets: Array, gamma: float, reduction: str 
     return loss(logits, targets)
 
 
+def timm_asymmetric_with_clip(
+    logits: Array,
+    targets: Array,
+    gamma_positive: float,
+    gamma_negative: float,
+    shift: float,
+    reduction: str = "none",
+) -> Array:
+    make = public("timm.loss:AsymmetricLossMultiLabel")
+    loss = make(gamma_negative, gamma_positive, clip=shift, reduction=reduction)
+    return loss(logits, targets)
+
+
 def transformers_detection(logits: Array, targets: Array, alpha: float, gamma: float) -> Array:
     loss = public("transformers.loss.loss_for_object_detection:sigmoid_focal_loss")
     return loss(logits[..., None], targets[..., None], 1, alpha, gamma)

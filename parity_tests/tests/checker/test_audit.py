@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from parity_tests.checker.audit import command, facts, formulas, wrappers
+from parity_tests.checker.audit import command, facts, formulas, formulas_of_family, wrappers
 from parity_tests.checker.audit.record import FORMULAS, WRAPPERS, Adapter
 from parity_tests.checker.audit.registry import ADAPTERS
 from parity_tests.checker.audit.tables import FULL, SHORT, Row, cells, markdown
 from parity_tests.checker.layers import check, judge
+from parity_tests.contract.family_records import EVERY
 from parity_tests.contract.records import RECORDS
 from parity_tests.ports.frameworks import FRAMEWORKS
 from parity_tests.ports.subject import Plan
@@ -47,7 +48,7 @@ def rows(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Row]:
 
 @each_adapter
 def test_every_record_is_one_that_the_checker_takes(adapter: Adapter) -> None:
-    record = RECORDS[adapter.function]
+    record = EVERY[adapter.function]
     names = {argument.name for argument in record.arguments}
     assert adapter.framework in FRAMEWORKS
     assert adapter.distribution or adapter.path.startswith(FORMULAS)
@@ -76,7 +77,7 @@ def test_ten_packages_are_called_and_no_wrapper_is_left_over() -> None:
     assert len(distributions - {"", "focal-parity"}) >= 10
     used = {adapter.path.partition(":")[2] for adapter in ADAPTERS}
     helpers = {"public", "import_torchvision"}
-    for module in (wrappers, formulas):
+    for module in (wrappers, formulas, formulas_of_family):
         for name, value in vars(module).items():
             is_own = getattr(value, "__module__", "") == module.__name__
             if is_own and not name.startswith("_"):
@@ -214,3 +215,23 @@ def test_a_name_that_nobody_has_is_said_to_be_none(capsys: pytest.CaptureFixture
     with pytest.raises(SystemExit):
         command.main(["--only", "nobody"])
     assert "no implementation has a name with nobody" in capsys.readouterr().err
+
+
+def test_the_heatmap_of_centernet_is_lost_beyond_its_clamp() -> None:
+    (adapter,) = [one for one in ADAPTERS if one.label == "CenterNet heatmap (formula)"]
+    row = facts.facts(adapter, ("gradients",))
+    assert row["layers"] == {"gradients": "FAIL"}
+    assert 9 <= row["easy_off"][0] <= 9.5
+    assert 9 <= row["hard_off"] <= 9.75
+    assert row["infinite"][1] == ["9.208", "0"]
+    assert (row["soft"], row["alpha"]) == ("as here", "–")
+
+
+def test_what_timm_makes_of_soft_targets_has_a_name() -> None:
+    (adapter,) = [one for one in ADAPTERS if one.label == "timm asymmetric with clip"]
+    if command.installed(adapter) is None:
+        pytest.skip("timm is not installed")
+    # Its wrapper may change what the process has of torchvision.
+    row = command.audit(adapter, ("values",))
+    assert (row["focal"], row["soft"]) == (True, "interpolated")
+    assert row["nan_easy"] == 4
