@@ -97,8 +97,8 @@ ASYMMETRICS = [
     ),
     Reading(
         "interpolated",
-        "soft targets interpolate p_t and the exponent of one modulating factor (timm); here each "
-        "class has its own loss",
+        "soft targets interpolate p_t and the exponent of one modulating factor (the authors, "
+        "timm); here each class has its own loss",
         _interpolated,
     ),
     Reading("alpha_reversed", messages.ALPHA["negative"], _alpha_reversed),
