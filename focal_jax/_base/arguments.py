@@ -40,6 +40,7 @@ from .tracing import (
 )
 
 Shape: TypeAlias = tuple[int, ...]
+BOOLEANS: tuple[type, ...] = (bool, np.bool_)
 # What to do, or what to do about a value.
 Advice: TypeAlias = str | Callable[[float], str]
 
@@ -181,7 +182,7 @@ class Arguments:
         return int(x)
 
     def flag(self, argument: str, x: object) -> bool:
-        if not isinstance(x, (bool, np.bool_)):
+        if not isinstance(x, BOOLEANS):
             advice = "Decide before the call: both are different losses."
             self.fail(TypeError, argument, "True or False", type(x).__name__, advice)
         return bool(x)

@@ -12,6 +12,7 @@ import torch
 
 import focal_jax
 import focal_torch
+from parity_tests.contract.exact import spaced
 from parity_tests.contract.port import Port
 from parity_tests.ports.packages import JAX
 from parity_tests.tests.parametrize import both_packages
@@ -60,7 +61,7 @@ def test_a_missed_peak_keeps_its_gradient(port: Port) -> None:
 @both_packages
 def test_a_constant_modulator_is_that_of_the_same_loss(port: Port) -> None:
     """The value is the same, and the gradient a cross entropy's times the factor."""
-    z = np.linspace(-8, 8, 33)
+    z = spaced(-8, 8, 33)
     for name in ("varifocal_loss", "asymmetric_loss"):
         settings = {} if name == "varifocal_loss" else {"gamma_negative": 2.0, "shift": 0.0}
         value, _ = both(port, name, z, np.zeros(33), alpha=None, **settings)

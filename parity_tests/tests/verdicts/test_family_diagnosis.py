@@ -13,6 +13,7 @@ import focal_torch
 from parity_tests.checker.diagnosis.diagnose import diagnose
 from parity_tests.checker.diagnosis.evidence import Diagnosis
 from parity_tests.checker.layers.build import Options, build
+from parity_tests.contract.exact import Draws
 from parity_tests.contract.family_records import FAMILY
 
 from .test_family import (
@@ -198,10 +199,10 @@ def test_no_port_is_asked_about_its_options_alone() -> None:
 
 
 def test_an_unsteady_loss_is_called_so() -> None:
-    generator = torch.Generator().manual_seed(0)
+    draws = Draws(0)
 
     def noisy(logits: Tensor, targets: Tensor, gamma: Any = 2.0, beta: Any = 4.0) -> Tensor:
-        noise = torch.rand(logits.shape, generator=generator)
+        noise = torch.tensor(draws.uniform(shape=tuple(logits.shape)), dtype=logits.dtype)
         return heatmap_textbook(logits, targets, gamma, beta) * (1 + noise)
 
     (diagnosis,) = found(noisy, HEATMAP, fixed=NONE)
