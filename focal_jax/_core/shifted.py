@@ -21,7 +21,7 @@ from .interpolated_pt import p_minus_q
 def shifted_focal(z: Array, gamma: Number, shift: float) -> Array:
     """x^γ·s."""
     z = with_batch_axes_of(gamma, z)
-    x, w = _x_and_w(z, shift)
+    _, _, x, w = _parts(z, shift)
     return power(x, gamma) * _neg_log(x, w)
 
 
@@ -44,8 +44,8 @@ def shifted_focal_gamma(z: Array, gamma: Number, shift: float) -> Array:
 def shifted_grad(z: Array, gamma: Number, shift: float) -> Array:
     """x^γ·(γ·s·p·q / x + p·q / w): no term is negative, so that nothing cancels."""
     z = with_batch_axes_of(gamma, z)
-    x, w = _x_and_w(z, shift)
-    pq = lax.logistic(z) * lax.logistic(-z)
+    p, q, x, w = _parts(z, shift)
+    pq = p * q
     # s / x goes to 1 where x goes to 0, and there s is 0 before the quotient overflows.
     tiny = float(jnp.finfo(x.dtype).tiny)
     pq_over_x = pq / jnp.maximum(x, tiny)
@@ -84,7 +84,7 @@ def shifted_grad_gamma(z: Array, gamma: Number, shift: float) -> Array:
 @closed_form
 def x_power(z: Array, gamma: Number, shift: float) -> Array:
     """x^γ, and 0 where x is 0, for γ = 0 as well."""
-    x, _ = _x_and_w(z, shift)
+    _, _, x, _ = _parts(z, shift)
     return _power_inside(x, gamma)
 
 
@@ -103,7 +103,7 @@ def x_power_gamma(z: Array, gamma: Number, shift: float) -> Array:
 @closed_form
 def log_x(z: Array, shift: float) -> Array:
     """log x, accurate at both ends of (0, 1), and 0 where x is 0."""
-    x, w = _x_and_w(z, shift)
+    _, _, x, w = _parts(z, shift)
     # log 1 is 0.
     safe_x = jnp.where(x == 0, 1, x)
     # log x = −log(1 + w / x), which loses nothing where x is near 1.
@@ -121,8 +121,8 @@ def log_x_z(z: Array, shift: float) -> Array:
 @closed_form
 def pq_over_x(z: Array, shift: float) -> Array:
     """p·q / x, and 0 where x is 0."""
-    x, _ = _x_and_w(z, shift)
-    pq = lax.logistic(z) * lax.logistic(-z)
+    p, q, x, _ = _parts(z, shift)
+    pq = p * q
     # Both branches are computed, so the quotient has to be finite where it is not taken.
     safe_x = jnp.where(x == 0, 1, x)
     return jnp.where(x == 0, 0, pq / safe_x)
@@ -139,7 +139,7 @@ def pq_over_x_z(z: Array, shift: float) -> Array:
 @closed_form
 def neg_log_w(z: Array, shift: float) -> Array:
     """s = −log w."""
-    x, w = _x_and_w(z, shift)
+    _, _, x, w = _parts(z, shift)
     return _neg_log(x, w)
 
 
@@ -152,8 +152,8 @@ def neg_log_w_z(z: Array, shift: float) -> Array:
 @closed_form
 def pq_over_w(z: Array, shift: float) -> Array:
     """p·q / w, and 0 where x is 0."""
-    x, w = _x_and_w(z, shift)
-    pq = lax.logistic(z) * lax.logistic(-z)
+    p, q, x, w = _parts(z, shift)
+    pq = p * q
     return jnp.where(x == 0, 0, pq / w)
 
 
@@ -165,13 +165,13 @@ def pq_over_w_z(z: Array, shift: float) -> Array:
     return pq_over_w(z, shift) * growth
 
 
-def _x_and_w(z: Array, shift: float) -> tuple[Array, Array]:
-    """x and w (…)."""
+def _parts(z: Array, shift: float) -> tuple[Array, Array, Array, Array]:
+    """p, q, x and w, each (…)."""
     p = lax.logistic(z)
     q = lax.logistic(-z)
     # The difference of the smaller numbers: what it loses are their last digits.
     above = (1 - shift) - q if shift > 0.5 else p - shift
-    return jnp.maximum(above, 0), q + shift
+    return p, q, jnp.maximum(above, 0), q + shift
 
 
 def _power_inside(x: Array, gamma: Number) -> Array:

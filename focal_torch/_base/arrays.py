@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from .ranges import Range
-from .versions import autocast_dtype, is_infinite, is_plain
+from .versions import autocast_dtype, is_plain
 
 # α or γ: one number, or one for each class or element.
 Number: TypeAlias = float | Tensor
@@ -124,7 +124,8 @@ def multiply_no_nan(factor: Number, x: Tensor) -> Tensor:
         # NaN equals nothing. One look takes as long as one of the six operations below.
         if product.equal(product):
             return product
-    undefined = is_infinite(x) & (factor == 0)
+    # Inductor's loops are slow at isinf, and PyTorch 2.4 has none of a DTensor.
+    undefined = (x.abs() == torch.inf) & (factor == 0)
     # Both selections are needed: the gradient of the product would be NaN in the branch that is not
     # taken.
     return torch.where(undefined, 0, factor * torch.where(undefined, 1, x))

@@ -32,8 +32,8 @@ if VERSION < OLDEST:
         f"focal_torch needs PyTorch 2.4 or newer, and this is {torch.__version__}. Upgrade torch."
     )
 
-# Before PyTorch 2.11 softplus takes no DTensor, nor does isinf in 2.4.
-FEW_TAKE_DTENSORS = VERSION < (2, 11)
+# Before PyTorch 2.11 softplus takes no DTensor.
+SOFTPLUS_TAKES_NO_DTENSOR = VERSION < (2, 11)
 # Before PyTorch 2.12 torch.compile does not look into is_autocast_available.
 AUTOCAST_IS_OPAQUE = VERSION < (2, 12)
 
@@ -192,15 +192,8 @@ def distributed_tensors() -> ModuleType:
     return import_module("torch.distributed._tensor")
 
 
-def is_infinite(x: Tensor) -> Tensor:
-    """Whether each number is ±inf."""
-    if FEW_TAKE_DTENSORS and is_distributed(x):
-        return x.abs() == torch.inf
-    return torch.isinf(x)
-
-
 def softplus(u: Tensor, threshold: float) -> Tensor:
     """log(1 + exp(u)), which is u from the threshold on."""
-    if FEW_TAKE_DTENSORS and is_distributed(u):
+    if SOFTPLUS_TAKES_NO_DTENSOR and is_distributed(u):
         return torch.logaddexp(u, torch.zeros_like(u))
     return functional.softplus(u, threshold=threshold)

@@ -35,17 +35,16 @@ def asymmetric_focal(
     shift: float,
 ) -> Tensor:
     """y·α·f(z; γ₊) + (1 − y)·(1 − α)·x^γ₋·(−log(1 − x)) with x = max(p − m, 0)."""
-    # Without a shift both classes have the same f.
-    if shift:
-        of_0 = shifted_focal.formula(z, gamma_0, shift)
-    else:
-        of_0 = focal.formula(-z, gamma_0)
-    of_1 = focal.formula(z, gamma_1)
-    # A class with no share costs nothing, even where its loss is infinite.
     share_of_1 = y * alpha_1(alpha)
     share_of_0 = (1 - y) * alpha_0(alpha)
-    positive = multiply_no_nan(share_of_1, of_1)
-    negative = multiply_no_nan(share_of_0, of_0)
+    # A class with no share costs nothing, even where its loss is infinite.
+    positive = multiply_no_nan(share_of_1, focal.formula(z, gamma_1))
+    if shift:
+        # This one is finite.
+        negative = share_of_0 * shifted_focal.formula(z, gamma_0, shift)
+    else:
+        # Then both classes have the same f.
+        negative = multiply_no_nan(share_of_0, focal.formula(-z, gamma_0))
     return positive + negative
 
 

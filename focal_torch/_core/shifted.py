@@ -19,7 +19,7 @@ from .interpolated_pt import p_minus_q
 @closed_form
 def shifted_focal(z: Tensor, gamma: Number, shift: float) -> Tensor:
     """x^γ·s."""
-    x, w = _x_and_w(z, shift)
+    _, _, x, w = _parts(z, shift)
     return power(x, gamma) * _neg_log(x, w)
 
 
@@ -41,8 +41,8 @@ def shifted_focal_gamma(z: Tensor, gamma: Number, shift: float) -> Tensor:
 @closed_form
 def shifted_grad(z: Tensor, gamma: Number, shift: float) -> Tensor:
     """x^γ·(γ·s·p·q / x + p·q / w): no term is negative, so that nothing cancels."""
-    x, w = _x_and_w(z, shift)
-    pq = torch.sigmoid(z) * torch.sigmoid(-z)
+    p, q, x, w = _parts(z, shift)
+    pq = p * q
     # s / x goes to 1 where x goes to 0, and there s is 0 before the quotient overflows.
     tiny = torch.finfo(x.dtype).tiny
     pq_over_x = pq / x.clamp(min=tiny)
@@ -81,7 +81,7 @@ def shifted_grad_gamma(z: Tensor, gamma: Number, shift: float) -> Tensor:
 @closed_form
 def x_power(z: Tensor, gamma: Number, shift: float) -> Tensor:
     """x^γ, and 0 where x is 0, for γ = 0 as well."""
-    x, _ = _x_and_w(z, shift)
+    _, _, x, _ = _parts(z, shift)
     return _power_inside(x, gamma)
 
 
@@ -100,7 +100,7 @@ def x_power_gamma(z: Tensor, gamma: Number, shift: float) -> Tensor:
 @closed_form
 def log_x(z: Tensor, shift: float) -> Tensor:
     """log x, accurate at both ends of (0, 1), and 0 where x is 0."""
-    x, w = _x_and_w(z, shift)
+    _, _, x, w = _parts(z, shift)
     # log 1 is 0.
     safe_x = torch.where(x == 0, 1, x)
     # log x = −log(1 + w / x), which loses nothing where x is near 1.
@@ -118,8 +118,8 @@ def log_x_z(z: Tensor, shift: float) -> Tensor:
 @closed_form
 def pq_over_x(z: Tensor, shift: float) -> Tensor:
     """p·q / x, and 0 where x is 0."""
-    x, _ = _x_and_w(z, shift)
-    pq = torch.sigmoid(z) * torch.sigmoid(-z)
+    p, q, x, _ = _parts(z, shift)
+    pq = p * q
     # Both branches are computed, so the quotient has to be finite where it is not taken.
     safe_x = torch.where(x == 0, 1, x)
     return torch.where(x == 0, 0, pq / safe_x)
@@ -136,7 +136,7 @@ def pq_over_x_z(z: Tensor, shift: float) -> Tensor:
 @closed_form
 def neg_log_w(z: Tensor, shift: float) -> Tensor:
     """s = −log w."""
-    x, w = _x_and_w(z, shift)
+    _, _, x, w = _parts(z, shift)
     return _neg_log(x, w)
 
 
@@ -149,8 +149,8 @@ def neg_log_w_z(z: Tensor, shift: float) -> Tensor:
 @closed_form
 def pq_over_w(z: Tensor, shift: float) -> Tensor:
     """p·q / w, and 0 where x is 0."""
-    x, w = _x_and_w(z, shift)
-    pq = torch.sigmoid(z) * torch.sigmoid(-z)
+    p, q, x, w = _parts(z, shift)
+    pq = p * q
     return torch.where(x == 0, 0, pq / w)
 
 
@@ -162,13 +162,13 @@ def pq_over_w_z(z: Tensor, shift: float) -> Tensor:
     return pq_over_w(z, shift) * growth
 
 
-def _x_and_w(z: Tensor, shift: float) -> tuple[Tensor, Tensor]:
-    """x and w (…)."""
+def _parts(z: Tensor, shift: float) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """p, q, x and w, each (…)."""
     p = torch.sigmoid(z)
     q = torch.sigmoid(-z)
     # The difference of the smaller numbers: what it loses are their last digits.
     above = (1 - shift) - q if shift > 0.5 else p - shift
-    return above.clamp(min=0), q + shift
+    return p, q, above.clamp(min=0), q + shift
 
 
 def _power_inside(x: Tensor, gamma: Number) -> Tensor:

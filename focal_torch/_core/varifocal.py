@@ -187,9 +187,9 @@ def _margin_of_0(z: Tensor, held: Tensor | None) -> Tensor:
 def _factor(y: Tensor, alpha: Number | None, modulator: Tensor, by_y: bool) -> Tensor:
     """What b is multiplied by: (…)."""
     positives = _positives(y)
-    # Not y alone: as a function of its target, the weight of a negative is constant.
-    of_positives = positives * y if by_y else positives
-    return of_positives + (1 - positives) * _times(alpha, modulator)
+    of_others = (1 - positives) * _times(alpha, modulator)
+    # A y of 0 is no weight of a negative.
+    return of_others + (y if by_y else positives)
 
 
 def _times(alpha: Number | None, x: Tensor) -> Tensor:
