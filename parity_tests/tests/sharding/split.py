@@ -24,12 +24,12 @@ IGNORED = -100
 R, C, WHOLE = "rows", "classes", None
 Axes = tuple[str | None, ...]
 SPLIT: dict[str, Axes] = {"kernel": (WHOLE, C), "gamma_one": ()}
-SPLIT |= dict.fromkeys(("logits", "probabilities", "binary", "gamma_all"), (R, C))
+SPLIT |= dict.fromkeys(("logits", "probabilities", "binary", "overlaps", "gamma_all"), (R, C))
 SPLIT |= dict.fromkeys(("features", "gamma_rows"), (R, WHOLE))
 SPLIT |= dict.fromkeys(("targets", "weight", "where"), (R,))
 SPLIT |= dict.fromkeys(("bias", "alpha", "gamma"), (C,))
 # Other names of an argument of the losses.
-ARGUMENT = {"probabilities": "targets", "binary": "targets"}
+ARGUMENT = dict.fromkeys(("probabilities", "binary", "overlaps"), "targets")
 ARGUMENT |= dict.fromkeys(("gamma_rows", "gamma_all", "gamma_one"), "gamma")
 EPSILON = 0.25
 
@@ -61,6 +61,8 @@ def _arrays() -> dict[str, np.ndarray]:
     arrays["gamma_one"] = np.array(1.75)
     arrays["weight"] = quarters(0, 9, ROWS)
     arrays["where"] = draws.uniform(shape=ROWS) < 0.7
+    # 0 is no object, and 1 the peak of one.
+    arrays["overlaps"] = np.where(arrays["binary"], quarters(1, 5, ROWS, CLASSES), 0.0)
     return arrays
 
 
@@ -85,10 +87,13 @@ class Case(NamedTuple):
         settings: dict[str, Any] = {"reduction": self.reduction}
         if "targets" in self.arrays:
             settings["ignore_index"] = IGNORED
-        if self.function != SIGMOID:
+        if self.function not in OF_ELEMENTS:
             settings["label_smoothing"] = self.smoothing
         if self.function == SOFTMAX:
             settings["axis"] = -1
+        if self.function == ASYMMETRIC:
+            # Beside a shift the loss has fewer digits, on one device as on several.
+            settings["shift"] = 0.0
         if self.function == LINEAR:
             settings["chunk_size"] = 3
         return settings
@@ -96,7 +101,7 @@ class Case(NamedTuple):
     @property
     def moved(self) -> tuple[str, ...]:
         """What is differentiated."""
-        fixed = ("targets", "probabilities", "binary", "where")
+        fixed = ("targets", "probabilities", "binary", "overlaps", "where")
         return tuple(name for name in self.arrays if name not in fixed)
 
     def inputs(self, arrays: Mapping[str, Any]) -> dict[str, Any]:
@@ -110,6 +115,10 @@ class Case(NamedTuple):
 
 
 LINEAR, SOFTMAX, SIGMOID = "linear_softmax_focal_loss", "softmax_focal_loss", "sigmoid_focal_loss"
+VARIFOCAL, HEATMAP, ASYMMETRIC = "varifocal_loss", "heatmap_focal_loss", "asymmetric_loss"
+# Losses of single logits, and the targets of each.
+OF_ELEMENTS = {SIGMOID: "binary"}
+OF_ELEMENTS |= dict.fromkeys((VARIFOCAL, HEATMAP, ASYMMETRIC), "overlaps")
 IDS = ("logits", "targets")
 LAYER = ("features", "kernel", "targets", "bias")
 
@@ -130,6 +139,8 @@ CASES.append(Case(SOFTMAX, SOFT, "mean_positive"))
 CASES += _smoothed_or_not(LINEAR, (*LAYER, "alpha", "gamma", "weight"), "mean")
 CASES.append(Case(LINEAR, (*LAYER, "gamma_all"), "sum"))
 CASES += _smoothed_or_not(LINEAR, (*LAYER, "gamma_rows"), "mean_positive")
+for function in (VARIFOCAL, HEATMAP, ASYMMETRIC):
+    CASES.append(Case(function, ("logits", OF_ELEMENTS[function]), "mean_positive"))
 
 
 class Truth(NamedTuple):
@@ -150,8 +161,8 @@ class Truth(NamedTuple):
 @cache
 def truth(case: Case) -> dict[str, Truth]:
     """The loss, and its gradient in each argument that is differentiated."""
-    if case.function == SIGMOID:
-        return _of_bits(case)
+    if case.function in OF_ELEMENTS:
+        return _of_elements(case)
     inputs = {ARGUMENT.get(name, name): ARRAYS[name] for name in case.arrays}
     logits = inputs["logits"] if case.function == SOFTMAX else _logits(inputs)
     gamma = np.broadcast_to(inputs.get("gamma", 2.0), logits.shape)
@@ -228,15 +239,17 @@ def _of_ids(logits: jax.Array, gamma: jax.Array) -> tuple[jax.Array, ...]:
     return value, per_logit, per_gamma
 
 
-def _of_bits(case: Case) -> dict[str, Truth]:
-    bits = ARRAYS["binary"]
+def _of_elements(case: Case) -> dict[str, Truth]:
+    targets = ARRAYS[OF_ELEMENTS[case.function]]
+    positives = targets == 1 if case.function == HEATMAP else targets
 
     def loss(z: jax.Array) -> jax.Array:
-        return focal_jax.sigmoid_focal_loss(z, jnp.asarray(bits))
+        settings = case.settings | {"reduction": "none"}
+        return getattr(focal_jax, case.function)(z, jnp.asarray(targets), **settings)
 
     value, pullback = jax.vjp(loss, jnp.asarray(ARRAYS["logits"]))
     (slope,) = pullback(jnp.ones_like(value))
-    divisors = {"sum": 1, "mean": bits.size, "mean_positive": bits.sum()}
+    divisors = {"sum": 1, "mean": targets.size, "mean_positive": positives.sum()}
     divisor = divisors[case.reduction]
     loss_sum = (np.asarray(value) / divisor).sum()
     slopes = np.asarray(slope) / divisor

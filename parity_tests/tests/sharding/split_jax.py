@@ -82,7 +82,7 @@ def _program(case: Case, mapped: bool, local: bool) -> Callable[[Arrays], tuple[
     import focal_jax
 
     axis_names: dict[str, Any] = {}
-    if mapped and case.function == split.SIGMOID:
+    if mapped and case.function in split.OF_ELEMENTS:
         axis_names = {"axis_name": ("data", "model")}
     elif mapped:
         axis_names = {"axis_name": "data", "class_axis_name": "model"}

@@ -22,7 +22,7 @@ from parity_tests.contract.tolerances import SOFTMAX
 
 from . import ranks
 from .ranks import Error
-from .split import CASES, LINEAR, SIGMOID
+from .split import CASES, LINEAR, OF_ELEMENTS, SIGMOID
 
 
 @dataclass(frozen=True)
@@ -65,8 +65,8 @@ def row(error: Error) -> str:
     """What an error belongs to."""
     (case,) = (case for case in CASES if case.name == error.case)
     kind = "softmax, ids" if "targets" in case.arrays else "softmax, soft"
-    if case.function == SIGMOID:
-        kind = "sigmoid"
+    if case.function in OF_ELEMENTS:
+        kind = "sigmoid" if case.function == SIGMOID else "varifocal, heatmap, asymmetric"
     if case.function == LINEAR:
         kind = "linear softmax"
     result = "loss" if error.what == "loss" else "gradients"

@@ -73,7 +73,8 @@ def judged(case: Case, mesh: DeviceMesh, way: str, local: bool) -> dict[str, flo
     results = {"loss": value} | dict(zip(case.moved, grads, strict=True))
     if not distributed:
         # What ranks have of sums over rows is added up as DistributedDataParallel does.
-        others = GroupMember.WORLD if case.function == split.SIGMOID else mesh.get_group("rows")
+        is_whole = case.function in split.OF_ELEMENTS
+        others = GroupMember.WORLD if is_whole else mesh.get_group("rows")
         for name in case.moved:
             results[name] = _averaged(name, results[name], others)
         if local:
@@ -84,7 +85,7 @@ def judged(case: Case, mesh: DeviceMesh, way: str, local: bool) -> dict[str, flo
 
 def _groups(case: Case, mesh: DeviceMesh, local: bool) -> dict[str, Any]:
     """The settings that name a rank's groups."""
-    if case.function == split.SIGMOID:
+    if case.function in split.OF_ELEMENTS:
         groups: dict[str, Any] = {"group": GroupMember.WORLD}
     else:
         groups = {"group": mesh.get_group("rows"), "class_group": mesh.get_group("classes")}

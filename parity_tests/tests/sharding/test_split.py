@@ -18,7 +18,7 @@ from .split import CASES, SIGMOID
 
 Cases = Sequence[int]
 # A case of each loss and kind of targets, with γ for classes, for rows, and one that is learned.
-SOME = (1, 3, 7, 9, 10, 12)
+SOME = (1, 3, 7, 9, 10, 12, 15, 16, 17)
 # Compiled by PyTorch alone, which takes ten times as long.
 FEW = (3, 10)
 ALL = range(len(CASES))
@@ -121,3 +121,8 @@ def test_the_few_cases_have_a_divisor_that_can_be_wrong(number: int) -> None:
     case = CASES[number]
     assert case.reduction == "mean"
     assert case.function != SIGMOID
+
+
+def test_margins_of_classes_on_several_ranks() -> None:
+    ended = ranks.torch_ranks(["-m", "parity_tests.tests.sharding.split_margin"], 2)
+    assert [one.code for one in ended] == [0, 0], ended[0].err
