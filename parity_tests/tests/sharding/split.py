@@ -29,7 +29,8 @@ SPLIT |= dict.fromkeys(("features", "gamma_rows"), (R, WHOLE))
 SPLIT |= dict.fromkeys(("targets", "weight", "where"), (R,))
 SPLIT |= dict.fromkeys(("bias", "alpha", "gamma"), (C,))
 # Other names of an argument of the losses.
-ARGUMENT = dict.fromkeys(("probabilities", "binary", "overlaps"), "targets")
+OF_TARGETS = ("probabilities", "binary", "overlaps")
+ARGUMENT: dict[str, str] = dict.fromkeys(OF_TARGETS, "targets")
 ARGUMENT |= dict.fromkeys(("gamma_rows", "gamma_all", "gamma_one"), "gamma")
 EPSILON = 0.25
 

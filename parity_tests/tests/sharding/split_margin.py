@@ -10,7 +10,7 @@ from datetime import timedelta
 import torch
 import torch.distributed as dist
 from torch.distributed.device_mesh import init_device_mesh
-from torch.distributed.tensor import Replicate, Shard, distribute_tensor
+from torch.distributed.tensor import DTensor, Replicate, Shard, distribute_tensor
 
 import focal_torch
 from parity_tests.contract.exact import Draws
@@ -31,6 +31,8 @@ def main() -> None:
     margins = focal_torch.softmax_margin(split, everywhere)
     (expected_grad,) = torch.autograd.grad(expected.sum(), plain)
     (grad,) = torch.autograd.grad(margins.sum(), split)
+    assert isinstance(margins, DTensor)
+    assert isinstance(grad, DTensor)
     # A sum over classes in two parts, in float64.
     torch.testing.assert_close(margins.full_tensor(), expected, rtol=1e-14, atol=0)
     torch.testing.assert_close(grad.full_tensor(), expected_grad, rtol=1e-14, atol=0)
