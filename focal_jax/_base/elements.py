@@ -73,8 +73,9 @@ def elements_of(
         targets = zero_outside(mask, targets)
     # As numbers also where they are hard: these losses are for targets between 0 and 1.
     y = cast_inside(mask, targets, dtype)
-    # Integers are checked as they came.
-    values = y if is_floating(targets) else targets
-    if not arguments.check_values("targets", values, UNIT, advice_for_target, mask):
+    if is_floating(targets):
+        y = arguments.in_range("targets", y, UNIT, advice_for_target, mask)
+    elif not arguments.check_values("targets", targets, UNIT, advice_for_target, mask):
+        # Integers are checked as they came.
         y = nan_outside(UNIT, y)
     return Elements(arguments, logits, y, factor, mask, group, shape, dtype)

@@ -21,6 +21,7 @@ from .arrays import (
     is_integer,
     is_sequence,
     nan_outside,
+    zero_outside,
 )
 from .ranges import Range
 from .tracing import concrete_extremes, concrete_values, from_sequence
@@ -94,6 +95,9 @@ class Arguments:
         are known before the computation runs, and NaN where they are not in it elsewhere."""
         if self.check_values(argument, x, allowed, advice, where):
             return x
+        # Times NaN the gradient of what the mask leaves out would not be 0.
+        if where is not None and broadcasts(where, tuple(x.shape)):
+            x = zero_outside(where, x)
         return nan_outside(allowed, x)
 
     def check_values(

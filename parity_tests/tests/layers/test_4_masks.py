@@ -1,10 +1,16 @@
 """Layer 4, special values: what a mask, an ignored index or a weight of 0 leaves out of a loss."""
 
+from typing import Any
+
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
+import torch
 from numpy.testing import assert_array_equal
 
 from parity_tests.contract.port import Port
+from parity_tests.ports.packages import JAX
 from parity_tests.tests.parametrize import both_packages
 
 from .calls import SIGMOID, SOFTMAX, gradient, sigmoid, softmax
@@ -89,3 +95,30 @@ def test_ignore_index_is_no_other_class(port: Port, kind: type) -> None:
         assert (loss > 0).all()
     loss = softmax(port, logits, labels, ignore_index=100)
     assert_array_equal(loss > 0, [False, True])
+
+
+@both_packages
+@pytest.mark.parametrize(
+    "function",
+    ["sigmoid_focal_loss", "varifocal_loss", "heatmap_focal_loss", "asymmetric_loss"],
+)
+def test_soft_targets_outside_the_mask_have_no_gradient_where_nobody_can_check_them(
+    port: Port, function: str
+) -> None:
+    logits, where = np.array([0.25, 0.5]), np.array([True, False])
+    targets, weight = np.array([0.5, NAN]), np.array([2.0, NAN])
+
+    def loss(y: Any, weight: Any, z: Any, mask: Any) -> Any:
+        of_elements = getattr(port.module, function)
+        return of_elements(z, y, where=mask, weight=weight, reduction="sum")
+
+    arrays = (targets, weight, logits, where)
+    if port is JAX:
+        slopes = jax.jit(jax.grad(loss, (0, 1)))(*map(jnp.asarray, arrays))
+    else:
+        mapped = torch.func.vmap(torch.func.grad(loss, (0, 1)))
+        slopes = mapped(*(torch.tensor(x[None]) for x in arrays))
+    for slope in slopes:
+        kept, left_out = np.asarray(slope).flatten()
+        assert kept != 0
+        assert left_out == 0
