@@ -3,13 +3,13 @@
 import jax.numpy as jnp
 from jax import Array
 
-from ._base.advice import advice_for_alpha, advice_for_target
-from ._base.arrays import OneOrSeveral, Several, compute_dtype, is_floating, zero_outside
+from ._base.arrays import OneOrSeveral, Several, compute_dtype, is_floating
 from ._base.collectives import size
+from ._base.elements import elements_of
 from ._base.loss_arguments import LossArguments
 from ._base.ranges import NONNEGATIVE, UNIT
 from ._base.reduction import REDUCTIONS
-from ._base.tracing import cast_inside, concrete_bool_targets, constants
+from ._base.tracing import cast_inside, constants
 from ._core.interpolated import interpolated_focal
 from ._core.programs import sigmoid_focal, softmax_focal_of_classes, softmax_focal_of_ids
 from ._core.quality import quality_focal
@@ -96,39 +96,14 @@ def sigmoid_focal_loss(
         normalisation of its section 4.1. "quality" is the quality focal loss of Li et al.,
         Generalized Focal Loss, 2020, arXiv:2006.04388.
     """
-    arguments = LossArguments("sigmoid_focal_loss")
-    logits = arguments.floating("logits", logits)
-    targets = arguments.array("targets", targets)
-    shape, dtype = tuple(logits.shape), compute_dtype(logits)
-    # Shapes never broadcast: logits (N, 1) and targets (N,) would make N² losses.
-    advice = "Reshape it, e.g. targets[:, None]."
-    arguments.check_shape("targets", targets, shape, "like logits", advice)
-    arguments.check_choice("soft_targets", soft_targets, tuple(SOFT_TARGETS))
-    arguments.check_choice("reduction", reduction, REDUCTIONS)
-    where = arguments.where(where, shape)
-    where = arguments.without_ignored(targets, ignore_index, where)
-    if alpha is not None:
-        alpha = arguments.per_element("alpha", alpha, shape, UNIT, dtype, where, advice_for_alpha)
-    gamma = arguments.per_element("gamma", gamma, shape, NONNEGATIVE, dtype, where)
-    weight = arguments.weight(weight, shape, dtype, where)
-    element_ranks = arguments.element_group(axis_name, reduction, logits, targets)
-
-    if ignore_index is not None:
-        targets = zero_outside(where, targets)
-    # Floating targets of 0 and 1 are hard: soft ones need three times the operations.
-    y = concrete_bool_targets(targets)
-    if y is None and is_floating(targets):
-        # Values that are not known yet may be anything.
-        y = cast_inside(where, targets, dtype)
-        y = arguments.in_range("targets", y, UNIT, advice_for_target, where)
-        focal_of = SOFT_TARGETS[soft_targets]
-    else:
-        focal_of = hard_focal
-    if y is None:
-        arguments.check_values("targets", targets, UNIT, advice_for_target, where)
-        y = targets
-    inputs = constants(focal_of, logits, y, alpha, gamma, weight, where)
-    return sigmoid_focal(*inputs, *constants(reduction, element_ranks))
+    shared = (ignore_index, where, weight, reduction, axis_name)
+    elements = elements_of("sigmoid_focal_loss", logits, targets, *shared, hard=True)
+    elements.arguments.check_choice("soft_targets", soft_targets, tuple(SOFT_TARGETS))
+    alpha = elements.alpha(alpha)
+    gamma = elements.exponent("gamma", gamma)
+    focal_of = SOFT_TARGETS[soft_targets] if is_floating(elements.y) else hard_focal
+    inputs = constants(focal_of, elements.logits, elements.y, alpha, gamma)
+    return sigmoid_focal(*inputs, *elements.reduced_by(reduction))
 
 
 def softmax_focal_loss(

@@ -5,15 +5,13 @@ from torch import Tensor
 from torch.distributed import ProcessGroup
 from torch.fx import Proxy
 
-from ._base.advice import advice_for_alpha, advice_for_target
-from ._base.arrays import OneOrSeveral, Several, compute_dtype, is_floating, zero_outside
+from ._base.arrays import OneOrSeveral, Several, compute_dtype, is_floating
 from ._base.collectives import size, sum_over
+from ._base.elements import elements_of
 from ._base.loss_arguments import LossArguments
-from ._base.meshes import beside
 from ._base.ranges import NONNEGATIVE, UNIT
 from ._base.reduction import REDUCTIONS, divisor_of, reduce
-from ._base.tracing import concrete_bool_targets, record
-from ._base.versions import is_distributed
+from ._base.tracing import record
 from ._core.eager import eager_id_focal
 from ._core.interpolated import interpolated_focal
 from ._core.quality import quality_focal
@@ -104,43 +102,15 @@ def sigmoid_focal_loss(
     """
     if isinstance(logits, Proxy):
         return record(logits, sigmoid_focal_loss, locals())
-    arguments = LossArguments("sigmoid_focal_loss")
-    logits = arguments.floating("logits", logits)
-    targets = arguments.array("targets", targets)
-    shape, dtype = tuple(logits.shape), compute_dtype(logits)
-    # Shapes never broadcast: logits (N, 1) and targets (N,) would make N² losses.
-    advice = "Reshape it, e.g. targets[:, None]."
-    arguments.check_shape("targets", targets, shape, "like logits", advice)
-    arguments.check_choice("soft_targets", soft_targets, tuple(SOFT_TARGETS))
-    arguments.check_choice("reduction", reduction, REDUCTIONS)
-    where = arguments.where(where, shape)
-    where = arguments.without_ignored(targets, ignore_index, where)
-    if alpha is not None:
-        alpha = arguments.per_element("alpha", alpha, shape, UNIT, dtype, where, advice_for_alpha)
-    gamma = arguments.per_element("gamma", gamma, shape, NONNEGATIVE, dtype, where)
-    weight = arguments.weight(weight, shape, dtype, where)
-    element_ranks = arguments.element_group(group, reduction)
-
-    if ignore_index is not None:
-        targets = zero_outside(where, targets)
-    # Floating targets of 0 and 1 are hard: soft ones need three times the operations.
-    y = concrete_bool_targets(targets)
-    if y is None and is_floating(targets):
-        # Values that are not known yet may be anything.
-        y = targets.to(dtype)
-        y = arguments.in_range("targets", y, UNIT, advice_for_target, where)
-        focal_of = SOFT_TARGETS[soft_targets]
-    else:
-        focal_of = hard_focal
-    if y is None:
-        arguments.check_values("targets", targets, UNIT, advice_for_target, where)
-        y = targets
-    if is_distributed(logits):
-        y, weight, where = beside(logits, y), beside(logits, weight), beside(logits, where)
-        alpha, gamma = beside(logits, alpha), beside(logits, gamma)
-    divisor = divisor_of(reduction, y, where, logits.numel(), element_ranks)
-    loss = focal_of(logits, y, alpha, gamma, weight=weight, where=where)
-    return reduce(loss, divisor, reduction, logits.dtype, element_ranks)
+    shared = (ignore_index, where, weight, reduction, group)
+    elements = elements_of("sigmoid_focal_loss", logits, targets, *shared, hard=True)
+    elements.arguments.check_choice("soft_targets", soft_targets, tuple(SOFT_TARGETS))
+    alpha = elements.alpha(alpha)
+    gamma = elements.exponent("gamma", gamma)
+    focal_of = SOFT_TARGETS[soft_targets] if is_floating(elements.y) else hard_focal
+    z, y, weight, where = elements.logits, elements.y, elements.weight, elements.where
+    loss = focal_of(z, y, alpha, gamma, weight=weight, where=where)
+    return elements.reduced(loss, positives=y)
 
 
 def softmax_focal_loss(

@@ -13,7 +13,7 @@ from .collectives import Group
 from .loss_arguments import Axes, LossArguments
 from .ranges import NONNEGATIVE, UNIT
 from .reduction import REDUCTIONS
-from .tracing import cast_inside, constants
+from .tracing import cast_inside, concrete_bool_targets, constants
 
 
 class Elements(NamedTuple):
@@ -21,7 +21,7 @@ class Elements(NamedTuple):
 
     arguments: LossArguments
     logits: Array
-    # In [0, 1], or NaN, in `dtype`.
+    # In [0, 1], or NaN; hard ones may be booleans or integers.
     y: Array
     weight: Array | None
     where: Array | None
@@ -55,8 +55,11 @@ def elements_of(
     weight: object,
     reduction: str,
     axis_name: Axes,
+    *,
+    hard: bool = False,
 ) -> Elements:
-    """The checked arguments of the function of this name."""
+    """The checked arguments of the function of this name, which may have a formula of its own for
+    hard targets; others have them as numbers."""
     arguments = LossArguments(function)
     logits = arguments.floating("logits", logits)
     targets = arguments.array("targets", targets)
@@ -71,11 +74,30 @@ def elements_of(
     group = arguments.element_group(axis_name, reduction, logits, targets)
     if ignore_index is not None:
         targets = zero_outside(mask, targets)
-    # As numbers also where they are hard: these losses are for targets between 0 and 1.
-    y = cast_inside(mask, targets, dtype)
-    if is_floating(targets):
-        y = arguments.in_range("targets", y, UNIT, advice_for_target, mask)
-    elif not arguments.check_values("targets", targets, UNIT, advice_for_target, mask):
-        # Integers are checked as they came.
-        y = nan_outside(UNIT, y)
+    y = _hard_targets(arguments, targets, mask) if hard else None
+    if y is None:
+        y = _numbers(arguments, targets, dtype, mask)
     return Elements(arguments, logits, y, factor, mask, group, shape, dtype)
+
+
+def _hard_targets(arguments: LossArguments, targets: Array, where: Array | None) -> Array | None:
+    """Booleans, which floating targets of 0 and 1 become, too: soft ones need three times the
+    operations. Integers whose values are not known; None for all others."""
+    y = concrete_bool_targets(targets)
+    if y is not None or is_floating(targets):
+        return y
+    arguments.check_values("targets", targets, UNIT, advice_for_target, where)
+    return targets
+
+
+def _numbers(
+    arguments: LossArguments, targets: Array, dtype: DTypeLike, where: Array | None
+) -> Array:
+    """The targets (…) in a dtype."""
+    y = cast_inside(where, targets, dtype)
+    if is_floating(targets):
+        return arguments.in_range("targets", y, UNIT, advice_for_target, where)
+    # Integers are checked as they came.
+    if arguments.check_values("targets", targets, UNIT, advice_for_target, where):
+        return y
+    return nan_outside(UNIT, y)

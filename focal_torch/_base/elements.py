@@ -14,6 +14,7 @@ from .loss_arguments import LossArguments
 from .meshes import beside
 from .ranges import NONNEGATIVE, UNIT
 from .reduction import REDUCTIONS, divisor_of, reduce
+from .tracing import concrete_bool_targets
 
 
 class Elements(NamedTuple):
@@ -21,7 +22,7 @@ class Elements(NamedTuple):
 
     arguments: LossArguments
     logits: Tensor
-    # In [0, 1], or NaN, in `dtype`.
+    # In [0, 1], or NaN; hard ones may be booleans or integers.
     y: Tensor
     weight: Tensor | None
     where: Tensor | None
@@ -62,8 +63,11 @@ def elements_of(
     weight: object,
     reduction: str,
     group: object,
+    *,
+    hard: bool = False,
 ) -> Elements:
-    """The checked arguments of the function of this name."""
+    """The checked arguments of the function of this name, which may have a formula of its own for
+    hard targets; others have them as numbers."""
     arguments = LossArguments(function)
     logits = arguments.floating("logits", logits)
     targets = arguments.array("targets", targets)
@@ -78,12 +82,31 @@ def elements_of(
     ranks = arguments.element_group(group, reduction)
     if ignore_index is not None:
         targets = zero_outside(mask, targets)
-    # As numbers also where they are hard: these losses are for targets between 0 and 1.
-    y = targets.to(dtype)
-    if is_floating(targets):
-        y = arguments.in_range("targets", y, UNIT, advice_for_target, mask)
-    elif not arguments.check_values("targets", targets, UNIT, advice_for_target, mask):
-        # Integers are checked as they came.
-        y = nan_outside(UNIT, y)
+    y = _hard_targets(arguments, targets, mask) if hard else None
+    if y is None:
+        y = _numbers(arguments, targets, dtype, mask)
     y, factor, mask = beside(logits, y), beside(logits, factor), beside(logits, mask)
     return Elements(arguments, logits, y, factor, mask, reduction, ranks, shape, dtype)
+
+
+def _hard_targets(arguments: LossArguments, targets: Tensor, where: Tensor | None) -> Tensor | None:
+    """Booleans, which floating targets of 0 and 1 become, too: soft ones need three times the
+    operations. Integers whose values are not known; None for all others."""
+    y = concrete_bool_targets(targets)
+    if y is not None or is_floating(targets):
+        return y
+    arguments.check_values("targets", targets, UNIT, advice_for_target, where)
+    return targets
+
+
+def _numbers(
+    arguments: LossArguments, targets: Tensor, dtype: torch.dtype, where: Tensor | None
+) -> Tensor:
+    """The targets (…) in a dtype."""
+    y = targets.to(dtype)
+    if is_floating(targets):
+        return arguments.in_range("targets", y, UNIT, advice_for_target, where)
+    # Integers are checked as they came.
+    if arguments.check_values("targets", targets, UNIT, advice_for_target, where):
+        return y
+    return nan_outside(UNIT, y)
