@@ -60,6 +60,7 @@ readme: $(READY)
 	$(BIN)/python -m examples.family.plot --out docs/family.png
 	$(BIN)/python -m examples.family.peak --out docs/family_peak.png
 	$(BIN)/python -m parity_tests.pages.make_readme
+	$(BIN)/python -m parity_tests.pages.notebook
 
 # The public implementations, in an environment of their own: PyTorch first, since some ask for any build of it.
 audit: .venv-audit/bin/focal-parity

@@ -1,4 +1,4 @@
-// The figure of mathematics.md: loss and slope of both classes, drawn anew as γ, α and the logit move.
+// The figure of mathematics.md and of the tutorial: loss and slope of both classes, drawn anew as γ, α and the logit move.
 // The formulas are those of focal_jax/_core/focal.py, in double: no 1 − p, no power of γ − 1.
 "use strict";
 {
@@ -121,7 +121,8 @@
       element("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": `${title} of both classes` }));
     const numbers = element("div", { class: "numbers", "aria-live": "polite" });
     const controls = [...sliders.map(({ label }) => label), element("label", {}, element("span", {}, "against"), choice)];
-    place.append(element("div", { class: "controls" }, ...controls), element("div", { class: "plots" }, ...pictures), numbers);
+    // Without a script a picture may be there.
+    place.replaceChildren(element("div", { class: "controls" }, ...controls), element("div", { class: "plots" }, ...pictures), numbers);
     update();
   }
 

@@ -34,16 +34,18 @@ def _without(margin: str, text: str) -> str:
     return "".join(line.removeprefix(margin) for line in lines)
 
 
-def run(code: str, output: str, name: str) -> None:
+def run(code: str, output: str, name: str, namespace: dict[str, object] | None = None) -> None:
     """Run a block as a reader does, with the settings that JAX has by itself, and raise unless it
-    prints `output`."""
+    prints `output`. It has names of its own, or those of the blocks before it in `namespace`."""
+    if namespace is None:
+        namespace = {"__name__": "__main__"}
     with contextlib.ExitStack() as stack:
         stack.enter_context(jax.enable_x64(False))
         stack.enter_context(jax.numpy_rank_promotion("allow"))
         stack.enter_context(jax.numpy_dtype_promotion("standard"))
         stream = stack.enter_context(contextlib.redirect_stdout(io.StringIO()))
         program = compile(code, name, "exec")
-        exec(program, {"__name__": "__main__"})
+        exec(program, namespace)
     printed = stream.getvalue()
     if not same(printed, output):
         message = f"{name}: the page says\n{output}\nthe block prints\n{printed}\n{code}"
