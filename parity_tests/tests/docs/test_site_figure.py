@@ -161,6 +161,15 @@ def test_what_a_screen_reader_is_told(figure: Chrome) -> None:
         assert svg.accessible_name
 
 
+@pytest.mark.parametrize("page", ["tutorial", "tutorial.zh"])
+def test_the_figure_takes_the_place_of_a_picture(browser: Chrome, site: Path, page: str) -> None:
+    """Which is what readers see without a script, as on GitHub."""
+    assert 'src="focal_loss.png"' in (site / f"{page}.html").read_text()
+    show(browser, (site / f"{page}.html").as_uri())
+    assert len(browser.find_elements(By.CSS_SELECTOR, "#focal-figure svg")) == 2
+    assert browser.find_elements(By.CSS_SELECTOR, "#focal-figure img") == []
+
+
 @pytest.mark.parametrize(
     ("right", "wrong"),
     [
