@@ -1,5 +1,5 @@
-"""What the site needs beside the pages: formulas as MathML, and the files of the repository that
-pages link to.
+"""What the site needs beside the pages: formulas as MathML, boxes for long tables, and the files of
+the repository that pages link to.
 
 On GitHub a page links to `../focal_jax/_core/margin.py`. On the site that file is a page under
 `source/`, made here, so that no link leads out of the site. A file that does not exist has no page,
@@ -7,6 +7,7 @@ so that the strict build ends at its link.
 """
 
 import html
+import itertools
 import posixpath
 import re
 from collections.abc import Callable, Iterator
@@ -20,6 +21,24 @@ from mkdocs.structure.files import File, Files, InclusionLevel
 LINK = re.compile(r"(?<!\\)\]\((?!\w+:|#)(?P<path>[^)#\s]+)(?P<rest>#[^)]*)?\)")
 CODE = re.compile(r"^ *(?P<fence>```+).*?^ *(?P=fence) *$|`[^`\n]+`", re.S | re.M)
 FORMULA = re.compile(r'<(span|div) class="arithmatex">\\[(\[](.*?)\\[)\]]</\1>', re.S)
+# What the converter leaves to be mended: letters of \mathrm that are apart, bars without a side, a
+# sign before a term as if between two, functions that touch what follows, and operators that are
+# letters or the other way round.
+UPRIGHT = re.compile(r'(?:<mi mathvariant="normal">\w</mi>){2,}')
+BAR = re.compile(r'<mo(?: stretchy="false")?>&#x0007C;</mo>')
+OPENING = r'form="prefix" stretchy="false">&#x0007C;</mo>|&#x000(?:28|3D|2C);</mo>'
+SIGN = re.compile(rf"({OPENING})<mo>&#x02212;</mo>")
+FUNCTION = re.compile(r"(<mi>[a-z]{2,}</mi>)(?=<mi>|<mn>|<msu|<mrow>|<mo form=.prefix)")
+OPERATORS = {
+    "<mi>;</mi>": "<mo>;</mo>",
+    "<mo>max</mo>": "<mi>max</mi>",
+    "<mo>&#x0002F;</mo>": '<mo lspace="0" rspace="0">&#x0002F;</mo>',
+}
+TABLE = re.compile(r"<table>.*?</table>", re.S)
+# Above these a table scrolls in a box of its own, in which its header and its first column stay.
+ROWS, COLUMNS = 12, 3
+# A cell with a sentence, which may be broken into lines.
+SENTENCE = re.compile(r"<td(?=[^>]*>(?:(?!</td>).){70})")
 LANGUAGES = {".py": "python", ".c": "c", ".js": "javascript", ".toml": "toml", ".json": "json"}
 ALWAYS = ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE")
 
@@ -44,8 +63,10 @@ def on_files(files: Files, config: Any) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
-    """Let links to files of the repository lead to their pages."""
+    """Let links to files of the repository lead to their pages, and the home page be wide."""
     uri = page.file.src_uri
+    if uri == "index.md":  # Its first screen needs the width.
+        page.meta["hide"] = ["toc"]
     origin = uri.removeprefix("source/") if uri.startswith("source/") else f"docs/{uri}"
 
     def moved(link: re.Match[str]) -> str:
@@ -56,7 +77,7 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
 
 
 def on_page_content(content: str, page: Any, **_: Any) -> str:
-    """Formulas as MathML, which a browser draws without a script."""
+    """Formulas as MathML, which a browser draws without a script, and long tables in boxes."""
 
     def drawn(formula: re.Match[str]) -> str:
         tex = html.unescape(formula[2])
@@ -67,9 +88,30 @@ def on_page_content(content: str, page: Any, **_: Any) -> str:
         # What the converter does not know it copies.
         if re.search(r"\\|<mi>&(?!#)", mathml) or tex.count("{") != tex.count("}"):
             raise PluginError(f"{page.file.src_uri}: {tex} is no formula that the site can draw")
-        return mathml
+        return _spaced(mathml)
 
-    return FORMULA.sub(drawn, content)
+    return TABLE.sub(_boxed, FORMULA.sub(drawn, content))
+
+
+def _spaced(mathml: str) -> str:
+    """Formulas spaced as TeX does it."""
+    mathml = UPRIGHT.sub(lambda run: f"<mi>{re.sub('<[^>]+>', '', run[0])}</mi>", mathml)
+    if len(BAR.findall(mathml)) % 2 == 0:
+        sides = itertools.cycle(("prefix", "postfix"))
+        bar = '<mo form="{}" stretchy="false">&#x0007C;</mo>'
+        mathml = BAR.sub(lambda _: bar.format(next(sides)), mathml)
+    mathml = SIGN.sub(r'\1<mo form="prefix">&#x02212;</mo>', mathml)
+    for left, mended in OPERATORS.items():
+        mathml = mathml.replace(left, mended)
+    return FUNCTION.sub(r'\1<mspace width="0.167em" />', mathml)
+
+
+def _boxed(table: re.Match[str]) -> str:
+    head, _, body = table[0].partition("</thead>")
+    if body.count("<tr>") <= ROWS or head.count("<th") <= COLUMNS + 1:  # <thead> is one of them.
+        return table[0]
+    cells = SENTENCE.sub('<td class="sentence"', table[0])
+    return f'<div class="long">{cells}</div>'
 
 
 def _outside_code(markdown: str, change: Callable[[str], str]) -> str:

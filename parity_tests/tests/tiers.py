@@ -41,6 +41,7 @@ SLOW_FILES = {
     "test_porting.py": PEERS,
     "test_site.py": BROWSER,
     "test_site_figure.py": BROWSER,
+    "test_site_layout.py": BROWSER,
     "test_split.py": PROCESSES,
     "test_split_faults.py": PROCESSES,
     "test_split_models.py": PROCESSES,

@@ -88,6 +88,13 @@ FAULTS = """
 """
 
 
+# Formulas that a reader has to scroll.
+CUT_OFF = """
+    const formulas = [...document.querySelectorAll("math")];
+    return formulas.filter((x) => x.scrollWidth > x.clientWidth + 1).map((x) => x.textContent);
+"""
+
+
 def faults(browser: Chrome) -> list[str]:
     """What is wrong with the page that the browser shows."""
     entries = browser.get_log("browser")

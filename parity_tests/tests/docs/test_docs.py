@@ -23,10 +23,11 @@ import focal_torch.modules
 import focal_torch.posterior
 from parity_tests.contract.family_grid import BETAS
 from parity_tests.contract.grid import GAMMAS
-from parity_tests.pages import make_readme, page_code
+from parity_tests.pages import make_readme, page_code, verdict
 from parity_tests.pages.make_readme import PAGES, README
 
 TEXT = README.read_text()
+VERDICT = "parity_tests.pages.verdict"
 # Blocks that need eight devices, pytest, or peers prepared for import are run by tests of their
 # own.
 ELSEWHERE = {
@@ -179,6 +180,20 @@ def test_differences_from_other_losses_are_what_the_command_prints() -> None:
     assert page_code.same(make_readme.run(command), make_readme.tables(TEXT)[command])
 
 
+@pytest.mark.slow
+def test_the_verdict_is_what_the_command_prints() -> None:
+    printed = make_readme.run(VERDICT)
+    assert "grade same, asked for is safe" in printed
+    for page in (README, README.parent / "docs" / "index.md"):
+        assert page_code.same(printed, make_readme.tables(page.read_text())[VERDICT]), page
+
+
+def test_a_verdict_is_shortened_to_its_reasons() -> None:
+    text = "┃ table ┃\nvalues: got 0.0\n→ your loss is 0\nnot safe: 0.0\nFAIL a:b in float32\n"
+    *_, dots, reason, grade, end = verdict.shortened(text).splitlines()
+    assert (dots, reason, grade, end) == ("…", "→ your loss is 0", "FAIL a:b in float32", "```")
+
+
 def limit_of(written: str) -> float:
     """Such as "8", "3 + 2γ", "3 + 2(γ + β)" or "4 + 2γ or 8", for the largest γ and β."""
     plain, _, other = written.partition(" or ")
@@ -220,6 +235,7 @@ def test_no_table_is_missing() -> None:
         tables |= make_readme.tables(page.read_text())
     elsewhere = [command.split()[1] for command in tables if command.startswith("focal-parity")]
     assert set(elsewhere) == {"audit", "sweep"}
+    assert tables.pop(VERDICT).startswith("```text\n$ focal-parity check")
     assert all(table.count("\n|") >= 3 for table in tables.values())
 
 

@@ -54,6 +54,7 @@ def test_every_page_opens(browser: Chrome, site: Path, name: str, width: int) ->
     assert pages.faults(browser) == []
     assert browser.find_element(By.TAG_NAME, "h1").is_displayed()
     assert "arithmatex" not in browser.page_source, "a formula was not drawn"
+    assert browser.execute_script(pages.CUT_OFF) == []
 
 
 def test_every_page_of_a_file_opens(browser: Chrome, site: Path) -> None:
@@ -111,13 +112,14 @@ def test_the_menu_of_a_phone(browser: Chrome, site: Path) -> None:
 
 def test_tabs_are_changed_by_the_keyboard(browser: Chrome, site: Path) -> None:
     show(browser, (site / "index.html").as_uri())
-    blocks = browser.find_elements(By.CSS_SELECTOR, ".tabbed-block")
+    tabs = browser.find_element(By.CSS_SELECTOR, ".tabbed-set")
+    blocks = tabs.find_elements(By.CSS_SELECTOR, ".tabbed-block")
 
     def shown() -> list[bool]:
         return [block.is_displayed() for block in blocks]
 
     until(browser, lambda: shown() == [True, False])
-    browser.find_element(By.CSS_SELECTOR, ".tabbed-set > input").send_keys(Keys.ARROW_RIGHT)
+    tabs.find_element(By.TAG_NAME, "input").send_keys(Keys.ARROW_RIGHT)
     until(browser, lambda: shown() == [False, True])
 
 
@@ -138,6 +140,14 @@ def test_faults_of_a_page_are_noticed(
     (tmp_path / "page.html").write_text(f"<!doctype html>{viewport}{body}")
     show(browser, (tmp_path / "page.html").as_uri(), 390)
     until(browser, lambda: any(says in fault for fault in pages.faults(browser)))
+
+
+def test_a_formula_that_is_cut_off_is_noticed(browser: Chrome, tmp_path: Path) -> None:
+    formula = f"<math display='block'><mi>{'x' * 999}</mi></math>"
+    style = "<style>math { overflow: auto }</style>"
+    (tmp_path / "page.html").write_text(f"<!doctype html>{style}{formula}")
+    show(browser, (tmp_path / "page.html").as_uri(), 390)
+    until(browser, lambda: browser.execute_script(pages.CUT_OFF) == ["x" * 999])
 
 
 def test_dead_links_are_noticed(tmp_path: Path) -> None:
