@@ -90,7 +90,10 @@ def on_page_content(content: str, page: Any, **_: Any) -> str:
             raise PluginError(f"{page.file.src_uri}: {tex} is no formula that the site can draw")
         return _spaced(mathml)
 
-    return TABLE.sub(_boxed, FORMULA.sub(drawn, content))
+    formulas = FORMULA.sub(drawn, content)
+    # No line ends between a formula and its comma.
+    joined = re.sub(r"(</math>)(?=[,.;:)])", r"\1&#x2060;", formulas)
+    return TABLE.sub(_boxed, joined)
 
 
 def _spaced(mathml: str) -> str:
@@ -111,7 +114,7 @@ def _boxed(table: re.Match[str]) -> str:
     if body.count("<tr>") <= ROWS or head.count("<th") <= COLUMNS + 1:  # <thead> is one of them.
         return table[0]
     cells = SENTENCE.sub('<td class="sentence"', table[0])
-    return f'<div class="long">{cells}</div>'
+    return f'<div class="long-table">{cells}</div>'
 
 
 def _outside_code(markdown: str, change: Callable[[str], str]) -> str:

@@ -19,12 +19,12 @@ FONT = ROOT / "docs" / "assets" / "formulas" / "formulas.woff"
 # What the first screen of the home page has to show, and a selector of each.
 FIRST_SCREEN = {
     "the problem": "h1 + p",
-    "the picture": ".first img",
-    "the code": ".first .tabbed-block:first-child .highlight",
-    "what it prints": ".first .tabbed-block:first-child .highlight + .highlight",
-    "a verdict": ".verdict .highlight",
-    "readers": ".readers > div:first-child",
-    "how to install it for a CI": ".readers > div:last-child code",
+    "the picture": ".home-columns img",
+    "the code": ".home-columns .tabbed-block:first-child .highlight",
+    "what it prints": ".home-columns .tabbed-block:first-child .highlight + .highlight",
+    "a verdict": ".home-verdict .highlight",
+    "readers": ".home-readers > div:first-child",
+    "how to install it for a CI": ".home-readers > div:last-child code",
 }
 
 
@@ -42,7 +42,7 @@ def below_the_first_screen(browser: Chrome) -> list[str]:
 def test_the_first_screen_of_the_home_page(browser: Chrome, site: Path) -> None:
     show(browser, (site / "index.html").as_uri())
     until(browser, lambda: below_the_first_screen(browser) == [])
-    verdict = browser.find_element(By.CSS_SELECTOR, ".verdict").text
+    verdict = browser.find_element(By.CSS_SELECTOR, ".home-verdict").text
     assert "focal-parity check" in verdict
     assert "FAIL" in verdict
     browser.execute_script("document.querySelector('h1').style.marginBottom = '900px'")
@@ -52,7 +52,7 @@ def test_the_first_screen_of_the_home_page(browser: Chrome, site: Path) -> None:
 @pytest.mark.parametrize("width", [1280, 390])
 def test_the_first_screen_of_the_audit_has_results(browser: Chrome, site: Path, width: int) -> None:
     show(browser, (site / "audit.html").as_uri(), width)
-    row = browser.find_element(By.CSS_SELECTOR, ".long tbody tr:nth-child(3)").rect
+    row = browser.find_element(By.CSS_SELECTOR, ".long-table tbody tr:nth-child(3)").rect
     assert row["y"] + row["height"] < browser.execute_script("return innerHeight")
 
 
@@ -72,7 +72,7 @@ def moved(browser: Chrome, box: WebElement) -> tuple[float, float]:
 @pytest.mark.parametrize("width", [1280, 390])
 def test_header_and_first_column_stay(browser: Chrome, site: Path, width: int) -> None:
     show(browser, (site / "audit.html").as_uri(), width)
-    selector = ".long .md-typeset__scrollwrap"
+    selector = ".long-table .md-typeset__scrollwrap"
     boxes = until(browser, lambda: browser.find_elements(By.CSS_SELECTOR, selector))
     assert len(boxes) == 2
     for box in boxes:
