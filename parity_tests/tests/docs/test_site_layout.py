@@ -3,7 +3,9 @@ their font."""
 
 import html
 import re
+import runpy
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from fontTools.ttLib import TTFont
@@ -125,6 +127,59 @@ def italic(letter: str) -> str:
         if first <= letter <= last:
             return chr(start + ord(letter) - ord(first))
     return letter
+
+
+def converted(content: str) -> str:
+    """What docs/hooks.py makes of the HTML of a page."""
+    hooks = runpy.run_path(str(ROOT / "docs" / "hooks.py"))
+    page = SimpleNamespace(file=SimpleNamespace(src_uri="page.md"))
+    return hooks["on_page_content"](content, page)
+
+
+def formula(tex: str) -> str:
+    """The elements that a formula is made of, without the one around them."""
+    content = converted(rf'<span class="arithmatex">\({tex}\)</span>')
+    mathml = re.sub("^<math[^>]*><mrow>|</mrow></math>$", "", content)
+    return html.unescape(mathml)
+
+
+@pytest.mark.parametrize(
+    ("tex", "elements"),
+    [
+        ("-u", "<mo>−</mo><mi>u</mi>"),
+        ("a-u", "<mi>a</mi><mo>−</mo><mi>u</mi>"),
+        ("a=-u", '<mi>a</mi><mo>=</mo><mo form="prefix">−</mo><mi>u</mi>'),
+        (r"\log p", '<mi>log</mi><mspace width="0.167em" /><mi>p</mi>'),
+        (r"\mathrm{FL}", "<mrow><mi>FL</mi></mrow>"),
+        ("u;v", "<mi>u</mi><mo>;</mo><mi>v</mi>"),
+        ("p/q", '<mi>p</mi><mo lspace="0" rspace="0">/</mo><mi>q</mi>'),
+    ],
+)
+def test_formulas_are_spaced(tex: str, elements: str) -> None:
+    assert formula(tex) == elements
+
+
+def test_bars_have_sides() -> None:
+    assert re.findall('form="([a-z]+)"', formula("|-u|")) == ["prefix", "prefix", "postfix"]
+    assert "form" not in formula("p|q")
+
+
+def test_no_line_ends_between_a_formula_and_its_comma() -> None:
+    span = r'<span class="arithmatex">\(x\)</span>'
+    assert "</math>&#x2060;, " in converted(f"{span}, or")
+    assert "&#x2060;" not in converted(f"{span} or")
+
+
+@pytest.mark.parametrize(
+    ("rows", "columns", "is_boxed"), [(13, 4, True), (12, 4, False), (13, 3, False)]
+)
+def test_long_tables_have_a_box(rows: int, columns: int, is_boxed: bool) -> None:
+    head = f"<thead><tr>{'<th>x</th>' * columns}</tr></thead>"
+    cells = f"<td>{'a' * 70}</td>" + "<td>x</td>" * (columns - 1)
+    body = f"<tr>{cells}</tr>" * rows
+    shown = converted(f"<table>{head}<tbody>{body}</tbody></table>")
+    assert ('class="long-table"' in shown) == is_boxed
+    assert shown.count('class="sentence"') == rows * is_boxed
 
 
 def test_the_font_has_what_formulas_are_made_of(site: Path) -> None:
