@@ -1,116 +1,84 @@
-"""The command line of both scripts: train with every loss and seed, print a table, write the
+"""The command line of both scripts: train with some losses and seeds, print a table, draw
 pictures."""
 
 import sys
 from argparse import ArgumentParser, Namespace
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import redirect_stdout
 from pathlib import Path
-from typing import NamedTuple
 
-import numpy as np
-from rich.console import Console
-from rich.table import Table
-
-from benchmarks.table import Sheet, markdown
-
-from .evaluate import Detections, Scores, detections, scores
-from .pictures import draw
-from .recipe import LOSSES, QUICK, RECIPE, Arrays, Data, Loss, Recipe, Run, dataset, initial_weights
+from ..weights import Arrays
+from .curves import curves
+from .evaluate import detections, scores
+from .network import initial_weights
+from .pictures import SAMPLE, draw
+from .recipe import FEW, LOSSES, QUICK, RECIPE, Data, Loss, Recipe, Run, dataset
+from .results import Found, Row, append, found_path, machine, packages, read, save
+from .table import print_table, sheet
 
 Train = Callable[[Arrays, Data, Data, Loss, Recipe, int], Run]
-HEADER = ("loss", "AP", "range", "AP50", "AP small", "bg first", "bg last")
-# The part that the background has in the loss is the mean over so many steps, the first and the
-# last.
-STEPS = 20
-
-
-class Trained(NamedTuple):
-    """The detectors of one seed by their losses: their runs, and the boxes in the test scenes."""
-
-    test: Data
-    runs: dict[str, Run]
-    boxes: dict[str, list[Detections]]
-
-
-class Result(NamedTuple):
-    """Scores, and the background's part of the loss in the first steps and in the last."""
-
-    scores: Scores
-    first: float
-    last: float
+RESULTS = "results.csv"
 
 
 def main(framework: str, description: str | None, train: Train) -> None:
     args = arguments(description)
-    recipe, seeds = (QUICK, 1) if args.quick else (RECIPE, args.seeds)
-    # Of the other seeds only numbers are kept.
-    first = trained(train, recipe, seed=0)
-    results = [results_of(first)]
-    for seed in range(1, seeds):
-        results.append(results_of(trained(train, recipe, seed)))
+    recipe = QUICK if args.quick else RECIPE
+    out = args.out or Path("out", f"detection_{framework}")
+    results = out / RESULTS
+    if args.quick:
+        # It shows that everything runs, and so it trains every time.
+        results.unlink(missing_ok=True)
+    names = args.loss or (LOSSES if args.all else FEW)
     with redirect_stdout(sys.stderr):
-        draw(framework, args.out, *first)
-    rows = []
-    for name in LOSSES:
-        rows.append(row(name, [of_seed[name] for of_seed in results]))
-    title = f"detection_{framework}.py, {recipe.steps} steps, seeds: {seeds}"
-    show(Sheet(title, HEADER, rows, words=("loss",)), args.markdown)
+        for seed in range(args.seeds):
+            train_missing(framework, train, recipe, list(names), seed, out)
+        curves(read(results), out)
+        draw(dataset("test", recipe, 0), out, out)
+    print_table(sheet(read(results)), args.markdown)
 
 
 def arguments(description: str | None) -> Namespace:
     parser = ArgumentParser(description=description)
     parser.add_argument(
-        "--out", type=Path, default=Path("out"), help="folder of the pictures (default: out)"
+        "--out", type=Path, help="folder of results and pictures (default: out/detection_…)"
     )
     parser.add_argument(
-        "--seeds", type=int, default=3, help="seeds of scenes, weights and batches (default: 3)"
+        "--loss", action="append", choices=list(LOSSES), help="one loss; may be repeated"
+    )
+    parser.add_argument("--all", action="store_true", help="all losses, not three of them")
+    parser.add_argument(
+        "--seeds", type=int, default=1, help="seeds of scenes, weights and batches (default: 1)"
     )
     parser.add_argument(
-        "--quick", action="store_true", help="one seed and few steps: shows that it runs, no result"
+        "--quick", action="store_true", help="few steps: shows that it runs, no result"
     )
     parser.add_argument("--markdown", action="store_true", help="print the table for a page")
     return parser.parse_args()
 
 
-def trained(train: Train, recipe: Recipe, seed: int) -> Trained:
-    weights = initial_weights(seed)
-    data, test = dataset("train", recipe, seed), dataset("test", recipe, seed)
-    detectors = Trained(test, {}, {})
-    for name, loss in LOSSES.items():
-        run = train(weights, data, test, loss, recipe, seed)
-        detectors.runs[name] = run
-        detectors.boxes[name] = detections(run)
-    return detectors
-
-
-def results_of(detectors: Trained) -> dict[str, Result]:
-    results = {}
-    for name, run in detectors.runs.items():
-        first, last = run.shares[:STEPS].mean(), run.shares[-STEPS:].mean()
-        precision = scores(detectors.test, detectors.boxes[name])
-        results[name] = Result(precision, float(first), float(last))
-    return results
-
-
-def row(name: str, results: list[Result]) -> list[str]:
-    """Means over the seeds, and the smallest and the largest average precision."""
-    ap, ap50, small = np.array([one.scores for one in results]).T
-    means = [f"{part.mean():.3f}" for part in (ap50, small)]
-    first = np.mean([one.first for one in results])
-    last = np.mean([one.last for one in results])
-    precision = [f"{ap.mean():.3f}", f"{ap.min():.3f}–{ap.max():.3f}", *means]
-    return [name, *precision, f"{first:.1%}", f"{last:.1%}"]
-
-
-def show(sheet: Sheet, as_markdown: bool) -> None:
-    if as_markdown:
-        print(markdown(sheet))
+def train_missing(
+    framework: str, train: Train, recipe: Recipe, names: list[str], seed: int, out: Path
+) -> None:
+    """Train with each loss that has no result of this seed yet, and write its result at once."""
+    results = out / RESULTS
+    there = {row.loss for row in read(results) if row.seed == seed}
+    missing = [name for name in names if name not in there]
+    if not missing:
         return
-    # Without lines: it has to fit into 80 columns.
-    table = Table(title=sheet.title, box=None, padding=(0, 1, 0, 0))
-    for name in sheet.header:
-        table.add_column(name, justify=sheet.side(name), no_wrap=True)
-    for cells in sheet.rows:
-        table.add_row(*cells)
-    Console().print(table)
+    weights = initial_weights(recipe, seed)
+    data, test = dataset("train", recipe, seed), dataset("test", recipe, seed)
+    for name in missing:
+        print(f"{name}, seed {seed}", flush=True)
+        run = train(weights, data, test, LOSSES[name], recipe, seed)
+        rows = list(rows_of(framework, name, seed, test, run))
+        if seed == 0:
+            last = run.answers[recipe.steps]
+            save(found_path(out, name), Found(detections(last), last.logits[:SAMPLE]))
+        append(results, rows)
+        print(f"AP {rows[-1].ap:.3f}", flush=True)
+
+
+def rows_of(framework: str, name: str, seed: int, test: Data, run: Run) -> Iterator[Row]:
+    for step, answers in run.answers.items():
+        ap, ap50, small = (round(x, 4) for x in scores(test, detections(answers)))
+        yield Row(name, seed, step, ap, ap50, small, packages(framework), machine())

@@ -10,7 +10,7 @@ from pycocotools.cocoeval import COCOeval
 from scipy.special import expit
 
 from .anchors import decode, suppress
-from .recipe import Data, Run
+from .recipe import Answers, Data
 from .scenes import CLASSES, SIDE
 
 # A digit is small up to this area in pixels: about half of them are.
@@ -36,8 +36,8 @@ class Detections(NamedTuple):
     scores: np.ndarray
 
 
-def detections(run: Run) -> list[Detections]:
-    return [_of_scene(*answers) for answers in zip(run.logits, run.boxes, strict=True)]
+def detections(answers: Answers) -> list[Detections]:
+    return [_of_scene(*each) for each in zip(*answers, strict=True)]
 
 
 def _of_scene(logits: np.ndarray, answers: np.ndarray) -> Detections:

@@ -1,125 +1,180 @@
-"""What the detectors find, and what their losses are made of, as pictures."""
+"""What two detectors find in the same scenes, and what a loss is made of, as pictures.
 
+python -m examples.detection.pictures --runs out/detection_torch --out docs
+"""
+
+from argparse import ArgumentParser
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from scipy.special import expit
 
 from benchmarks.figure import GAMMA_COLOURS, save_figure
 
-from .anchors import OBJECT_FROM, overlaps
-from .evaluate import Detections
-from .recipe import LOSSES, Data, Run
+from .anchors import overlaps
+from .found import Boxes, Comparison, compare, counted, most_different
+from .recipe import AFTER, BEFORE, RECIPE, Data, dataset
+from .results import found_path, load
 from .scenes import SIDE
 
-SHOWN = ("cross entropy", "cross entropy, prior", "focal, γ = 2")
-RIGHT, WRONG = "#2ee65c", "#ff4d3d"
-SCENES = 5
-COLOURS = dict(zip(LOSSES, ("#0072b2", "#56b4e9", *GAMMA_COLOURS.values()), strict=True))
-# Enough scenes for curves and histograms: some hundred thousand logits of background.
+# Of the frames: a colour, a width and dashes, so that nothing depends on the colour alone.
+FRAMES: dict[str, tuple[str, float, Literal["solid", "dashed", "dotted"]]] = {
+    "found": ("#2ee65c", 1.8, "solid"),
+    "wrong": ("#ff5a4d", 1.5, "dashed"),
+    "missed": ("#ffd23f", 1.5, "dotted"),
+}
+TITLES = {BEFORE: "cross entropy", AFTER: "focal loss, γ = 2"}
+SCENES = 3
+# The logits of so many scenes are kept, for cumulative losses: some hundred thousand of background.
 SAMPLE = 32
+# What the label of a box takes, in pixels of a scene.
+LABEL_WIDTH, LABEL_HEIGHT = 7.0, 9.0
+LABEL = np.array([LABEL_WIDTH, LABEL_HEIGHT])
 
 
-def draw(
-    framework: str,
-    out: Path,
-    test: Data,
-    runs: dict[str, Run],
-    boxes: dict[str, list[Detections]],
-) -> None:
-    save_figure(lambda: scene_figure(test, boxes), out / f"detection_{framework}_scenes.png")
-    save_figure(lambda: loss_figure(test, runs), out / f"detection_{framework}_losses.png")
+def main() -> None:
+    parser = ArgumentParser(description="draw what trained detectors found")
+    parser.add_argument("--runs", type=Path, default=Path("out/detection_torch"))
+    parser.add_argument("--out", type=Path, default=Path("out"))
+    args = parser.parse_args()
+    draw(dataset("test", RECIPE, 0), args.runs, args.out)
 
 
-def scene_figure(test: Data, boxes: dict[str, list[Detections]]) -> Figure:
-    """Of each scene as many boxes as it has digits, the best by score: no threshold, which would
-    favour one loss."""
-    figure = Figure(figsize=(7.5, 12), layout="constrained")
-    grid = figure.subplots(SCENES, len(SHOWN))
-    for name, column in zip(SHOWN, grid.T, strict=True):
-        column[0].set_title(name)
-        for scene, axes in enumerate(column):
-            _scene(axes, test, scene, boxes[name][scene])
-    figure.suptitle(
-        "The best boxes, as many as there are digits. Green: digit and place are right", fontsize=11
-    )
+def draw(test: Data, runs: Path, out: Path) -> None:
+    """Of the detectors of seed 0, where both are there."""
+    paths = [found_path(runs, name) for name in (BEFORE, AFTER)]
+    if not all(path.exists() for path in paths):
+        return
+    before, after = map(load, paths)
+    both = compare(before.boxes, after.boxes, test)
+    more, fewer = most_different(both.more, SCENES)
+    save_figure(lambda: scene_figure(test, both, more), out / "detection_more.png")
+    save_figure(lambda: scene_figure(test, both, fewer), out / "detection_fewer.png")
+    save_figure(lambda: loss_figure(test, after.logits), out / "detection_losses.png")
+
+
+def scene_figure(test: Data, both: Comparison, indices: np.ndarray) -> Figure:
+    figure = Figure(figsize=(4.6, 2.3 * len(indices) + 1.3), layout="constrained")
+    grid = figure.subplots(len(indices), 2)
+    columns = zip(TITLES.values(), both.found, both.thresholds, grid.T, strict=True)
+    for title, scenes, threshold, column in columns:
+        column[0].set_title(f"{title}\nscores ≥ {threshold:.2f}", fontsize=10)
+        for index, axes in zip(indices, column, strict=True):
+            _scene(axes, test, index, counted(scenes[index], test, index, threshold))
+    scenes = f"Of {len(both.more)} scenes,"
+    more = (both.more > 0).sum()
+    fewer = (both.more < 0).sum()
+    counts = f"focal loss finds more digits in {more}, fewer in {fewer}"
+    figure.suptitle(f"{scenes}\n{counts}", fontsize=10)
+    handles = [_frame_in_legend(name) for name in FRAMES]
+    legend = figure.legend(handles=handles, loc="outside lower center", ncols=3, fontsize=10)
+    legend.get_frame().set_facecolor("#555555")
+    for text in legend.get_texts():
+        text.set_color("white")
     return figure
 
 
-def _scene(axes: Axes, test: Data, scene: int, detections: Detections) -> None:
-    axes.imshow(test.scenes.images[scene], cmap="gray", vmin=0, vmax=1, extent=(0, SIDE, SIDE, 0))
+def _frame_in_legend(name: str) -> Line2D:
+    colour, width, dashes = FRAMES[name]
+    return Line2D([], [], color=colour, linewidth=width, linestyle=dashes, label=name)
+
+
+def _scene(axes: Axes, test: Data, index: int, boxes: Boxes) -> None:
+    image, extent = test.scenes.images[index], (0, SIDE, SIDE, 0)
+    axes.imshow(image, cmap="gray", vmin=0, vmax=1, extent=extent)
     axes.set_axis_off()
-    truth, labels = test.scenes.boxes[scene], test.scenes.labels[scene]
-    best = len(truth)
-    for box, label in zip(detections.boxes[:best], detections.labels[:best], strict=True):
-        is_there = overlaps(box[None], truth)[0] >= OBJECT_FROM
-        is_right = (is_there & (labels == label)).any()
-        _box(axes, box, label, RIGHT if is_right else WRONG)
+    truth, labels = test.scenes.boxes[index], test.scenes.labels[index]
+    missed = ~np.isin(np.arange(len(truth)), boxes.digits)
+    taken: list[np.ndarray] = []
+    for box, label in zip(truth[missed], labels[missed], strict=True):
+        _box(axes, box, label, "missed", taken)
+    for box, label, digit in zip(*boxes, strict=True):
+        _box(axes, box, label, "wrong" if digit < 0 else "found", taken)
 
 
-def _box(axes: Axes, box: np.ndarray, label: int, colour: str) -> None:
+def _box(axes: Axes, box: np.ndarray, label: int, kind: str, taken: list[np.ndarray]) -> None:
+    colour, width, dashes = FRAMES[kind]
     x, y, right, bottom = box
-    frame = Rectangle((x, y), right - x, bottom - y, fill=False, edgecolor=colour, linewidth=1.6)
+    frame = Rectangle((x, y), right - x, bottom - y, fill=False)
+    frame.set(edgecolor=colour, linewidth=width, linestyle=dashes)
     axes.add_patch(frame)
-    axes.text(x + 1, y + 1, str(label), color=colour, fontsize=10, va="top", weight="bold")
+    place = free_place(box, taken)
+    taken.append(place)
+    left, top, *_ = place
+    back = Rectangle((left, top), LABEL_WIDTH, LABEL_HEIGHT, facecolor="#222222", alpha=0.75)
+    axes.add_patch(back)
+    middle_x, middle_y = place.reshape(2, 2).mean(0)
+    text = axes.text(middle_x, middle_y, str(label), color=colour, fontsize=9, weight="bold")
+    text.set(ha="center", va="center_baseline")
 
 
-def loss_figure(test: Data, runs: dict[str, Run]) -> Figure:
-    figure = Figure(figsize=(11, 8), layout="constrained")
-    (share, hist), (fore, back) = figure.subplots(2, 2)
-    _shares(share, runs)
-    _histogram(hist, test, runs)
-    true, false = _margins(test, runs["focal, γ = 2"])
-    _cumulative(fore, true, "true classes of the digits")
-    _cumulative(back, false, "background")
+def free_place(box: np.ndarray, taken: list[np.ndarray]) -> np.ndarray:
+    """Where the label of a box does not cover another, in the scene: above, below or beside it, or
+    else in one of its corners."""
+    x, y, right, bottom = box
+    above, beside = y - LABEL_HEIGHT, x - LABEL_WIDTH
+    inner, lower = right - LABEL_WIDTH, bottom - LABEL_HEIGHT
+    corners = [(x, above), (inner, above)]
+    corners += [(x, bottom), (inner, bottom)]
+    corners += [(right, y), (beside, y)]
+    corners += [(right, lower), (beside, lower)]
+    corners += [(x, y), (inner, y)]
+    low = np.array(corners)
+    places = np.concatenate([low, low + LABEL], 1)
+    inside = (places >= 0) & (places <= SIDE)
+    within = inside.all(1)
+    free = within.copy()
+    for other in taken:
+        free &= overlaps(places, other[None])[:, 0] == 0
+    allowed = free if free.any() else within
+    return places[allowed.argmax()]
+
+
+def loss_figure(test: Data, logits: np.ndarray) -> Figure:
+    figure = Figure(figsize=(5, 7), layout="constrained")
+    digits, background = figure.subplots(2)
+    true, false = _margins(test, logits)
+    _cumulative(digits, true, "true classes of the digits")
+    _cumulative(background, false, "background")
     return figure
-
-
-def _shares(axes: Axes, runs: dict[str, Run]) -> None:
-    window = 20
-    for name, run in runs.items():
-        mean = np.convolve(run.shares, np.ones(window) / window, "valid")
-        axes.plot(np.arange(len(mean)) + window, mean, color=COLOURS[name], label=name)
-    axes.set(title="Part of the loss that background has", xlabel="step", ylim=(0, 1))
-    axes.legend(fontsize=9)
-
-
-def _histogram(axes: Axes, test: Data, runs: dict[str, Run]) -> None:
-    how: dict[str, Any] = {"bins": 40, "range": (0, 1), "density": True, "histtype": "step"}
-    for name in ("cross entropy, prior", "focal, γ = 2"):
-        true, false = _margins(test, runs[name])
-        how["color"] = COLOURS[name]
-        axes.hist(expit(true), linestyle="-", label=f"{name}: digits", **how)
-        axes.hist(expit(-false), linestyle=":", label=f"{name}: background", **how)
-    axes.set(title="Scores after training", xlabel="score", ylabel="density", yscale="log")
-    axes.legend(fontsize=9)
 
 
 def _cumulative(axes: Axes, margins: np.ndarray, what: str) -> None:
-    """Figure 4 of Lin et al. 2017: the part of the loss that the easier elements have, by how many
-    they are."""
+    """Figure 4 of Lin et al. 2017, from the other end: the part of the loss that the hardest
+    elements have, by how many they are."""
     cross_entropy = np.logaddexp(0, -margins)
+    elements = np.arange(1, len(margins) + 1) / len(margins)
     for gamma, colour in GAMMA_COLOURS.items():
-        loss = np.sort(expit(-margins) ** gamma * cross_entropy)
-        parts = np.cumsum(loss) / loss.sum()
-        elements = np.linspace(0, 1, len(loss))
+        losses = expit(-margins) ** gamma * cross_entropy
+        hardest_first = np.sort(losses)[::-1]
+        parts = hardest_first.cumsum() / losses.sum()
         axes.plot(elements, parts, color=colour, label=f"γ = {gamma:g}")
-    axes.set(title=f"Loss of the {what}, easiest first")
-    axes.set(xlabel="part of the elements", ylabel="part of their loss")
-    axes.legend(fontsize=9)
+    first = min(1e-2, 30 * elements[0])
+    axes.set_title(f"Loss of the {what}")
+    axes.set_xscale("log")
+    axes.set_xlim(first, 1)
+    axes.set_xlabel("part of the elements, hardest first")
+    axes.set_ylabel("part of their loss")
+    axes.legend(fontsize=9, loc="upper left" if first == 1e-2 else "lower right")
 
 
-def _margins(test: Data, run: Run) -> tuple[np.ndarray, np.ndarray]:
+def _margins(test: Data, logits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Of the true classes of anchors that have a digit, and of all classes of those that are
     background."""
-    logits = run.logits[:SAMPLE].astype(np.float64)
-    labels, judged = test.targets.labels[:SAMPLE], test.targets.judged[:SAMPLE]
+    logits = logits.astype(np.float64)
+    scenes = slice(len(logits))
+    labels, judged = test.targets.labels[scenes], test.targets.judged[scenes]
     positive = labels >= 0
     classes = labels[positive].astype(int)
     true = np.take_along_axis(logits[positive], classes[:, None], axis=1)
     background = logits[judged & ~positive]
     return true.ravel(), -background.ravel()
+
+
+if __name__ == "__main__":
+    main()

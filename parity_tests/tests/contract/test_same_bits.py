@@ -18,7 +18,7 @@ import pytest
 
 from examples import large_vocabulary
 from examples.calibration.data import PROBLEMS
-from examples.detection import recipe
+from examples.detection import network, recipe
 from examples.training import caravan
 from examples.vocabulary import words
 from parity_tests.checker.diagnosis import tails
@@ -125,7 +125,8 @@ def detectors() -> Iterator[np.ndarray]:
         yield from data.targets
         yield from (*data.scenes.boxes, *data.scenes.labels)
     yield recipe.batches(small, 0)
-    yield from recipe.initial_weights(0).values()
+    yield recipe.signs(small, 0)
+    yield from network.initial_weights(recipe.RECIPE, 0).values()
 
 
 KINDS = (grids, vectors, questions, trainings, detectors)
