@@ -53,19 +53,26 @@ def draw(test: Data, runs: Path, out: Path) -> None:
     before, after = map(load, paths)
     both = compare(before.boxes, after.boxes, test)
     more, fewer = most_different(both.more, SCENES)
+    save_figure(lambda: first_figure(test, both, more[0]), out / "detection_first.png")
     save_figure(lambda: scene_figure(test, both, more), out / "detection_more.png")
     save_figure(lambda: scene_figure(test, both, fewer), out / "detection_fewer.png")
     save_figure(lambda: loss_figure(test, after.logits), out / "detection_losses.png")
 
 
+def first_figure(test: Data, both: Comparison, index: int) -> Figure:
+    """One scene for the first page, which has no room for thresholds and counts."""
+    figure = Figure(figsize=(4.6, 2.6), layout="constrained")
+    titles = [f"{TITLES[BEFORE]}, dotted: missed", TITLES[AFTER]]
+    _scenes(figure, test, both, np.array([index]), titles)
+    return figure
+
+
 def scene_figure(test: Data, both: Comparison, indices: np.ndarray) -> Figure:
     figure = Figure(figsize=(4.6, 2.3 * len(indices) + 1.3), layout="constrained")
-    grid = figure.subplots(len(indices), 2)
-    columns = zip(TITLES.values(), both.found, both.thresholds, grid.T, strict=True)
-    for title, scenes, threshold, column in columns:
-        column[0].set_title(f"{title}\nscores ≥ {threshold:.2f}", fontsize=10)
-        for index, axes in zip(indices, column, strict=True):
-            _scene(axes, test, index, counted(scenes[index], test, index, threshold))
+    titles = []
+    for title, threshold in zip(TITLES.values(), both.thresholds, strict=True):
+        titles.append(f"{title}\nscores ≥ {threshold:.2f}")
+    _scenes(figure, test, both, indices, titles)
     scenes = f"Of {len(both.more)} scenes,"
     more = (both.more > 0).sum()
     fewer = (both.more < 0).sum()
@@ -77,6 +84,18 @@ def scene_figure(test: Data, both: Comparison, indices: np.ndarray) -> Figure:
     for text in legend.get_texts():
         text.set_color("white")
     return figure
+
+
+def _scenes(
+    figure: Figure, test: Data, both: Comparison, indices: np.ndarray, titles: list[str]
+) -> None:
+    """A row for each scene, and a column for each detector."""
+    grid = figure.subplots(len(indices), 2, squeeze=False)
+    columns = zip(titles, both.found, both.thresholds, grid.T, strict=True)
+    for title, scenes, threshold, column in columns:
+        column[0].set_title(title, fontsize=10)
+        for index, axes in zip(indices, column, strict=True):
+            _scene(axes, test, index, counted(scenes[index], test, index, threshold))
 
 
 def _frame_in_legend(name: str) -> Line2D:

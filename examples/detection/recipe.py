@@ -75,7 +75,7 @@ class Recipe:
     clip: float = 10.0
     # From where smooth L1 is linear, and its part in the whole.
     beta: float = 0.1
-    box_weight: float = 1.0
+    box_weight: float = 0.5
 
 
 # Beside the seed, so that signs have other bits than what else is drawn with it.
