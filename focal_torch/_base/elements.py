@@ -26,6 +26,8 @@ class Elements(NamedTuple):
     y: Tensor
     weight: Tensor | None
     where: Tensor | None
+    # The mask as a plain tensor, by which values are checked.
+    mask: Tensor | None
     reduction: str
     group: Group
     shape: Shape
@@ -35,12 +37,12 @@ class Elements(NamedTuple):
         """α of class 1, of which class 0 has 1 − α."""
         if x is None:
             return None
-        shared = (self.shape, UNIT, self.dtype, self.where, advice_for_alpha)
+        shared = (self.shape, UNIT, self.dtype, self.mask, advice_for_alpha)
         return beside(self.logits, self.arguments.per_element("alpha", x, *shared))
 
     def exponent(self, argument: str, x: object) -> Number:
         """γ, or another number of at least 0."""
-        shared = (self.shape, NONNEGATIVE, self.dtype, self.where)
+        shared = (self.shape, NONNEGATIVE, self.dtype, self.mask)
         return beside(self.logits, self.arguments.per_element(argument, x, *shared))
 
     def held(self, constant_modulator: bool) -> Tensor | None:
@@ -85,8 +87,8 @@ def elements_of(
     y = _hard_targets(arguments, targets, mask) if hard else None
     if y is None:
         y = _numbers(arguments, targets, dtype, mask)
-    y, factor, mask = beside(logits, y), beside(logits, factor), beside(logits, mask)
-    return Elements(arguments, logits, y, factor, mask, reduction, ranks, shape, dtype)
+    y, factor, inside = beside(logits, y), beside(logits, factor), beside(logits, mask)
+    return Elements(arguments, logits, y, factor, inside, mask, reduction, ranks, shape, dtype)
 
 
 def _hard_targets(arguments: LossArguments, targets: Tensor, where: Tensor | None) -> Tensor | None:

@@ -123,6 +123,6 @@ def test_the_few_cases_have_a_divisor_that_can_be_wrong(number: int) -> None:
     assert case.function != SIGMOID
 
 
-def test_margins_of_classes_on_several_ranks() -> None:
-    ended = ranks.torch_ranks(["-m", "parity_tests.tests.sharding.split_margin"], 2)
+def test_dtensors_beside_plain_tensors() -> None:
+    ended = ranks.torch_ranks(["-m", "parity_tests.tests.sharding.split_dtensors"], 2)
     assert [one.code for one in ended] == [0, 0], ended[0].err
