@@ -62,8 +62,7 @@ def draw(test: Data, runs: Path, out: Path) -> None:
 def first_figure(test: Data, both: Comparison, index: int) -> Figure:
     """One scene for the first page, which has no room for thresholds and counts."""
     figure = Figure(figsize=(4.6, 2.6), layout="constrained")
-    titles = [f"{TITLES[BEFORE]}, dotted: missed", TITLES[AFTER]]
-    _scenes(figure, test, both, np.array([index]), titles)
+    _scenes(figure, test, both, np.array([index]), list(TITLES.values()))
     return figure
 
 
