@@ -61,7 +61,7 @@ def draw(test: Data, runs: Path, out: Path) -> None:
 
 def first_figure(test: Data, both: Comparison, index: int) -> Figure:
     """One scene for the first page, which has no room for thresholds and counts."""
-    figure = Figure(figsize=(4.6, 2.6), layout="constrained")
+    figure = Figure(figsize=(4.6, 2.45), layout="constrained")
     _scenes(figure, test, both, np.array([index]), list(TITLES.values()))
     return figure
 
