@@ -38,7 +38,7 @@ TABLE = re.compile(r"<table>.*?</table>", re.S)
 # Above these a table scrolls in a box of its own, in which its header and its first column stay.
 ROWS, COLUMNS = 12, 3
 # A cell with a sentence, which may be broken into lines.
-SENTENCE = re.compile(r"<td(?=[^>]*>(?:(?!</td>).){70})")
+SENTENCE = re.compile(r"<td(?=[^>]*>(?:(?:<(?!/td>)[^>]*>)*[^<]){70})")
 LANGUAGES = {".py": "python", ".c": "c", ".js": "javascript", ".toml": "toml", ".json": "json"}
 ALWAYS = ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE")
 

@@ -125,7 +125,8 @@ def class_loss(
     settings = {"alpha": loss.alpha, "gamma": loss.gamma}
     if loss.kind == "focal":
         if loss.negatives is not None:
-            elements = sigmoid_focal_loss(logits.detach(), classes, **settings)
+            inside = judged[..., None]
+            elements = sigmoid_focal_loss(logits.detach(), classes, where=inside, **settings)
             judged = judged & hardest(elements.sum(-1), positive, loss.negatives)
         settings |= {"where": judged[..., None], "reduction": "mean_positive"}
         return sigmoid_focal_loss(logits, classes, **settings)

@@ -5,6 +5,7 @@ import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Iterator
 from contextlib import redirect_stdout
+from dataclasses import replace
 from pathlib import Path
 
 from ..weights import Arrays
@@ -13,18 +14,31 @@ from .evaluate import detections, scores
 from .network import initial_weights
 from .pictures import SAMPLE, draw
 from .recipe import FEW, LOSSES, QUICK, RECIPE, Data, Loss, Recipe, Run, dataset
-from .results import Found, Row, append, found_path, machine, packages, read, save
+from .results import (
+    Found,
+    Row,
+    append,
+    found_path,
+    machine,
+    name_of,
+    packages,
+    read_of,
+    save,
+)
 from .table import print_table, sheet
 
 Train = Callable[[Arrays, Data, Data, Loss, Recipe, int], Run]
 RESULTS = "results.csv"
+MOST_SEEDS = 100
 
 
 def main(framework: str, description: str | None, train: Train) -> None:
     args = arguments(description)
-    recipe = QUICK if args.quick else RECIPE
-    out = args.out or Path("out", f"detection_{framework}")
+    recipe = replace(QUICK if args.quick else RECIPE, box_weight=args.box_weight)
+    quick = "_quick" if args.quick else ""
+    out = args.out or Path("out", f"detection_{framework}{quick}")
     results = out / RESULTS
+    read_of(results, recipe)
     if args.quick:
         # It shows that everything runs, and so it trains every time.
         results.unlink(missing_ok=True)
@@ -32,9 +46,10 @@ def main(framework: str, description: str | None, train: Train) -> None:
     with redirect_stdout(sys.stderr):
         for seed in range(args.seeds):
             train_missing(framework, train, recipe, list(names), seed, out)
-        curves(read(results), out)
+        rows = read_of(results, recipe)
+        curves(rows, out)
         draw(dataset("test", recipe, 0), out, out)
-    print_table(sheet(read(results)), args.markdown)
+    print_table(sheet(rows), args.markdown)
 
 
 def arguments(description: str | None) -> Namespace:
@@ -42,12 +57,25 @@ def arguments(description: str | None) -> Namespace:
     parser.add_argument(
         "--out", type=Path, help="folder of results and pictures (default: out/detection_…)"
     )
-    parser.add_argument(
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument(
         "--loss", action="append", choices=list(LOSSES), help="one loss; may be repeated"
     )
-    parser.add_argument("--all", action="store_true", help="all losses, not three of them")
+    which.add_argument("--all", action="store_true", help="all losses, not three of them")
     parser.add_argument(
-        "--seeds", type=int, default=1, help="seeds of scenes, weights and batches (default: 1)"
+        "--seeds",
+        type=int,
+        choices=range(1, MOST_SEEDS + 1),
+        default=1,
+        metavar="N",
+        help=f"seeds of scenes, weights and batches, 1 to {MOST_SEEDS} (default: 1)",
+    )
+    parser.add_argument(
+        "--box-weight",
+        type=float,
+        default=RECIPE.box_weight,
+        metavar="W",
+        help=f"the part that the loss of the boxes has (default: {RECIPE.box_weight})",
     )
     parser.add_argument(
         "--quick", action="store_true", help="few steps: shows that it runs, no result"
@@ -61,7 +89,7 @@ def train_missing(
 ) -> None:
     """Train with each loss that has no result of this seed yet, and write its result at once."""
     results = out / RESULTS
-    there = {row.loss for row in read(results) if row.seed == seed}
+    there = {row.loss for row in read_of(results, recipe) if row.seed == seed}
     missing = [name for name in names if name not in there]
     if not missing:
         return
@@ -70,7 +98,7 @@ def train_missing(
     for name in missing:
         print(f"{name}, seed {seed}", flush=True)
         run = train(weights, data, test, LOSSES[name], recipe, seed)
-        rows = list(rows_of(framework, name, seed, test, run))
+        rows = list(rows_of(framework, recipe, name, seed, test, run))
         if seed == 0:
             last = run.answers[recipe.steps]
             save(found_path(out, name), Found(detections(last), last.logits[:SAMPLE]))
@@ -78,7 +106,10 @@ def train_missing(
         print(f"AP {rows[-1].ap:.3f}", flush=True)
 
 
-def rows_of(framework: str, name: str, seed: int, test: Data, run: Run) -> Iterator[Row]:
+def rows_of(
+    framework: str, recipe: Recipe, name: str, seed: int, test: Data, run: Run
+) -> Iterator[Row]:
     for step, answers in run.answers.items():
         ap, ap50, small = (round(x, 4) for x in scores(test, detections(answers)))
-        yield Row(name, seed, step, ap, ap50, small, packages(framework), machine())
+        where = packages(framework), machine()
+        yield Row(name_of(recipe), name, seed, step, ap, ap50, small, *where)

@@ -20,6 +20,8 @@ COLOURS = {
     "focal, γ = 2": GAMMA_COLOURS[2.0],
     "focal, γ = 5": GAMMA_COLOURS[5.0],
 }
+# Drawn where none of these has a result.
+OTHERS = "#777777"
 
 
 def curves(rows: list[Row], out: Path) -> None:
@@ -31,8 +33,10 @@ def curve_figure(rows: list[Row]) -> Figure:
     precision, gain = figure.subplots(2, sharex=True)
     steps = sorted({row.step for row in rows})
     baseline = by_seed(BEFORE, rows)
-    for name, colour in COLOURS.items():
-        ours = by_seed(name, rows)
+    names = dict.fromkeys(row.loss for row in rows)
+    drawn = [name for name in COLOURS if name in names] or list(names)
+    for name in drawn:
+        ours, colour = by_seed(name, rows), COLOURS.get(name, OTHERS)
         _band(precision, steps, list(ours.values()), name, colour)
         gains = [ours[seed] - baseline[seed] for seed in ours if seed in baseline]
         if name != "CE, no prior":

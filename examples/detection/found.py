@@ -56,8 +56,8 @@ def best_threshold(scenes: list[Detections], data: Data, indices: range) -> floa
 
 
 class Comparison(NamedTuple):
-    """Two detectors, the score from which on the boxes of each count, and how many digits of each
-    scene the second finds that the first does not, in number."""
+    """Two detectors, the score from which on the boxes of each count, and how many more digits of
+    each scene the second finds."""
 
     found: list[list[Detections]]
     thresholds: list[float]

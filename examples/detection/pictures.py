@@ -42,12 +42,20 @@ def main() -> None:
     parser.add_argument("--runs", type=Path, default=Path("out/detection_torch"))
     parser.add_argument("--out", type=Path, default=Path("out"))
     args = parser.parse_args()
+    missing = [str(path) for path in paths_of(args.runs) if not path.exists()]
+    if missing:
+        parser.error(f"{' and '.join(missing)}: not there. Train with CE and γ = 2 first.")
     draw(dataset("test", RECIPE, 0), args.runs, args.out)
+
+
+def paths_of(runs: Path) -> list[Path]:
+    """What was found with cross entropy, and with focal loss."""
+    return [found_path(runs, name) for name in (BEFORE, AFTER)]
 
 
 def draw(test: Data, runs: Path, out: Path) -> None:
     """Of the detectors of seed 0, where both are there."""
-    paths = [found_path(runs, name) for name in (BEFORE, AFTER)]
+    paths = paths_of(runs)
     if not all(path.exists() for path in paths):
         return
     before, after = map(load, paths)

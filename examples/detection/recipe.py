@@ -55,7 +55,7 @@ FEW = ("CE, no prior", BEFORE, AFTER)
 
 @dataclass(frozen=True)
 class Recipe:
-    """No value was chosen for one loss: all have the same scenes, batches, weights and steps."""
+    """All losses have the same scenes, batches, weights and steps."""
 
     train: int = 4096
     test: int = 512

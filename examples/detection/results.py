@@ -3,6 +3,7 @@ and what it found in a file of arrays."""
 
 import csv
 import platform
+from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
@@ -10,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .evaluate import Detections
+from .recipe import Recipe
 
 # The table of the page.
 COMMITTED = Path(__file__).with_name("results.csv")
@@ -17,8 +19,10 @@ PACKAGES = {"torch": ("torch",), "jax": ("jax", "flax", "optax")}
 
 
 class Row(NamedTuple):
-    """Scores of one detector after so many steps, and where they were measured."""
+    """Scores of one detector after so many steps, and where they were measured. Only rows of one
+    recipe can be compared."""
 
+    recipe: str
     loss: str
     seed: int
     step: int
@@ -47,6 +51,23 @@ def read(path: Path) -> list[Row]:
 def _row(cells: dict[str, str]) -> Row:
     types = Row.__annotations__
     return Row(**{name: types[name](text) for name, text in cells.items()})
+
+
+def name_of(recipe: Recipe) -> str:
+    """The first digits of a hash of all its numbers."""
+    return sha256(repr(recipe).encode()).hexdigest()[:8]
+
+
+def read_of(path: Path, recipe: Recipe) -> list[Row]:
+    """The rows of a file that is to have no others than those of a recipe."""
+    rows = read(path)
+    names = {row.recipe for row in rows}
+    expected = name_of(recipe)
+    if names - {expected}:
+        got = ", ".join(sorted(names))
+        advice = "Name another folder with --out."
+        raise SystemExit(f"{path}: expected results of recipe {expected}, got {got}. {advice}")
+    return rows
 
 
 def append(path: Path, rows: list[Row]) -> None:

@@ -126,7 +126,7 @@ class Arguments:
         if self.check_values(argument, x, allowed, advice, where):
             return x
         # Times NaN the gradient of what the mask leaves out would not be 0.
-        if where is not None and broadcasts(where, tuple(x.shape)):
+        if where is not None and where.ndim == x.ndim and broadcasts(where, tuple(x.shape)):
             x = zero_outside(where, x)
         return nan_outside(allowed, x)
 

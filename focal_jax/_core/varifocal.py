@@ -191,7 +191,7 @@ def _factor(y: Array, alpha: Number | None, modulator: Array, by_y: bool) -> Arr
     """What b is multiplied by: (…)."""
     positives = _positives(y)
     of_others = (1 - positives) * _times(alpha, modulator)
-    # A y of 0 is no weight of a negative.
+    # y is 0 for a negative, and adds nothing.
     return of_others + (y if by_y else positives)
 
 

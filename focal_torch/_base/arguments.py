@@ -23,6 +23,7 @@ from .arrays import (
     nan_outside,
     zero_outside,
 )
+from .meshes import beside
 from .ranges import Range
 from .tracing import concrete_extremes, concrete_values, from_sequence
 
@@ -96,8 +97,8 @@ class Arguments:
         if self.check_values(argument, x, allowed, advice, where):
             return x
         # Times NaN the gradient of what the mask leaves out would not be 0.
-        if where is not None and broadcasts(where, tuple(x.shape)):
-            x = zero_outside(where, x)
+        if where is not None and where.ndim == x.ndim and broadcasts(where, tuple(x.shape)):
+            x = zero_outside(beside(x, where), beside(where, x))
         return nan_outside(allowed, x)
 
     def check_values(

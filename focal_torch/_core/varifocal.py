@@ -188,7 +188,7 @@ def _factor(y: Tensor, alpha: Number | None, modulator: Tensor, by_y: bool) -> T
     """What b is multiplied by: (…)."""
     positives = _positives(y)
     of_others = (1 - positives) * _times(alpha, modulator)
-    # A y of 0 is no weight of a negative.
+    # y is 0 for a negative, and adds nothing.
     return of_others + (y if by_y else positives)
 
 

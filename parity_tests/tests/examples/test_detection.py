@@ -94,6 +94,23 @@ def test_the_hardest_background_counts_and_every_digit() -> None:
     assert kept.tolist() == [[True, True, False, False, True], [False] * 5]
 
 
+@pytest.mark.parametrize("script", [detection_jax, detection_torch])
+def test_anchors_that_are_not_judged_are_no_hard_background(script: ModuleType) -> None:
+    """One digit, an anchor that is not judged and has the largest loss, and three others."""
+    array = torch.tensor if script is detection_torch else jnp.asarray
+    logits = np.full((1, 5, scenes.CLASSES), -20.0)
+    logits[0, :, 0] = [0.0, 9.0, 1.0, -1.0, 2.0]
+    labels, judged = np.array([[0, -1, -1, -1, -1]]), np.array([[True, False, True, True, True]])
+    boxes = np.zeros((1, 5, 4))
+    kept = np.array([[True, False, True, False, True]])
+    losses = []
+    for negatives, mask in ((2, judged), (None, kept)):
+        loss = recipe.Loss(None, 0.0, negatives=negatives)
+        inputs = map(array, (logits, boxes, labels, mask, boxes))
+        losses.append(float(script.class_loss(loss, *inputs)))
+    assert losses[0] == losses[1]
+
+
 def test_overlaps_in_units_of_anchors_are_those_in_pixels() -> None:
     """Of boxes within the scene, at whose sides decoding cuts others."""
     draws, shape = Draws(1), (2, len(anchors.ANCHORS), 4)
@@ -238,7 +255,7 @@ def test_the_command_resumes_prints_every_loss_and_draws(
         out = capsys.readouterr().out
     assert trained == [LOSSES[name] for name in ("CE", "CE, no prior", "focal, γ = 2")]
     assert [row[0] for row in markdown.rows(out)] == ["loss", *recipe.FEW]
-    for picture in ("more", "fewer", "losses", "curves"):
+    for picture in ("first", "more", "fewer", "losses", "curves"):
         png = (tmp_path / f"detection_{picture}.png").read_bytes()
         assert png.startswith(b"\x89PNG")
 
@@ -258,5 +275,9 @@ def test_the_quick_command_trains_every_time(
     for _ in range(2):
         command.main("torch", None, train)
     assert len(trained) == 2
+    monkeypatch.setattr("sys.argv", [argv[0], *argv[2:]])
+    with pytest.raises(SystemExit, match="recipe"):
+        command.main("torch", None, train)
+    assert len(trained) == 2, "nothing is mixed"
     (row,) = results.read(tmp_path / "results.csv")
-    assert row[:3] == ("CE", 0, 1)
+    assert row[1:4] == ("CE", 0, 1)

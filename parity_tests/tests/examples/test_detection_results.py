@@ -1,17 +1,23 @@
 """What is said of trained detectors: which digits they find, the table, and what the page says."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from examples.detection import anchors, found, pictures, results, table
+from benchmarks.table import markdown
+from examples.detection import anchors, curves, found, pictures, results, table
 from examples.detection.evaluate import Detections
 from examples.detection.recipe import AFTER, BEFORE, LOSSES, RECIPE, Data
 from examples.detection.results import Row
 from examples.detection.scenes import SIDE, Scenes
 from parity_tests.contract.exact import Draws
+from parity_tests.pages import make_readme
+from parity_tests.pages.make_readme import ROOT
 
+HEAVY = results.COMMITTED.with_name("results_heavy_boxes.csv")
+PAIR = (BEFORE, AFTER)
 SQUARE = np.array([0.0, 0, 10, 10])
 TRUTH = np.stack([SQUARE, SQUARE + 20])
 
@@ -86,7 +92,8 @@ def test_what_is_saved_comes_back(tmp_path: Path) -> None:
 
 
 def row(loss: str, seed: int, step: int, ap: float) -> Row:
-    return Row(loss, seed, step, ap, ap + 0.2, ap - 0.1, "torch-2", "a machine")
+    scores = ap, ap + 0.2, ap - 0.1
+    return Row(results.name_of(RECIPE), loss, seed, step, *scores, "torch-2", "a machine")
 
 
 ROWS = [
@@ -104,6 +111,37 @@ def test_rows_are_appended_and_come_back(tmp_path: Path) -> None:
     results.append(path, ROWS[:2])
     results.append(path, ROWS[2:])
     assert results.read(path) == ROWS
+
+
+def test_results_of_another_recipe_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "results.csv"
+    assert results.read_of(path, RECIPE) == []
+    results.append(path, ROWS)
+    assert results.read_of(path, RECIPE) == ROWS
+    with pytest.raises(SystemExit, match=r"expected results of recipe .* got .* --out"):
+        results.read_of(path, replace(RECIPE, box_weight=1.0))
+
+
+def test_the_page_has_the_tables_of_the_results() -> None:
+    text = (ROOT / "docs" / "detection.md").read_text()
+    shown = list(make_readme.tables(text).values())
+    rows, heavy = results.read(results.COMMITTED), results.read(HEAVY)
+    expected = [table.sheet(rows), table.sheet(heavy), table.paper_sheet(rows)]
+    assert shown == [markdown(sheet) + "\n" for sheet in expected]
+
+
+def test_pictures_of_detectors_that_are_not_there_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["pictures", "--runs", str(tmp_path)])
+    with pytest.raises(SystemExit):
+        pictures.main()
+    assert "CE.npz" in capsys.readouterr().err
+
+
+def test_losses_without_a_colour_are_drawn_where_there_are_no_others() -> None:
+    figure = curves.curve_figure([row("varifocal", 0, step, 0.1) for step in (500, 2000)])
+    assert [line.get_label() for line in figure.axes[0].lines] == ["varifocal"]
 
 
 def test_the_table_has_means_spread_and_gain_of_seeds_that_both_have() -> None:
@@ -130,10 +168,12 @@ def test_the_best_alpha_of_a_gamma_stands_beside_the_paper() -> None:
 
 @pytest.fixture(scope="module")
 def committed() -> list[Row]:
-    return results.read(results.COMMITTED)
+    return results.read_of(results.COMMITTED, RECIPE)
 
 
 def test_every_result_is_there_once_and_whole(committed: list[Row]) -> None:
+    heavy = results.read_of(HEAVY, replace(RECIPE, box_weight=1.0))
+    assert {(one.loss, one.step) for one in heavy} == {(x, y) for x in PAIR for y in RECIPE.looks}
     keys = [(one.loss, one.seed, one.step) for one in committed]
     assert len(set(keys)) == len(keys)
     runs = {(loss, seed) for loss, seed, _ in keys}
@@ -161,7 +201,7 @@ def test_what_the_page_says_of_cross_entropy_and_focal_loss(committed: list[Row]
 
 
 def test_what_the_page_says_of_the_weight_of_boxes(committed: list[Row]) -> None:
-    heavy = results.read(results.COMMITTED.with_name("results_heavy_boxes.csv"))
+    heavy = results.read(HEAVY)
     last = {}
     for weight, rows in ((0.5, committed), (1, heavy)):
         for one in rows:

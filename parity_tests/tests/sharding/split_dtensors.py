@@ -2,8 +2,8 @@
 
     torchrun --standalone --nproc-per-node 2 -m parity_tests.tests.sharding.split_dtensors
 
-has half of the classes on each rank: margins of class ids, and a loss of elements whose mask and α
-are plain tensors.
+has half of the classes on each rank: margins of class ids, and losses of elements whose mask is a
+plain tensor, and α, too, or all else is split.
 """
 
 from collections.abc import Callable
@@ -40,7 +40,14 @@ def main() -> None:
     def masked(z: torch.Tensor) -> torch.Tensor:
         return focal_torch.sigmoid_focal_loss(z, targets, alpha=alpha, where=kept)
 
-    for function in (margins, masked):
+    shards = distribute_tensor(targets, mesh, [Shard(1)])
+    factors = distribute_tensor(alpha, mesh, [Shard(1)])
+
+    def masked_shards(z: torch.Tensor) -> torch.Tensor:
+        y, a = (shards, factors) if isinstance(z, DTensor) else (targets, alpha)
+        return focal_torch.varifocal_loss(z, y, alpha=a, gamma=a, where=kept, weight=a)
+
+    for function in (margins, masked, masked_shards):
         compare(function, logits, mesh)
     dist.destroy_process_group()
 
