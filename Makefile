@@ -24,7 +24,7 @@ bench accelerators instruction-sets mutants extras dist: export JAX_PLATFORMS = 
 demo: $(EXAMPLES)
 	$(BIN)/python -m examples
 
-# A dense detector with three losses, in a quarter of an hour: a table, and pictures in out/detection_torch/. What
+# A dense detector with three losses: a table, and pictures in out/detection_torch/. What
 # was trained for the page, which takes hours, is in examples/detection/results.csv.
 detection: $(EXAMPLES)
 	$(BIN)/python -m examples.detection_torch

@@ -21,7 +21,7 @@ from .interpolated_pt import p_minus_q
 def shifted_focal(z: Array, gamma: Number, shift: float) -> Array:
     """x^γ·s."""
     z = with_batch_axes_of(gamma, z)
-    _, _, x, w = _parts(z, shift)
+    _, _, x, w = _p_q_x_w(z, shift)
     return power(x, gamma) * _neg_log(x, w)
 
 
@@ -44,7 +44,7 @@ def shifted_focal_gamma(z: Array, gamma: Number, shift: float) -> Array:
 def shifted_grad(z: Array, gamma: Number, shift: float) -> Array:
     """x^γ·(γ·s·p·q / x + p·q / w): no term is negative, so that nothing cancels."""
     z = with_batch_axes_of(gamma, z)
-    p, q, x, w = _parts(z, shift)
+    p, q, x, w = _p_q_x_w(z, shift)
     pq = p * q
     # s / x goes to 1 where x goes to 0, and there s is 0 before the quotient overflows.
     tiny = float(jnp.finfo(x.dtype).tiny)
@@ -84,7 +84,7 @@ def shifted_grad_gamma(z: Array, gamma: Number, shift: float) -> Array:
 @closed_form
 def x_power(z: Array, gamma: Number, shift: float) -> Array:
     """x^γ, and 0 where x is 0, for γ = 0 as well."""
-    _, _, x, _ = _parts(z, shift)
+    _, _, x, _ = _p_q_x_w(z, shift)
     return _power_inside(x, gamma)
 
 
@@ -103,7 +103,7 @@ def x_power_gamma(z: Array, gamma: Number, shift: float) -> Array:
 @closed_form
 def log_x(z: Array, shift: float) -> Array:
     """log x, accurate at both ends of (0, 1), and 0 where x is 0."""
-    _, _, x, w = _parts(z, shift)
+    _, _, x, w = _p_q_x_w(z, shift)
     # log 1 is 0.
     safe_x = jnp.where(x == 0, 1, x)
     # log x = −log(1 + w / x), which loses nothing where x is near 1.
@@ -121,7 +121,7 @@ def log_x_z(z: Array, shift: float) -> Array:
 @closed_form
 def pq_over_x(z: Array, shift: float) -> Array:
     """p·q / x, and 0 where x is 0."""
-    p, q, x, _ = _parts(z, shift)
+    p, q, x, _ = _p_q_x_w(z, shift)
     pq = p * q
     # Both branches are computed, so the quotient has to be finite where it is not taken.
     safe_x = jnp.where(x == 0, 1, x)
@@ -139,7 +139,7 @@ def pq_over_x_z(z: Array, shift: float) -> Array:
 @closed_form
 def neg_log_w(z: Array, shift: float) -> Array:
     """s = −log w."""
-    _, _, x, w = _parts(z, shift)
+    _, _, x, w = _p_q_x_w(z, shift)
     return _neg_log(x, w)
 
 
@@ -152,7 +152,7 @@ def neg_log_w_z(z: Array, shift: float) -> Array:
 @closed_form
 def pq_over_w(z: Array, shift: float) -> Array:
     """p·q / w, and 0 where x is 0."""
-    p, q, x, w = _parts(z, shift)
+    p, q, x, w = _p_q_x_w(z, shift)
     pq = p * q
     return jnp.where(x == 0, 0, pq / w)
 
@@ -165,7 +165,7 @@ def pq_over_w_z(z: Array, shift: float) -> Array:
     return pq_over_w(z, shift) * growth
 
 
-def _parts(z: Array, shift: float) -> tuple[Array, Array, Array, Array]:
+def _p_q_x_w(z: Array, shift: float) -> tuple[Array, Array, Array, Array]:
     """p, q, x and w, each (…)."""
     p = lax.logistic(z)
     q = lax.logistic(-z)

@@ -19,7 +19,7 @@ from .interpolated_pt import p_minus_q
 @closed_form
 def shifted_focal(z: Tensor, gamma: Number, shift: float) -> Tensor:
     """x^γ·s."""
-    _, _, x, w = _parts(z, shift)
+    _, _, x, w = _p_q_x_w(z, shift)
     return power(x, gamma) * _neg_log(x, w)
 
 
@@ -41,7 +41,7 @@ def shifted_focal_gamma(z: Tensor, gamma: Number, shift: float) -> Tensor:
 @closed_form
 def shifted_grad(z: Tensor, gamma: Number, shift: float) -> Tensor:
     """x^γ·(γ·s·p·q / x + p·q / w): no term is negative, so that nothing cancels."""
-    p, q, x, w = _parts(z, shift)
+    p, q, x, w = _p_q_x_w(z, shift)
     pq = p * q
     # s / x goes to 1 where x goes to 0, and there s is 0 before the quotient overflows.
     tiny = torch.finfo(x.dtype).tiny
@@ -81,7 +81,7 @@ def shifted_grad_gamma(z: Tensor, gamma: Number, shift: float) -> Tensor:
 @closed_form
 def x_power(z: Tensor, gamma: Number, shift: float) -> Tensor:
     """x^γ, and 0 where x is 0, for γ = 0 as well."""
-    _, _, x, _ = _parts(z, shift)
+    _, _, x, _ = _p_q_x_w(z, shift)
     return _power_inside(x, gamma)
 
 
@@ -100,7 +100,7 @@ def x_power_gamma(z: Tensor, gamma: Number, shift: float) -> Tensor:
 @closed_form
 def log_x(z: Tensor, shift: float) -> Tensor:
     """log x, accurate at both ends of (0, 1), and 0 where x is 0."""
-    _, _, x, w = _parts(z, shift)
+    _, _, x, w = _p_q_x_w(z, shift)
     # log 1 is 0.
     safe_x = torch.where(x == 0, 1, x)
     # log x = −log(1 + w / x), which loses nothing where x is near 1.
@@ -118,7 +118,7 @@ def log_x_z(z: Tensor, shift: float) -> Tensor:
 @closed_form
 def pq_over_x(z: Tensor, shift: float) -> Tensor:
     """p·q / x, and 0 where x is 0."""
-    p, q, x, _ = _parts(z, shift)
+    p, q, x, _ = _p_q_x_w(z, shift)
     pq = p * q
     # Both branches are computed, so the quotient has to be finite where it is not taken.
     safe_x = torch.where(x == 0, 1, x)
@@ -136,7 +136,7 @@ def pq_over_x_z(z: Tensor, shift: float) -> Tensor:
 @closed_form
 def neg_log_w(z: Tensor, shift: float) -> Tensor:
     """s = −log w."""
-    _, _, x, w = _parts(z, shift)
+    _, _, x, w = _p_q_x_w(z, shift)
     return _neg_log(x, w)
 
 
@@ -149,7 +149,7 @@ def neg_log_w_z(z: Tensor, shift: float) -> Tensor:
 @closed_form
 def pq_over_w(z: Tensor, shift: float) -> Tensor:
     """p·q / w, and 0 where x is 0."""
-    p, q, x, w = _parts(z, shift)
+    p, q, x, w = _p_q_x_w(z, shift)
     pq = p * q
     return torch.where(x == 0, 0, pq / w)
 
@@ -162,7 +162,7 @@ def pq_over_w_z(z: Tensor, shift: float) -> Tensor:
     return pq_over_w(z, shift) * growth
 
 
-def _parts(z: Tensor, shift: float) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def _p_q_x_w(z: Tensor, shift: float) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """p, q, x and w, each (…)."""
     p = torch.sigmoid(z)
     q = torch.sigmoid(-z)

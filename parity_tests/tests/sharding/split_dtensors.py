@@ -62,7 +62,8 @@ def compare(
     (grad,) = torch.autograd.grad(result.sum(), split)
     assert isinstance(result, DTensor)
     assert isinstance(grad, DTensor)
-    # A sum over classes in two parts, in float64.
+    # A sum over classes in two parts, in float64. No absolute error: numbers are far from 0, or
+    # exactly 0.
     torch.testing.assert_close(result.full_tensor(), expected, rtol=1e-14, atol=0)
     torch.testing.assert_close(grad.full_tensor(), expected_grad, rtol=1e-14, atol=0)
 
