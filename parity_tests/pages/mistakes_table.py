@@ -18,7 +18,7 @@ from tqdm import tqdm
 from parity_tests import tables
 from parity_tests.checker.layers import grades
 from parity_tests.checker.layers.build import Options, build
-from parity_tests.checker.layers.check import check
+from parity_tests.checker.layers.check import layer, layers_of, report
 from parity_tests.wrong_ports import MISTAKES
 
 HEADER = ("mistake", "function", "grade", "kept from the next one in")
@@ -36,12 +36,18 @@ class Row(NamedTuple):
 
 
 def judged(name: str) -> Row:
-    """A mistake as the command would judge it."""
+    """A mistake as the command would judge it. What is kept from the first grade has no other one
+    in the layers that follow."""
     mistake = MISTAKES[name]
     port = build(Options(**mistake.options))
-    report = check(port, port.plan)
-    layer = report.limit.layer if report.limit else ""
-    return Row(name, mistake.function, grades.shown(report.grade), layer)
+    judgements = []
+    for name_of_layer in layers_of(port.plan.record):
+        judgements.append(layer(port, port.plan, name_of_layer))
+        if judgements[-1].kept_from == grades.SAME:
+            break
+    found = report(port, port.plan, judgements)
+    kept_in = found.limit.layer if found.limit else ""
+    return Row(name, mistake.function, grades.shown(found.grade), kept_in)
 
 
 def rows(names: Sequence[str]) -> Iterator[Row]:

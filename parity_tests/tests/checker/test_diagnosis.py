@@ -64,13 +64,15 @@ FUNCTIONS = (
     "SoftmaxFocalLoss",
     "WeightedFocalLoss",
 )
+# A class calls the function: what it may get wrong is the settings that it hands on.
+OF_A_CLASS = ("values", "gradients", "options")
 
 
 def whole_checks() -> Iterator[Any]:
     """A parameter for each loss of each package.
 
-    The slow ones are the classes, which call the functions, and the softmax of JAX: without jit it
-    compiles each operation for each shape.
+    The slow ones are the classes and the softmax of JAX: without jit it compiles each operation for
+    each shape.
     """
     for package, name in product((focal_jax, focal_torch), FUNCTIONS):
         is_class = name.endswith("Loss")
@@ -122,13 +124,14 @@ def test_every_mistake_is_in_the_table() -> None:
 def test_the_packages_pass(package: ModuleType, name: str) -> None:
     framework = package.__name__.removeprefix("focal_")
     port = build(Options(f"{package.__name__}:{name}", framework=framework))
-    report = check(port, port.plan)
+    layers = OF_A_CLASS if name.endswith("Loss") else layers_of(port.plan.record)
+    report = check(port, port.plan, layers)
     assert [row for row in report.rows if row.status == FAIL] == []
-    assert len(report.rows) == 1 + len(layers_of(port.plan.record))
+    assert len(report.rows) == 1 + len(layers)
     assert not diagnoses(port, port.plan)
 
 
-@pytest.mark.parametrize("dtype", ["float64", "bfloat16", slow("float16")])
+@pytest.mark.parametrize("dtype", ["float64", slow("float16")])
 @pytest.mark.parametrize("name", ["sigmoid_focal_loss", "softmax_focal_loss"])
 def test_the_packages_pass_in_every_dtype(name: str, dtype: str) -> None:
     port = build(Options(f"focal_torch:{name}", framework="torch"), dtype)

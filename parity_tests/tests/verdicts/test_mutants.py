@@ -13,7 +13,7 @@ from parity_tests.mutants.mutant import ROOT, Mutant, mutants, original, paths
 from parity_tests.mutants.table import table
 from parity_tests.mutants.trial import CHECKER, QUICK, SPLIT, Outcome, controls
 
-SMALL = "focal_torch/_base/reduction.py"
+SMALL = "focal_torch/_core/interpolated_pt.py"
 SOFTMAX = "focal_torch/_core/softmax.py"
 ALL = [mutant for path in paths() for mutant in mutants(path)]
 
