@@ -17,9 +17,9 @@ from focal_jax import prior_bias, sigmoid_focal_loss, varifocal_loss
 from .detection.anchors import SPREAD
 from .detection.command import main
 from .detection.network import GROUPS, Layer, blocks, plain_layers, with_prior
-from .detection.recipe import Answers, Data, Loss, Recipe, Run, batches, signs
+from .detection.recipe import Answers, Data, Loss, Recipe, Run, signs
 from .detection.scenes import CLASSES
-from .detection.schedule import learning_rates
+from .schedule import batches, learning_rates
 from .weights import Arrays
 
 

@@ -15,9 +15,9 @@ from focal_torch import prior_bias, sigmoid_focal_loss, varifocal_loss
 from .detection.anchors import SPREAD
 from .detection.command import main
 from .detection.network import GROUPS, Layer, blocks, plain_layers, with_prior
-from .detection.recipe import Answers, Data, Loss, Recipe, Run, batches, signs
+from .detection.recipe import Answers, Data, Loss, Recipe, Run, signs
 from .detection.scenes import CLASSES
-from .detection.schedule import learning_rates
+from .schedule import batches, learning_rates
 from .weights import Arrays
 
 
@@ -197,7 +197,7 @@ def step(
     return value
 
 
-def clip(model: Detector, limit: float) -> None:
+def clip(model: nn.Module, limit: float) -> None:
     """As optax does it: that of PyTorch adds 1e-6 to the norm."""
     gradients = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
     norms = [torch.linalg.vector_norm(gradient) for gradient in gradients]

@@ -4,7 +4,6 @@ scenes      the pictures and the digits on them
 anchors     the boxes that every place of a feature map answers for, and what they are to answer
 recipe      losses, sizes and steps: what both frameworks have in common
 network     the convolutions, and the weights that training starts from
-schedule    the learning rate of every step
 evaluate    boxes from logits, and their average precision
 found       which digits are found, and where two detectors differ
 results     what is kept of a training

@@ -1,7 +1,6 @@
 """What both frameworks have in common: the losses, the data and the steps."""
 
 from dataclasses import dataclass, replace
-from math import ceil
 from typing import NamedTuple
 
 import numpy as np
@@ -112,15 +111,6 @@ class Run(NamedTuple):
 def dataset(part: str, recipe: Recipe, seed: int) -> Data:
     made = scenes(part, getattr(recipe, part), seed)
     return Data((made.images - 0.45) / 0.25, targets(made), made)
-
-
-def batches(recipe: Recipe, seed: int) -> np.ndarray:
-    """Indices of shape (steps, batch size): a permutation of all scenes after the other."""
-    source = Draws(seed)
-    needed = recipe.steps * recipe.batch_size
-    epochs = [source.permutation(recipe.train) for _ in range(ceil(needed / recipe.train))]
-    indices = np.concatenate(epochs)[:needed]
-    return indices.reshape(recipe.steps, recipe.batch_size)
 
 
 def signs(recipe: Recipe, seed: int) -> np.ndarray:

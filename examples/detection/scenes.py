@@ -47,14 +47,14 @@ class Scenes(NamedTuple):
 
 def scenes(part: str, count: int, seed: int) -> Scenes:
     draws = Draws((seed, STREAMS[part]))
-    photographs = [_photograph(name) for name in BACKGROUNDS[part]]
-    digits, classes = _digits(part)
+    photographs = [photograph(name) for name in BACKGROUNDS[part]]
+    digits, classes = written_digits(part)
     made = [_scene(draws, photographs, digits, classes) for _ in range(count)]
     images, boxes, labels = (list(column) for column in zip(*made, strict=True))
     return Scenes(np.stack(images), boxes, labels)
 
 
-def _photograph(name: str) -> np.ndarray:
+def photograph(name: str) -> np.ndarray:
     """Whole numbers from 0 to BRIGHTEST."""
     photograph = np.asarray(getattr(data, name)(), np.int64)
     if photograph.ndim == 2:
@@ -62,7 +62,7 @@ def _photograph(name: str) -> np.ndarray:
     return total(photograph * GREY, -1)
 
 
-def _digits(part: str) -> tuple[np.ndarray, np.ndarray]:
+def written_digits(part: str) -> tuple[np.ndarray, np.ndarray]:
     """Whole numbers from 0 to INK."""
     pictures, classes = (np.asarray(array, np.int64) for array in load_digits(return_X_y=True))
     chosen = np.isin(np.arange(len(classes)) % 3, DIGITS[part])
@@ -73,7 +73,7 @@ def _scene(
     draws: Draws, photographs: list[np.ndarray], digits: np.ndarray, classes: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     photograph = photographs[draws.integers(0, len(photographs))]
-    ground, brightest = _crop(draws, photograph)
+    ground, brightest = crop(draws, photograph)
     image = ground / brightest
     boxes = np.zeros((0, 4))
     labels = []
@@ -96,7 +96,7 @@ def _scene(
     return image.astype(np.float32), boxes, np.array(labels)
 
 
-def _crop(draws: Draws, photograph: np.ndarray) -> tuple[np.ndarray, int]:
+def crop(draws: Draws, photograph: np.ndarray) -> tuple[np.ndarray, int]:
     """A square part of the photograph, one to three times as wide as the scene, reduced to it.
 
     A pixel is the sum of what it covers, and the second result is that of the brightest one.
@@ -128,12 +128,12 @@ def _ink(draws: Draws, digit: np.ndarray) -> np.ndarray:
     own_height, own_width = part.shape
     width = round(height * own_width / own_height)
     width = min(SIDE, max(NARROWEST, width))
-    down = _between(own_height, height)
-    across = _between(own_width, width)
+    down = between(own_height, height)
+    across = between(own_width, width)
     return product(down, part, across.T) / (4 * height * width * INK)
 
 
-def _between(few: int, many: int) -> np.ndarray:
+def between(few: int, many: int) -> np.ndarray:
     """The weights that a few pixels have in each of many on a line; a row has the sum 2·many.
 
     Each is between the nearest two, or is the first or the last (linear interpolation).

@@ -39,6 +39,7 @@ SLOW_FILES = {
     "test_plugin.py": PROCESSES,
     "test_pods.py": COMPILERS,
     "test_porting.py": PEERS,
+    "test_segmentation.py": TRAINING,
     "test_site.py": BROWSER,
     "test_site_figure.py": BROWSER,
     "test_site_layout.py": BROWSER,

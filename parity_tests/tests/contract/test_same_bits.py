@@ -16,9 +16,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from examples import large_vocabulary
+from examples import large_vocabulary, schedule
 from examples.calibration.data import PROBLEMS
 from examples.detection import network, recipe
+from examples.segmentation import recipe as strokes
 from examples.training import caravan
 from examples.vocabulary import words
 from parity_tests.checker.diagnosis import tails
@@ -124,12 +125,21 @@ def detectors() -> Iterator[np.ndarray]:
         yield data.images
         yield from data.targets
         yield from (*data.scenes.boxes, *data.scenes.labels)
-    yield recipe.batches(small, 0)
+    yield schedule.batches(small, 0)
     yield recipe.signs(small, 0)
     yield from network.initial_weights(recipe.RECIPE, 0).values()
 
 
-KINDS = (grids, vectors, questions, trainings, detectors)
+def segmenters() -> Iterator[np.ndarray]:
+    small = replace(strokes.RECIPE, train=16, threshold=16, test=16)
+    for part in ("train", "threshold", "test"):
+        data = strokes.dataset(part, small, 0)
+        yield data.images
+        yield data.scenes.strokes
+    yield from strokes.initial_weights(0, -4.0).values()
+
+
+KINDS = (grids, vectors, questions, trainings, detectors, segmenters)
 
 
 def fingerprint() -> dict[str, str]:

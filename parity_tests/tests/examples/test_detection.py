@@ -16,7 +16,7 @@ import torch
 from examples import detection_jax, detection_torch
 from examples.detection import anchors, command, evaluate, network, recipe, results, scenes
 from examples.detection.recipe import LOSSES, RECIPE, Answers, Run
-from examples.detection.schedule import learning_rates
+from examples.schedule import learning_rates
 from parity_tests.contract.exact import Draws
 from parity_tests.tests import markdown
 
