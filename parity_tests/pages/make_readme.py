@@ -9,8 +9,9 @@ The first makes what this environment has all packages for.
 `audit` and `aot` need the extras of these names; `pods` needs `aot`, too, and ten minutes. `sweep`
 takes an hour, `bench` half an hour on a machine that does nothing else, `gpu` five minutes where
 there is a GPU or TPU, `sharding` ten (several devices and processes), `calibration` two (networks
-trained with five seeds, and their picture), `segmentation` an hour (those with three), `versions` half an hour (the oldest versions, the
-newest and some between), and `mistakes` five minutes (each published mistake through all layers).
+trained with five seeds, and their picture), `segmentation` an hour (the same with three seeds),
+`versions` half an hour (the oldest versions, the newest and some between), and `mistakes` five
+minutes (each published mistake through all layers).
 """
 
 import re
