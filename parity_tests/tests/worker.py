@@ -13,7 +13,7 @@ from parity_tests.contract.suite import PROBLEMS, kind
 
 KINDS = sorted(set(map(kind, PROBLEMS)))
 # What a worker may grow by, in bytes, before it lets go of compiled programs.
-GROWTH = 700 * 2**20
+GROWTH = 1200 * 2**20
 
 
 class MemoryLimit:
