@@ -18,6 +18,10 @@ REASONS: dict[tuple[str, str], str] = {
         r"if z.requires_grad and torch.is_grad_enabled\(\):  →  if z.requires_grad or .*",
     ): "the rule has the same loss where it is not differentiated",
     (
+        "_core/heatmap.py",
+        r"return .* [+] 0 [*] y  →  .* - 0 [*] y",
+    ): "0 · y is 0 or NaN, and so is what is added",
+    (
         "_core/focal.py",
         r"SOFTPLUS_IS_LINEAR = 40  →  .*",
     ): "from 37 on a softplus is its argument to the last bit of float64",

@@ -30,6 +30,7 @@ RECIPES += ("losses/test_recipe_errors.py", "invalid/test_recipes_out_of_range.p
 INVALID = ("invalid/test_invalid_values.py",)
 FAST_PATHS, SMALL_CALLS = "losses/test_fast_paths.py", "losses/test_small_calls.py"
 LINEAR_LOSS = "linear/test_linear.py"
+FAMILY = ("losses/test_family.py", *INVALID)
 # The small calls have the hooks of gradients that are differentiated again.
 LINEAR = (LINEAR_LOSS, "linear/test_linear_transformations.py", SMALL_CALLS)
 # Tests of what the quick tier asks little of, such as compiled loops, by the name of the file.
@@ -48,20 +49,33 @@ OWN_TESTS: dict[str, tuple[str, ...]] = {
     "focal.py": (FAST_PATHS, "layers/test_2_values.py", LINEAR_LOSS),
     "margin.py": ("losses/test_rows.py",),
     "programs.py": (FAST_PATHS, SMALL_CALLS, LINEAR_LOSS),
+    "asymmetric.py": FAMILY,
+    "distance.py": FAMILY,
+    "heatmap.py": FAMILY,
+    "quality.py": FAMILY,
+    "shifted.py": FAMILY,
+    "varifocal.py": FAMILY,
 }
 SIGMOID, SOFTMAX = "sigmoid_focal_loss", "softmax_focal_loss"
+ASYMMETRIC, HEATMAP, VARIFOCAL = "asymmetric_loss", "heatmap_focal_loss", "varifocal_loss"
 # The losses that the checker asks about a file. None of them calls a recipe or a linear loss.
 CHECKED: dict[str, tuple[str, ...]] = {
+    "asymmetric.py": (ASYMMETRIC,),
+    "distance.py": (SIGMOID,),
     "eager.py": (SOFTMAX,),
     "focal.py": (SIGMOID, SOFTMAX),
+    "heatmap.py": (HEATMAP,),
     "interpolated.py": (SIGMOID,),
     "interpolated_pt.py": (SIGMOID,),
     "margin.py": (SOFTMAX,),
     "programs.py": (SOFTMAX,),
+    "quality.py": (SIGMOID,),
     "ranges.py": (SIGMOID, SOFTMAX),
     "reduction.py": (SIGMOID, SOFTMAX),
+    "shifted.py": (ASYMMETRIC,),
     "sigmoid.py": (SIGMOID,),
     "softmax.py": (SOFTMAX,),
+    "varifocal.py": (VARIFOCAL,),
 }
 # The files that know of groups, and the tests that split every loss among devices.
 IN_GROUPS = {"linear_chunk.py", "linear_inputs.py", "linear_scan.py", "margin.py"}

@@ -16,12 +16,14 @@ from examples import segmentation_jax, segmentation_torch
 from examples.segmentation import command, pictures, recipe, scenes
 from examples.segmentation.recipe import LOSSES, RECIPE, Answers, Data, Run
 from examples.segmentation.scores import intersection_over_union, scores
-from parity_tests.tests import markdown
+from parity_tests.pages import make_readme
+from parity_tests.tests import ROOT, markdown
 
 from .curves import difference
 
 SMALL = replace(RECIPE, train=16, threshold=4, test=4, batch_size=2, steps=50, looks=(25, 50))
 PARTS = {part: recipe.dataset(part, SMALL, 0) for part in command.PARTS}
+PAGE = ROOT / "docs" / "segmentation.md"
 BOTH = LOSSES["Dice + focal, γ = 2"]
 
 
@@ -153,3 +155,36 @@ def test_the_command_prints_every_loss_and_draws(
     for picture in ("", "_curves"):
         png = (tmp_path / f"segmentation_torch{picture}.png").read_bytes()
         assert png.startswith(b"\x89PNG")
+
+
+@pytest.fixture(scope="module")
+def lines() -> dict[str, list[str]]:
+    """The rows of the page by their loss."""
+    tables = make_readme.tables(PAGE.read_text())
+    header, *rows = markdown.rows(tables["examples.segmentation_torch --markdown --out docs"])
+    assert header == [*command.HEADER]
+    return {row[0]: row[1:] for row in rows}
+
+
+def iou(row: list[str]) -> float:
+    return float(row[0])
+
+
+def ends(row: list[str]) -> list[float]:
+    """The worst seed, and the best."""
+    return [float(end) for end in row[1].split("–")]
+
+
+def test_the_page_says_what_the_table_says(lines: dict[str, list[str]]) -> None:
+    assert [*lines] == [*LOSSES]
+    entropy, focal = lines["CE"], lines["focal, γ = 2"]
+    gap = iou(entropy) - iou(focal)
+    assert f"γ = 2 stays {gap:.3f} below it" in PAGE.read_text()
+    assert ends(focal)[1] < ends(entropy)[0]
+    for row in lines.values():
+        assert abs(iou(row) - float(row[2])) < 0.0035
+        assert float(row[4]) <= float(entropy[4])
+    assert lines["CE, α = 0.75"][3] == "0.70"
+    assert abs(iou(lines["Dice + CE"]) - iou(entropy)) < 0.002
+    gain = iou(lines["Dice + focal, γ = 2"]) - iou(focal)
+    assert f"and {gain:.3f} to focal loss" in PAGE.read_text()
