@@ -51,7 +51,7 @@ class Segmenter(nnx.Module):
 
 
 def dice_loss(logits: Array, strokes: Array) -> Array:
-    """1 − 2·Σ p·y / (Σ p + Σ y) over all pixels of a batch, with 1 added above and below the line
+    """Of logits and strokes (N, side, side): 1 − 2·Σ p·y / (Σ p + Σ y), with 1 added to both parts
     (Milletari et al. 2016, arXiv:1606.04797, without their squares)."""
     p = jax.nn.sigmoid(logits)
     y = strokes.astype(p.dtype)
@@ -94,7 +94,8 @@ def step(
 def train(
     parts: dict[str, Data], loss: Loss, recipe: Recipe, seed: int, dtype: str = "float32"
 ) -> Run:
-    """For `dtype="float64"` the caller enables it with `jax.enable_x64`."""
+    """The losses of every step in float64, and the answers for the scenes of the other parts. For
+    `dtype="float64"` the caller enables it with `jax.enable_x64`."""
     real = jnp.dtype(dtype)
     model, optimizer = start(real, recipe, seed)
     images = {name: jnp.asarray(part.images, real) for name, part in parts.items()}
@@ -116,8 +117,9 @@ def logits_of(model: Segmenter, images: Array) -> Array:
 
 
 def answer(model: Segmenter, images: Array, recipe: Recipe) -> np.ndarray:
-    batches = jnp.split(images, len(images) // recipe.batch_size)
-    return np.concatenate([logits_of(model, batch) for batch in batches])
+    """Images (scenes, side, side) -> logits of the same shape."""
+    parts = jnp.split(images, [*range(recipe.batch_size, len(images), recipe.batch_size)])
+    return np.concatenate([logits_of(model, part) for part in parts])
 
 
 if __name__ == "__main__":

@@ -49,7 +49,7 @@ class Segmenter(nn.Module):
 
 
 def dice_loss(logits: Tensor, strokes: Tensor) -> Tensor:
-    """1 − 2·Σ p·y / (Σ p + Σ y) over all pixels of a batch, with 1 added above and below the line
+    """Of logits and strokes (N, side, side): 1 − 2·Σ p·y / (Σ p + Σ y), with 1 added to both parts
     (Milletari et al. 2016, arXiv:1606.04797, without their squares)."""
     p = torch.sigmoid(logits)
     y = strokes.to(p.dtype)
@@ -98,7 +98,8 @@ def train(
     model, optimizer = start(real, recipe, seed)
     images = {name: torch.tensor(part.images, dtype=real) for name, part in parts.items()}
     strokes = torch.tensor(parts["train"].scenes.strokes)
-    curve, found, rates = [], {}, learning_rates(recipe).tolist()
+    curve, found = [], {}
+    rates = learning_rates(recipe).tolist()
     steps = enumerate(tqdm(batches(recipe, seed), str(loss), disable=None))
     for done, chosen in steps:
         batch = images["train"][chosen], strokes[chosen]
@@ -112,7 +113,9 @@ def train(
 
 @torch.no_grad()
 def answer(model: Segmenter, images: Tensor, recipe: Recipe) -> np.ndarray:
-    return torch.cat([model(batch) for batch in images.split(recipe.batch_size)]).numpy()
+    """Images (scenes, side, side) -> logits of the same shape."""
+    parts = images.split(recipe.batch_size)
+    return torch.cat([model(part) for part in parts]).numpy()
 
 
 if __name__ == "__main__":

@@ -56,10 +56,10 @@ def scenes(part: str, count: int, seed: int) -> Scenes:
 
 def photograph(name: str) -> np.ndarray:
     """Whole numbers from 0 to BRIGHTEST."""
-    photograph = np.asarray(getattr(data, name)(), np.int64)
-    if photograph.ndim == 2:
-        return photograph * WHOLE
-    return total(photograph * GREY, -1)
+    pixels = np.asarray(getattr(data, name)(), np.int64)
+    if pixels.ndim == 2:
+        return pixels * WHOLE
+    return total(pixels * GREY, -1)
 
 
 def written_digits(part: str) -> tuple[np.ndarray, np.ndarray]:
@@ -72,8 +72,8 @@ def written_digits(part: str) -> tuple[np.ndarray, np.ndarray]:
 def _scene(
     draws: Draws, photographs: list[np.ndarray], digits: np.ndarray, classes: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    photograph = photographs[draws.integers(0, len(photographs))]
-    ground, brightest = crop(draws, photograph)
+    chosen = photographs[draws.integers(0, len(photographs))]
+    ground, brightest = crop(draws, chosen)
     image = ground / brightest
     boxes = np.zeros((0, 4))
     labels = []
@@ -96,15 +96,15 @@ def _scene(
     return image.astype(np.float32), boxes, np.array(labels)
 
 
-def crop(draws: Draws, photograph: np.ndarray) -> tuple[np.ndarray, int]:
+def crop(draws: Draws, pixels: np.ndarray) -> tuple[np.ndarray, int]:
     """A square part of the photograph, one to three times as wide as the scene, reduced to it.
 
     A pixel is the sum of what it covers, and the second result is that of the brightest one.
     """
     widest = draws.uniform(1, 3) * SIDE
-    side = int(min(widest, *photograph.shape))
-    y, x = (draws.integers(0, length - side + 1) for length in photograph.shape)
-    part = photograph[y : y + side, x : x + side]
+    side = int(min(widest, *pixels.shape))
+    y, x = (draws.integers(0, length - side + 1) for length in pixels.shape)
+    part = pixels[y : y + side, x : x + side]
     # As it is, or as in a mirror.
     part = part[:, :: draws.choice((-1, 1))]
     cover = _covered(side, SIDE)

@@ -39,7 +39,7 @@ class Recipe:
     """No value was chosen for one loss: all have the same scenes, batches, weights and steps."""
 
     train: int = 1024
-    threshold: int = 64
+    validation: int = 64
     test: int = 128
     steps: int = 1000
     # After how many steps the scenes of the other two parts are looked at.
@@ -54,7 +54,7 @@ class Recipe:
 
 
 RECIPE = Recipe()
-QUICK = replace(RECIPE, train=32, threshold=8, test=8, steps=10, looks=(5, 10))
+QUICK = replace(RECIPE, train=32, validation=8, test=8, steps=10, looks=(5, 10))
 
 # The convolutions that group normalisation and silu follow, and the last one.
 BLOCKS = {
@@ -77,10 +77,10 @@ class Data(NamedTuple):
 
 
 class Answers(NamedTuple):
-    """The logits of scenes that a threshold is chosen by, and of those for the test: both of shape
-    (scenes, SIDE, SIDE)."""
+    """The logits of the scenes that a threshold is chosen in, and of those of the test: both of
+    shape (scenes, SIDE, SIDE)."""
 
-    threshold: np.ndarray
+    validation: np.ndarray
     test: np.ndarray
 
 

@@ -1,9 +1,9 @@
 """Thin strokes that people wrote, on photographs that people took.
 
 The strokes are the middle lines of the digits of scikit-learn, one pixel wide, enlarged and thinned
-by scikit-image. They are drawn into parts of its photographs, a little brighter or darker than what
-is under them. Neither a digit nor a photograph of the test scenes is in a training scene, and a
-scene has the same bits on every processor.
+by scikit-image. They are drawn into parts of its photographs, brighter or darker than what is under
+them. Neither a digit nor a photograph of the test scenes is in a training scene, and a scene has
+the same bits on every processor.
 """
 
 from typing import NamedTuple
@@ -15,15 +15,14 @@ from parity_tests.contract.exact import Draws, product, total
 
 from ..detection.scenes import BACKGROUNDS, INK, SIDE, between, crop, photograph, written_digits
 
-# Heights of digits in pixels, and how many a scene has.
-HEIGHTS = (20, 45)
+# Sides of the enlarged pictures in pixels, and how many a scene has.
+SIDES = (20, 45)
 FEWEST, MOST = 1, 3
-# What a stroke differs from the mean of what is under it, of the way to black or white.
+# How far a pixel of a stroke goes towards black or white.
 STRENGTHS = (0.25, 0.6)
-# Beside the seed, so that scenes have other bits than batches and weights. Those that a threshold
-# is chosen by have the photographs and digits of training.
-STREAMS = {"train": 4, "threshold": 5, "test": 6}
-SOURCES = {"train": "train", "threshold": "train", "test": "test"}
+# Beside the seed, so that scenes have other bits than batches and weights.
+STREAMS = {"train": 4, "validation": 5, "test": 6}
+SOURCES = {"train": "train", "validation": "train", "test": "test"}
 
 
 class Scenes(NamedTuple):
@@ -63,7 +62,7 @@ def _scene(
 
 def _stroke(draws: Draws, picture: np.ndarray) -> np.ndarray:
     """The middle line of a digit: True on its pixels."""
-    side = int(draws.integers(*HEIGHTS))
+    side = int(draws.integers(*SIDES))
     enlarge = between(len(picture), side)
     # A row of `enlarge` has the sum 2·side.
     ink = product(enlarge, picture, enlarge.T)

@@ -26,7 +26,7 @@ def intersection_over_union(logits: np.ndarray, strokes: np.ndarray, threshold: 
 
 def scores(answers: Answers, parts: dict[str, Data]) -> Scores:
     chosen, judged = (parts[part].scenes.strokes for part in Answers._fields)
-    of_thresholds = [intersection_over_union(answers.threshold, chosen, x) for x in THRESHOLDS]
+    of_thresholds = [intersection_over_union(answers.validation, chosen, x) for x in THRESHOLDS]
     best = float(THRESHOLDS[np.argmax(of_thresholds)])
     at_best = intersection_over_union(answers.test, judged, best)
     at_half = intersection_over_union(answers.test, judged, 0.0)

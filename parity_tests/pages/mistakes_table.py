@@ -36,8 +36,8 @@ class Row(NamedTuple):
 
 
 def judged(name: str) -> Row:
-    """A mistake as the command would judge it. What is kept from the first grade has no other one
-    in the layers that follow."""
+    """A mistake as the command would judge it, up to the layer that keeps it from every grade:
+    nothing later could lower it."""
     mistake = MISTAKES[name]
     port = build(Options(**mistake.options))
     judgements = []

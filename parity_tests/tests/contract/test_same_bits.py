@@ -131,8 +131,8 @@ def detectors() -> Iterator[np.ndarray]:
 
 
 def segmenters() -> Iterator[np.ndarray]:
-    small = replace(strokes.RECIPE, train=16, threshold=16, test=16)
-    for part in ("train", "threshold", "test"):
+    small = replace(strokes.RECIPE, train=16, validation=16, test=16)
+    for part in ("train", "validation", "test"):
         data = strokes.dataset(part, small, 0)
         yield data.images
         yield data.scenes.strokes
