@@ -29,6 +29,9 @@ from .worker import MemoryLimit, group
 if TYPE_CHECKING:
     from selenium.webdriver import Chrome
 
+# Folders with files that take minutes come first: at the end one of them would keep a worker alone.
+LONG = ("tools", "verdicts")
+
 jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
@@ -80,8 +83,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     others = [item for item in items if not belongs[item]]
     config.hook.pytest_deselected(items=others)
     items[:] = [item for item in items if belongs[item]]
-    # Files that take minutes come first: at the end one of them would keep a worker alone.
-    items.sort(key=lambda item: item.path.parent.name != "verdicts")
+    items.sort(key=lambda item: item.path.parent.name not in LONG)
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -12,9 +12,8 @@ import torch
 from parity_tests.contract.suite import PROBLEMS, kind
 
 KINDS = sorted(set(map(kind, PROBLEMS)))
-# What a worker may grow by, in bytes, before it lets go of compiled programs. With less, tests
-# compile the same programs again.
-GROWTH = 1200 * 2**20
+# What a worker may grow by, in bytes, before it lets go of compiled programs.
+GROWTH = 700 * 2**20
 
 
 class MemoryLimit:
