@@ -61,12 +61,12 @@ def initial_weights(recipe: Recipe, seed: int) -> Arrays:
     with small weights."""
     source, weights = draws(seed), Arrays()
     for name, layer in blocks(recipe).items():
-        weights[f"{name}.conv.kernel"] = _kernel(source, layer, _deviation(layer))
+        weights[f"{name}.conv.kernel"] = kernel_of(source, layer, _deviation(layer))
         weights[f"{name}.norm.scale"] = np.ones(layer.outputs, np.float32)
         weights[f"{name}.norm.bias"] = np.zeros(layer.outputs, np.float32)
     for name, layer in plain_layers(recipe).items():
         deviation = 0.01 if name in ("classes", "boxes") else _deviation(layer)
-        weights[f"{name}.kernel"] = _kernel(source, layer, deviation)
+        weights[f"{name}.kernel"] = kernel_of(source, layer, deviation)
         weights[f"{name}.bias"] = np.zeros(layer.outputs, np.float32)
     return weights
 
@@ -76,7 +76,8 @@ def _deviation(layer: Layer) -> float:
     return sqrt(1 / (3 * layer.side * layer.side * layer.inputs))
 
 
-def _kernel(source: Draws, layer: Layer, deviation: float) -> np.ndarray:
+def kernel_of(source: Draws, layer: Layer, deviation: float) -> np.ndarray:
+    """Of shape (height, width, in, out), in float32."""
     return kernel(source, (layer.side, layer.side, layer.inputs, layer.outputs), deviation)
 
 

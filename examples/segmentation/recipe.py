@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..detection.network import Layer
-from ..weights import Arrays, draws, kernel
+from ..detection.network import Layer, kernel_of
+from ..weights import Arrays, draws
 from .scenes import Scenes, scenes
 
 # The score that training starts with: about the share of strokes.
@@ -102,13 +102,9 @@ def initial_weights(seed: int, bias: float) -> Arrays:
     source, weights = draws(seed), Arrays()
     for name, layer in BLOCKS.items():
         deviation = sqrt(2 / (layer.side * layer.side * layer.inputs))
-        weights[f"{name}.conv.kernel"] = kernel(source, shape(layer), deviation)
+        weights[f"{name}.conv.kernel"] = kernel_of(source, layer, deviation)
         weights[f"{name}.norm.scale"] = np.ones(layer.outputs, np.float32)
         weights[f"{name}.norm.bias"] = np.zeros(layer.outputs, np.float32)
-    weights["strokes.kernel"] = kernel(source, shape(HEAD), 0.01)
+    weights["strokes.kernel"] = kernel_of(source, HEAD, 0.01)
     weights["strokes.bias"] = np.full(HEAD.outputs, bias, np.float32)
     return weights
-
-
-def shape(layer: Layer) -> tuple[int, ...]:
-    return layer.side, layer.side, layer.inputs, layer.outputs

@@ -11,7 +11,7 @@ takes an hour, `bench` half an hour on a machine that does nothing else, `gpu` f
 there is a GPU or TPU, `sharding` ten (several devices and processes), `calibration` two (networks
 trained with five seeds, and their picture), `segmentation` an hour (the same with three seeds),
 `versions` half an hour (the oldest versions, the newest and some between), and `mistakes` five
-minutes (each published mistake through all layers).
+minutes (each published mistake, through all layers that can lower its grade).
 """
 
 import re
