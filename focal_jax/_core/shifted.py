@@ -21,7 +21,12 @@ from .interpolated_pt import p_minus_q
 def shifted_focal(z: Array, gamma: Number, shift: float) -> Array:
     """x^γ·s."""
     z = with_batch_axes_of(gamma, z)
-    _, _, x, w = _p_q_x_w(z, shift)
+    return shifted_focal_of(lax.logistic(z), lax.logistic(-z), gamma, shift)
+
+
+def shifted_focal_of(p: Array, q: Array, gamma: Number, shift: float) -> Array:
+    """The same of p and q (…), where they are there already."""
+    x, w = _x_w(p, q, shift)
     return power(x, gamma) * _neg_log(x, w)
 
 
@@ -169,9 +174,14 @@ def _p_q_x_w(z: Array, shift: float) -> tuple[Array, Array, Array, Array]:
     """p, q, x and w, each (…)."""
     p = lax.logistic(z)
     q = lax.logistic(-z)
+    return p, q, *_x_w(p, q, shift)
+
+
+def _x_w(p: Array, q: Array, shift: float) -> tuple[Array, Array]:
+    """x and w, each (…)."""
     # The difference of the smaller numbers: what it loses are their last digits.
     above = (1 - shift) - q if shift > 0.5 else p - shift
-    return p, q, jnp.maximum(above, 0), q + shift
+    return jnp.maximum(above, 0), q + shift
 
 
 def _power_inside(x: Array, gamma: Number) -> Array:

@@ -11,13 +11,23 @@ from torch import Tensor
 
 from .._base.arrays import Number, multiply_no_nan
 from .._base.autodiff import weighted_in_pieces
-from .focal import focal, focal_gamma, modulating_factor, neg_grad_u, sigmoid, softplus
+from .focal import (
+    focal,
+    focal_gamma,
+    modulating_factor,
+    neg_grad_u,
+    p_q_softplus,
+    power,
+    sigmoid,
+    softplus,
+)
 from .shifted import (
     log_x,
     neg_log_w,
     pq_over_w,
     shifted_focal,
     shifted_focal_gamma,
+    shifted_focal_of,
     shifted_grad,
     x_power,
 )
@@ -35,16 +45,17 @@ def asymmetric_focal(
     shift: float,
 ) -> Tensor:
     """y·α·f(z; γ₊) + (1 − y)·(1 − α)·x^γ₋·(−log(1 − x)) with x = max(p − m, 0)."""
-    share_of_1 = y * alpha_1(alpha)
-    share_of_0 = (1 - y) * alpha_0(alpha)
+    share_of_1, share_of_0 = _shares(y, alpha)
+    # Both classes have the same p and q.
+    p, q, s = p_q_softplus(z)
     # A class with no share costs nothing, even where its loss is infinite.
-    positive = multiply_no_nan(share_of_1, focal.formula(z, gamma_1))
+    positive = multiply_no_nan(share_of_1, power(q, gamma_1) * s)
     if shift:
         # This one is finite.
-        negative = share_of_0 * shifted_focal.formula(z, gamma_0, shift)
+        negative = share_of_0 * shifted_focal_of(p, q, gamma_0, shift)
     else:
-        # Then both classes have the same f.
-        negative = multiply_no_nan(share_of_0, focal.formula(-z, gamma_0))
+        # Without a shift both classes have the same f.
+        negative = multiply_no_nan(share_of_0, power(p, gamma_0) * softplus.formula(z))
     return positive + negative
 
 
@@ -59,8 +70,8 @@ def asymmetric_focal_z(
     shift: float,
 ) -> Tensor:
     """Of each class its weight times the slope of its loss."""
-    share_of_0 = (1 - y) * alpha_0(alpha)
-    positive = y * alpha_1(alpha) * _neg_grad_of_1(z, held, gamma_1)
+    share_of_1, share_of_0 = _shares(y, alpha)
+    positive = share_of_1 * _neg_grad_of_1(z, held, gamma_1)
     negative = share_of_0 * _grad_of_0(z, held, gamma_0, shift)
     return negative - positive
 
@@ -150,6 +161,14 @@ def asymmetric_focal_gamma_0(
     else:
         grad = focal_gamma(-z, gamma_0)
     return (1 - y) * alpha_0(alpha) * grad
+
+
+def _shares(y: Tensor, alpha: Number | None) -> tuple[Tensor, Tensor]:
+    """The weights of both classes, each (…)."""
+    # A product with 1 would be an operation more.
+    if alpha is None:
+        return y, 1 - y
+    return y * alpha_1(alpha), (1 - y) * alpha_0(alpha)
 
 
 # The loss of each class alone, and its slope. Of a constant factor the rest is a cross entropy.

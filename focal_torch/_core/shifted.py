@@ -19,7 +19,12 @@ from .interpolated_pt import p_minus_q
 @closed_form
 def shifted_focal(z: Tensor, gamma: Number, shift: float) -> Tensor:
     """x^γ·s."""
-    _, _, x, w = _p_q_x_w(z, shift)
+    return shifted_focal_of(torch.sigmoid(z), torch.sigmoid(-z), gamma, shift)
+
+
+def shifted_focal_of(p: Tensor, q: Tensor, gamma: Number, shift: float) -> Tensor:
+    """The same of p and q (…), where they are there already."""
+    x, w = _x_w(p, q, shift)
     return power(x, gamma) * _neg_log(x, w)
 
 
@@ -166,9 +171,14 @@ def _p_q_x_w(z: Tensor, shift: float) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """p, q, x and w, each (…)."""
     p = torch.sigmoid(z)
     q = torch.sigmoid(-z)
+    return p, q, *_x_w(p, q, shift)
+
+
+def _x_w(p: Tensor, q: Tensor, shift: float) -> tuple[Tensor, Tensor]:
+    """x and w, each (…)."""
     # The difference of the smaller numbers: what it loses are their last digits.
     above = (1 - shift) - q if shift > 0.5 else p - shift
-    return p, q, above.clamp(min=0), q + shift
+    return above.clamp(min=0), q + shift
 
 
 def _power_inside(x: Tensor, gamma: Number) -> Tensor:

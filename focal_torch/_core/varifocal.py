@@ -33,7 +33,7 @@ def varifocal(
 ) -> Tensor:
     """b times y or 1 for positives, and times α·p^γ for all others."""
     modulator = modulating_factor.formula(-z, gamma)
-    factor = _factor(y, alpha, modulator, by_y)
+    factor = _factor(y, _others(y), alpha, modulator, by_y)
     # One cross entropy for both cases, since an exponential takes the most time.
     b = bce.formula(z, y)
     return multiply_no_nan(factor, b)
@@ -75,8 +75,7 @@ def varifocal_alpha(
     """0 for positives, and p^γ·b for all others."""
     # The loss is linear in α.
     u = _margin_of_0(z, held)
-    others = 1 - _positives(y)
-    return others * modulating_factor(u, gamma) * softplus(z)
+    return _others(y) * modulating_factor(u, gamma) * softplus(z)
 
 
 @varifocal.partial("gamma")
@@ -88,8 +87,7 @@ def varifocal_gamma(
     # The power comes last: it may underflow where the product does not.
     log_times_b = -softplus(u) * softplus(z)
     grad = log_times_b * modulating_factor(u, gamma)
-    others = 1 - _positives(y)
-    return others * _times(alpha, grad)
+    return _others(y) * _times(alpha, grad)
 
 
 @closed_form
@@ -100,12 +98,12 @@ def varifocal_grad(
     # Of the margin −z of class 0.
     p_0, p, b = p_q_softplus(-z)
     base = p if held is None else sigmoid.formula(held)
-    factor = _factor(y, alpha, power(base, gamma), by_y)
+    others = _others(y)
+    factor = _factor(y, others, alpha, power(base, gamma), by_y)
     # p − y without its cancellation.
     grad = (1 - y) * p - y * p_0
     if held is None:
         from_power = gamma * p_0 * b
-        others = 1 - _positives(y)
         grad = grad + others * from_power
     return factor * grad
 
@@ -124,7 +122,7 @@ def varifocal_grad_z(
     of_positives = positives * y if by_y else positives
     # One of the two is 0.
     from_positives = of_positives * pq
-    from_others = (1 - positives) * _times(alpha, bend)
+    from_others = _others(y) * _times(alpha, bend)
     return from_positives + from_others
 
 
@@ -155,7 +153,7 @@ def varifocal_grad_alpha(
         grad = neg_grad_u(-z, gamma)
     else:
         grad = modulating_factor(-held, gamma) * sigmoid(z)
-    return (1 - _positives(y)) * grad
+    return _others(y) * grad
 
 
 @varifocal_grad.partial("gamma")
@@ -170,7 +168,7 @@ def varifocal_grad_gamma(
         log_p = -softplus(-held)
         log_times_p = log_p * sigmoid(z)
         grad = log_times_p * modulating_factor(-held, gamma)
-    return (1 - _positives(y)) * _times(alpha, grad)
+    return _others(y) * _times(alpha, grad)
 
 
 def _positives(y: Tensor) -> Tensor:
@@ -179,17 +177,24 @@ def _positives(y: Tensor) -> Tensor:
     return torch.ceil(y)
 
 
+def _others(y: Tensor) -> Tensor:
+    """0 for positives, and 1 for all others: (…)."""
+    return 1 - _positives(y)
+
+
 def _margin_of_0(z: Tensor, held: Tensor | None) -> Tensor:
     """The margin of class 0 that p^γ is made of."""
     return -z if held is None else -held
 
 
-def _factor(y: Tensor, alpha: Number | None, modulator: Tensor, by_y: bool) -> Tensor:
+def _factor(
+    y: Tensor, others: Tensor, alpha: Number | None, modulator: Tensor, by_y: bool
+) -> Tensor:
     """What b is multiplied by: (…)."""
-    positives = _positives(y)
-    of_others = (1 - positives) * _times(alpha, modulator)
+    of_others = others * _times(alpha, modulator)
     # y is 0 for a negative, and adds nothing.
-    return of_others + (y if by_y else positives)
+    of_positives = y if by_y else 1 - others
+    return of_others + of_positives
 
 
 def _times(alpha: Number | None, x: Tensor) -> Tensor:
