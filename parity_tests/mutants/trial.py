@@ -26,7 +26,8 @@ from .mutant import ROOT, Mutant, unchanged
 QUICK, CHECKER, OWN, SPLIT = "quick tier", "checker", "own tests", "split"
 TESTS = "parity_tests/tests"
 RECIPES = ("losses/test_recipe_slopes.py", "losses/test_recipes.py")
-RECIPES += ("losses/test_recipe_errors.py", "invalid/test_recipes_out_of_range.py")
+RECIPES += ("losses/test_recipe_vectors.py", "losses/test_recipe_errors.py")
+RECIPES += ("invalid/test_recipes_out_of_range.py",)
 INVALID = ("invalid/test_invalid_values.py",)
 FAST_PATHS, SMALL_CALLS = "losses/test_fast_paths.py", "losses/test_small_calls.py"
 LINEAR_LOSS = "linear/test_linear.py"

@@ -14,7 +14,8 @@ from parity_tests.contract.problems import Problem
 from parity_tests.contract.tolerances import DTYPES
 
 from .contain import contained
-from .frameworks import Array, Jax, Loss
+from .frameworks.framework import Array, Loss
+from .frameworks.of_jax import Jax
 from .linear import Inputs, LinearPort
 from .python import Arguments, PythonPort, direction
 from .subject import GRADIENT, VALUE, PortError, Subject

@@ -16,7 +16,7 @@ import numpy as np
 from parity_tests.contract.records import Record
 from parity_tests.contract.tolerances import DTYPES
 
-from .frameworks import Array
+from .frameworks.framework import Array
 from .subject import BadPortError, PortError
 
 AXES = ("N", "NC", "NCL", "NLC", "NCHW", "NHWC", "NCDHW", "NDHWC")

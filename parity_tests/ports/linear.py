@@ -14,8 +14,9 @@ from parity_tests.contract.tolerances import DTYPES
 
 from .contain import contained
 from .form import reshaped
-from .frameworks import Array, Loss, derivative
-from .python import Arguments, PythonPort, dtype_of
+from .frameworks.dtypes import dtype_of
+from .frameworks.framework import Array, Loss, derivative
+from .python import Arguments, PythonPort
 from .questions import first
 from .subject import VALUE, BadPortError, PortError
 

@@ -13,7 +13,8 @@ from parity_tests.contract.tolerances import DTYPES
 
 from .contain import contained
 from .form import Form
-from .frameworks import Array, Framework, Loss
+from .frameworks.dtypes import dtype_of, is_half
+from .frameworks.framework import Array, Framework, Loss
 from .side_effects import settings_unchanged
 from .signature import call_of, called, named_parameters
 from .subject import (
@@ -76,7 +77,7 @@ class PythonPort:
 
     def weighted(self, result: Array, cotangent: np.ndarray) -> Array:
         """The product, in float32 for a float32 loss of half precision."""
-        if cotangent.dtype.itemsize == 2 and not _is_half(result):
+        if cotangent.dtype.itemsize == 2 and not is_half(result):
             cotangent = cotangent.astype(np.float32)
         return result * self.framework.array(cotangent)
 
@@ -190,7 +191,7 @@ class PythonPort:
     def _is_mutable(self, x: Any) -> bool:
         if self.framework.name not in ("numpy", "torch"):
             return False
-        return hasattr(x, "shape") and not _is_half(x)
+        return hasattr(x, "shape") and not is_half(x)
 
     @property
     def call_names(self) -> set[str]:
@@ -292,13 +293,3 @@ class PythonPort:
 
 def direction(arguments: Arguments, logits: np.ndarray) -> np.ndarray:
     return np.broadcast_to(arguments["along"], logits.shape).astype(logits.dtype)
-
-
-def dtype_of(x: Array) -> str:
-    text = str(x.dtype)
-    # One name is a part of another.
-    return next(name for name in ("bfloat16", *DTYPES) if name in text)
-
-
-def _is_half(x: Array) -> bool:
-    return "16" in str(getattr(x, "dtype", ""))

@@ -8,7 +8,9 @@ from typing import NamedTuple
 import numpy as np
 
 from .contain import contained
-from .frameworks import Array, Framework, Jax, Torch
+from .frameworks.framework import Array, Framework
+from .frameworks.of_jax import Jax
+from .frameworks.of_torch import Torch
 from .python import Arguments, PythonPort
 from .subject import PortError, RefusedError
 

@@ -30,6 +30,7 @@ SLOW_FILES = {
     "test_calibration.py": TRAINING,
     "test_detection.py": TRAINING,
     "test_extras.py": PROCESSES,
+    "test_family_costs.py": TIMES,
     "test_frameworks.py": PEERS,
     "test_keras_recipe.py": PEERS,
     "test_migration.py": PEERS,

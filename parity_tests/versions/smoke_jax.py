@@ -9,13 +9,10 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-import flax.linen
 import jax
 import jax.export
 import jax.numpy as jnp
 import numpy as np
-import optax
-from flax import nnx
 from jax import Array
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
@@ -25,6 +22,7 @@ from parity_tests.contract.exact import Draws
 from . import losses
 from .checks import Check, report, same
 from .older import without_float64
+from .smoke_flax import flax_modules
 
 Loss = Callable[[Array], Array]
 DEVICES = 4
@@ -181,47 +179,6 @@ def on_a_mesh(name: str, kind: AxisType) -> None:
         place = NamedSharding(here, PartitionSpec("data"))
         x, t = jax.device_put(x, place), jax.device_put(t, place)
         same(jax.jit(grad)(x, t), expected)
-
-
-def flax_modules() -> None:
-    """A step of training with NNX, and a loss inside of a Linen module, which asks for other types
-    of numbers."""
-    with jax.numpy_dtype_promotion("standard"):
-        _train_with_nnx()
-        _train_with_linen()
-
-
-def _train_with_nnx() -> None:
-    x, t = jnp.asarray(losses.FEATURES, jnp.float32), jnp.asarray(losses.IDS)
-    model = nnx.Linear(losses.SIZE, losses.CLASSES, rngs=nnx.Rngs(0))
-    loss = focal_jax.SoftmaxFocalLoss(reduction="mean")
-    value_and_grad = nnx.jit(nnx.value_and_grad(lambda model: loss(model(x), t)))
-    value, slopes = value_and_grad(model)
-    moved = jax.tree.map(lambda p, g: p - 0.1 * g, nnx.state(model), slopes)
-    nnx.update(model, moved)
-    assert loss(model(x), t) < value
-
-
-def _train_with_linen() -> None:
-    x, t = jnp.asarray(losses.FEATURES, jnp.float32), jnp.asarray(losses.IDS)
-
-    class Model(flax.linen.Module):
-        loss: Any
-
-        @flax.linen.compact
-        def __call__(self, x: Array, t: Array) -> Array:
-            logits = flax.linen.Dense(losses.CLASSES)(x)
-            return self.loss(logits, t)
-
-    module = Model(focal_jax.SoftmaxFocalLoss(reduction="mean"))
-    variables: Any = module.init(jax.random.key(0), x, t)
-    optimizer = optax.adam(1e-2)
-    state = optimizer.init(variables)
-    value_and_grad = jax.jit(jax.value_and_grad(lambda v: module.apply(v, x, t)))
-    value, slopes = value_and_grad(variables)
-    updates, _ = optimizer.update(slopes, state)
-    moved: Any = optax.apply_updates(variables, updates)
-    assert module.apply(moved, x, t) < value
 
 
 def recipes() -> None:

@@ -12,7 +12,8 @@ from parity_tests.contract.records import ALIASES, DTYPES, Record
 from parity_tests.ports import family_questions
 from parity_tests.ports.contact import first_contact
 from parity_tests.ports.form import parsed
-from parity_tests.ports.frameworks import FRAMEWORKS, Framework, load
+from parity_tests.ports.frameworks.framework import Framework
+from parity_tests.ports.frameworks.load import FRAMEWORKS, load
 from parity_tests.ports.linear import LinearPort, kind_of
 from parity_tests.ports.locate import locate
 from parity_tests.ports.onnx_model import OnnxModel

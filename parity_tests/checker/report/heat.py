@@ -17,7 +17,7 @@ from parity_tests.contract.exact import log_sum_exp, sigmoids
 from parity_tests.contract.grid import rounded
 from parity_tests.contract.problems import Problem
 from parity_tests.contract.tolerances import allowed
-from parity_tests.ports.frameworks import load
+from parity_tests.ports.frameworks.load import load
 from parity_tests.ports.linear import kind_of
 from parity_tests.ports.locate import locate
 from parity_tests.ports.python import PythonPort

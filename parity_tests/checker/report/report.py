@@ -18,7 +18,7 @@ from parity_tests.checker.layers.check import Report
 from parity_tests.checker.layers.grades import ORDER, below, reaches
 from parity_tests.checker.layers.judge import FAIL, NOT_OFFERED, PASS, XFAIL, Row
 from parity_tests.contract.records import VERSION
-from parity_tests.ports.frameworks import FRAMEWORKS
+from parity_tests.ports.frameworks.load import FRAMEWORKS
 
 COLOURS = {PASS: "green", FAIL: "bold red", NOT_OFFERED: "dim", XFAIL: "yellow"}
 ASKED_AT = {"logits", "targets", "gamma", "alpha", "derivative", "class", "dtype"}

@@ -17,7 +17,7 @@ import pytest
 import torch
 
 from benchmarks import __main__ as command
-from benchmarks import bandwidth, family, machine, small_calls, timing
+from benchmarks import bandwidth, machine, small_calls, timing
 from benchmarks.cases import (
     BACKWARD,
     BFLOAT16,
@@ -30,7 +30,7 @@ from benchmarks.cases import (
     Group,
     groups,
 )
-from benchmarks.peers import COMPILED, CONTENDERS, EAGER, FLOOR, JIT, LIMIT, OURS, PEER
+from benchmarks.peers import COMPILED, CONTENDERS, FLOOR, LIMIT, OURS, PEER
 from benchmarks.requirements import NEEDED, REQUIREMENTS, Requirement, judge
 from benchmarks.scaling import command as scaling
 from benchmarks.scaling.series import MEMORY, SERIES, SIZE, TEMPORARY, TIME, Series
@@ -38,12 +38,7 @@ from benchmarks.work import Work, takes_part
 
 _, DETECTOR, LANGUAGE_MODEL = QUICK
 EPS = {FLOAT32: 2.0**-23, BFLOAT16: 2.0**-7}
-
-
-@pytest.fixture(autouse=True)
-def one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The commands take all cores, which the other tests of this worker would keep."""
-    monkeypatch.setattr(machine, "use_all_cores", lambda: None)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def array(x: Any) -> np.ndarray:
@@ -276,36 +271,3 @@ def test_small_calls_are_measured_alone_and_beside_processes_that_end(
     assert out.count("| 20,000 |") == 2
     assert len(begun) == machine.cores()
     assert all(process.poll() is not None for process in begun)
-
-
-@pytest.mark.parametrize("way", [JIT, EAGER])
-def test_the_textbook_is_our_asymmetric_loss(way: str) -> None:
-    """The other pairs are different losses, whose times are compared."""
-    arrays = family.data(1000)
-    subjects = [subject for subject, ways in family.cases() if ways == way]
-    (asymmetric,) = (subject for subject in subjects if subject.peer_name == "textbook")
-    ours, peer = (jax.tree.leaves(work.call()) for work in family.works(asymmetric, way, arrays))
-    for x, y in zip(ours, peer, strict=True):
-        # The textbook takes 1 − p from 1, so that of small gradients few digits are left.
-        np.testing.assert_allclose(array(x), array(y), rtol=1e-4, atol=1e-6)
-
-
-def test_a_loss_of_the_family_that_takes_too_long_is_the_exit_code(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    case = next(family.cases())
-    monkeypatch.setattr(family, "cases", lambda: iter([case]))
-    monkeypatch.setattr(family, "ELEMENTS", family.QUICK_ELEMENTS)
-    for middle, code in ((1.4, 0), (1.6, 1)):
-        monkeypatch.setattr(family, "ratios", lambda *_, x=middle: (x, x, x))
-        assert family.main([]) == code
-        assert ("quality, jit: 1.60, allowed 1.5" in capsys.readouterr().err) == bool(code)
-    assert family.main(["--markdown"]) == 0
-    assert "| quality | jit | sigmoid | 1.60 |" in capsys.readouterr().out
-
-
-@pytest.mark.slow
-def test_the_family_is_timed(capsys: pytest.CaptureFixture[str]) -> None:
-    assert family.main(["--quick", "--markdown"]) == 0
-    out = capsys.readouterr().out
-    assert all(out.count(f"| {name} |") == 3 for name in ("quality", "heatmap", "asymmetric"))

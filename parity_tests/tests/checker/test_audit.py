@@ -16,7 +16,7 @@ from parity_tests.checker.audit.tables import FULL, SHORT, Row, cells, markdown
 from parity_tests.checker.layers import check, judge
 from parity_tests.contract.family_records import EVERY
 from parity_tests.contract.records import RECORDS
-from parity_tests.ports.frameworks import FRAMEWORKS
+from parity_tests.ports.frameworks.load import FRAMEWORKS
 from parity_tests.ports.subject import Plan
 
 LAYERS = ("values", "gradients")

@@ -17,7 +17,7 @@ from parity_tests.checker.report.page import LAYERS as SENTENCES
 from parity_tests.checker.report.page import render
 from parity_tests.contract.records import RECORDS
 from parity_tests.ports.contact import first_contact
-from parity_tests.ports.frameworks import load
+from parity_tests.ports.frameworks.load import load
 from parity_tests.ports.python import PythonPort
 from parity_tests.ports.signature import bind
 from parity_tests.ports.subject import Plan

@@ -8,19 +8,19 @@ import pytest
 from parity_tests.contract import exact
 from parity_tests.tests import ROOT
 
-from . import exact_calls
+from . import exact_calls, exact_files
 
-SOURCES = {path: (ROOT / path).read_text() for path in exact_calls.ALLOWED}
-FILES = [path for folder in exact_calls.FOLDERS for path in ROOT.joinpath(folder).rglob("*.py")]
+SOURCES = {path: (ROOT / path).read_text() for path in exact_files.ALLOWED}
+FILES = [path for folder in exact_files.FOLDERS for path in ROOT.joinpath(folder).rglob("*.py")]
 OTHERS = sorted(str(path.relative_to(ROOT)) for path in FILES)
 
 
-@pytest.mark.parametrize("path", exact_calls.ALLOWED)
+@pytest.mark.parametrize("path", exact_files.ALLOWED)
 def test_what_makes_inputs_calls_only_what_is_rounded_once(path: str) -> None:
     assert exact_calls.not_allowed(SOURCES[path], path) == []
 
 
-@pytest.mark.parametrize("path", exact_calls.ALLOWED)
+@pytest.mark.parametrize("path", exact_files.ALLOWED)
 @pytest.mark.parametrize(
     "fault",
     [
@@ -100,7 +100,7 @@ def test_a_second_assignment_is_held_to_the_list_too() -> None:
 
 def test_a_name_that_the_file_does_not_have_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     path = "parity_tests/checker/diagnosis/climb.py"
-    monkeypatch.setitem(exact_calls.ALLOWED, path, "EASY GONE far")
+    monkeypatch.setitem(exact_files.ALLOWED, path, "EASY GONE far")
     with pytest.raises(ValueError, match=r"climb\.py.*got \['GONE'\]"):
         exact_calls.not_allowed(SOURCES[path], path)
 
@@ -108,7 +108,7 @@ def test_a_name_that_the_file_does_not_have_is_an_error(monkeypatch: pytest.Monk
 @pytest.mark.parametrize("path", OTHERS)
 def test_nothing_else_draws_inputs(path: str) -> None:
     calls = exact_calls.denied((ROOT / path).read_text())
-    known = set(exact_calls.EXCEPTIONS.get(path, {}))
+    known = set(exact_files.EXCEPTIONS.get(path, {}))
     assert calls == known, "use parity_tests.contract.exact, or give a reason"
 
 
@@ -135,8 +135,8 @@ def test_random_numbers_elsewhere_would_be_found(source: str) -> None:
 
 
 def test_every_exception_is_of_a_file_that_exists_and_has_its_reason() -> None:
-    assert exact_calls.EXCEPTIONS.keys() <= set(OTHERS)
-    for reasons in exact_calls.EXCEPTIONS.values():
+    assert exact_files.EXCEPTIONS.keys() <= set(OTHERS)
+    for reasons in exact_files.EXCEPTIONS.values():
         for reason in reasons.values():
             assert len(reason.split()) > 3
 

@@ -30,7 +30,7 @@ from parity_tests.contract import grid, make_vectors
 from parity_tests.contract.family_records import EVERY
 from parity_tests.contract.problems import Problem
 from parity_tests.contract.records import RECORDS
-from parity_tests.ports.frameworks import load
+from parity_tests.ports.frameworks.load import load
 from parity_tests.ports.linear import kind_of
 from parity_tests.ports.subject import Plan, PortError
 from parity_tests.tests import ROOT

@@ -1,16 +1,10 @@
-"""What the time of small calls, and of calls beside busy processes, comes from: numbers of
-operations and threads.
+"""What the time of small calls comes from: numbers of operations.
 
 No test is about a time.
 """
 
 import re
-import subprocess
-import sys
-import threading
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -22,14 +16,11 @@ from torch.utils._python_dispatch import TorchDispatchMode
 import focal_jax
 import focal_torch
 import focal_torch._base.arguments
-import focal_torch._base.pieces
 import focal_torch._core.eager
 import focal_torch.losses
 from focal_torch._base.collectives import ALONE
 
 INF, NAN = float("inf"), float("nan")
-# PyTorch shares an operation on as many numbers among its threads.
-GRAIN = 2**15
 IDS = torch.tensor([0, 2])
 LOGITS = torch.tensor([[1.0, 2.0, 3.0], [0.5, -1.0, 0.0]])
 # The logits of class 0, then those of others.
@@ -191,116 +182,6 @@ def test_the_eager_rule_is_not_for_a_row_with_inf(number: int) -> None:
         assert loss.isfinite().all()
 
 
-@contextmanager
-def threads(number: int) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(number)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
-def large() -> tuple[torch.Tensor, torch.Tensor]:
-    whole_numbers = torch.arange(2**19)
-    return whole_numbers / 2**15 - 8, whole_numbers % 2 > 0
-
-
-def value_and_slope(one_gamma: bool) -> tuple[torch.Tensor, torch.Tensor]:
-    """One γ for each class repeats its numbers, so that the arguments are laid out in two ways."""
-    z, y = (x.view(2, -1, 2) for x in large())
-    gamma = 2.0 if one_gamma else torch.tensor([1.5, 2.5])
-    z.requires_grad_()
-    loss = focal_torch.sigmoid_focal_loss(z, y, gamma=gamma)
-    (slope,) = torch.autograd.grad(loss.sum(), z)
-    return loss.detach(), slope
-
-
-def test_pieces_are_too_small_to_be_shared() -> None:
-    z, y = large()
-    z.requires_grad_()
-    with Operations() as operations:
-        loss = focal_torch.sigmoid_focal_loss(z, y)
-        torch.autograd.grad(loss, z, torch.ones_like(loss))
-    large_ones = [size for size in operations.sizes if size >= GRAIN]
-    # Memory and another shape for both results, and the ones above.
-    assert len(large_ones) == 5
-    assert len(operations.sizes) > 30 * len(z) / GRAIN
-
-
-def sizes_of_pools(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Grows with each pool of threads."""
-    pools: list[int] = []
-
-    def pool(size: int) -> ThreadPoolExecutor:
-        pools.append(size)
-        return ThreadPoolExecutor(size)
-
-    monkeypatch.setattr(focal_torch._base.pieces, "ThreadPoolExecutor", pool)
-    return pools
-
-
-@pytest.mark.parametrize("one_gamma", [True, False])
-@pytest.mark.parametrize(("number", "workers"), [(1, None), (2, 1), (3, 2), (64, 7)])
-def test_threads_work_off_the_pieces(
-    number: int, workers: int | None, one_gamma: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The caller is one of them, and the result does not depend on their number."""
-    with threads(1):
-        expected = value_and_slope(one_gamma)
-    pools = sizes_of_pools(monkeypatch)
-    with threads(number):
-        results = value_and_slope(one_gamma)
-    assert pools == ([] if workers is None else [workers, workers])
-    for result, truth in zip(results, expected, strict=True):
-        assert torch.equal(result, truth)
-
-
-@pytest.mark.parametrize(
-    "context",
-    [
-        nullcontext,
-        torch.no_grad,
-        torch.inference_mode,
-        lambda: torch.autocast("cpu", torch.bfloat16),
-        Operations,
-        lambda: torch.device("cpu"),
-    ],
-    ids=["none", "no_grad", "inference", "autocast", "dispatch mode", "function mode"],
-)
-def test_threads_do_as_their_caller(
-    context: Callable[[], AbstractContextManager[Any]], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A mode sees the operations of the thread that it is in, so there is no other."""
-    pools = sizes_of_pools(monkeypatch)
-    z, y = large()
-    with threads(1):
-        truth = focal_torch.sigmoid_focal_loss(z, y)
-    with threads(3), context():
-        result = focal_torch.sigmoid_focal_loss(z, y)
-        is_inference = torch.is_inference_mode_enabled()
-        is_mode = isinstance(context(), (TorchDispatchMode, torch.device))
-    assert torch.equal(result, truth)
-    assert result.is_inference() == is_inference
-    assert pools == ([] if is_mode else [2])
-
-
-def test_an_error_in_a_thread_is_raised() -> None:
-    has_begun = threading.Event()
-
-    def fail(x: torch.Tensor) -> torch.Tensor:
-        if threading.current_thread() is not threading.main_thread():
-            has_begun.set()
-            raise ArithmeticError("in a thread")
-        # The first piece is that of the caller.
-        assert not x[0] > -8 or has_begun.wait(60)
-        return x
-
-    z, _ = large()
-    with threads(2), pytest.raises(ArithmeticError, match="in a thread"):
-        focal_torch._base.pieces.in_pieces(fail, [z])
-
-
 @pytest.mark.parametrize("is_leaf", [True, False])
 @pytest.mark.parametrize("moved", ["logits", "features", "kernel"])
 def test_hooks_are_called_once_where_a_gradient_is_differentiated_again(
@@ -328,22 +209,3 @@ def test_batched_gradients_keep_no_graph() -> None:
     loss = focal_torch.softmax_focal_loss(x, torch.tensor([0, 2]))
     (grads,) = torch.autograd.grad(loss, x, torch.eye(2), is_grads_batched=True)
     assert not grads.requires_grad
-
-
-LATE = """
-import threading, torch, focal_torch
-torch.set_num_threads(2)
-z = torch.zeros(300_037, requires_grad=True)
-def train():
-    threading.main_thread().join()
-    focal_torch.sigmoid_focal_loss(z, z.detach() > 0, reduction="sum").backward()
-    print(z.grad.shape[0])
-threading.Thread(target=train).start()
-"""
-
-
-def test_a_thread_that_outlives_the_main_one_has_its_loss() -> None:
-    process = subprocess.run(
-        [sys.executable, "-c", LATE], capture_output=True, text=True, timeout=120, check=True
-    )
-    assert process.stdout == "300037\n"

@@ -9,7 +9,7 @@ from parity_tests.contract.exact import Draws
 from parity_tests.contract.port import Port
 from parity_tests.tests.parametrize import both_packages
 
-from .test_recipes import each_dtype, recipe_of, require
+from .recipe_calls import each_dtype, recipe_of, require
 
 
 @both_packages

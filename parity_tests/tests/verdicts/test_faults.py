@@ -14,7 +14,8 @@ from parity_tests.checker.layers.judge import FAIL
 from parity_tests.lies.lie import Lie, lies
 from parity_tests.ports.python import PythonPort
 
-from .faulty_ports import FAULTS, SIGMOID, SOFTMAX, sigmoid
+from .faulty_ports import FAULTS
+from .faulty_ports.fault import SIGMOID, SOFTMAX, sigmoid
 from .test_grades import clamped, dead_far_out, textbook
 
 

@@ -17,7 +17,7 @@ from parity_tests.contract.records import RECORDS
 from parity_tests.ports.contain import refusal
 from parity_tests.ports.subject import BadPortError, UnsupportedError
 
-from .faulty_ports import SIGMOID, divided, sigmoid
+from .faulty_ports.fault import SIGMOID, divided, sigmoid
 
 Capture = pytest.CaptureFixture[str]
 
