@@ -10,7 +10,7 @@ from .problems import Problem
 from .records import MEAN, OPTIONS, RECORDS, Argument, Convention, Record
 
 SPECIAL = ("limits", "nan_alone", "no_elements", "one_number")
-ERRORS = ("column_targets", "longer_targets")
+ERRORS = ("column_targets", "longer_targets", "more_axes")
 # Lines of golden vectors per file.
 SAMPLES = 144
 
@@ -116,7 +116,7 @@ VARIFOCAL = Record(
     },
     grids={"varifocal, soft": family_grid.named_varifocal},
     vectors=_varifocal_vectors,
-    identities=(),
+    identities=("cross_entropy", "falls_with_power", "positives_alike"),
     special=SPECIAL,
     errors=ERRORS,
     source="H. Zhang et al., VarifocalNet, arXiv:2008.13367, equation (2)",
@@ -152,7 +152,7 @@ HEATMAP = Record(
     },
     grids={"heatmap, soft": family_grid.named_heatmap},
     vectors=_heatmap_vectors,
-    identities=(),
+    identities=("cross_entropy", "falls_with_power", "swapped_classes"),
     special=SPECIAL,
     errors=ERRORS,
     source="H. Law and J. Deng, CornerNet, arXiv:1808.01244, equation (1); X. Zhou et al., Objects "
@@ -186,7 +186,13 @@ ASYMMETRIC = Record(
     conventions={"modulator": MODULATOR, "mean": MEAN},
     grids={"asymmetric, soft": family_grid.named_asymmetric},
     vectors=_asymmetric_vectors,
-    identities=(),
+    identities=(
+        "cross_entropy",
+        "falls_with_power",
+        "falls_with_shift",
+        "swapped_classes",
+        "between_classes",
+    ),
     special=SPECIAL,
     errors=ERRORS,
     source="T. Ridnik et al., Asymmetric Loss for Multi-Label Classification, arXiv:2009.14119",

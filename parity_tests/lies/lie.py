@@ -11,9 +11,11 @@ import torch
 from torch import Tensor
 
 import focal_torch
+from parity_tests.contract.family_records import FAMILY
+from parity_tests.contract.problems import POWERS
 
 from .changes import COTANGENTS, GRADIENTS, SECOND, VALUES, Change, Tampered, TamperedTwice
-from .occasions import LEFT_OUT, OCCASIONS, OF_SIGMOID, OF_SOFTMAX, Occasion, Told
+from .occasions import LEFT_OUT, OCCASIONS, OF_FAMILY, OF_SIGMOID, OF_SOFTMAX, Occasion, Told
 
 SIGMOID, SOFTMAX = "sigmoid_focal_loss", "softmax_focal_loss"
 LINEAR = "linear_softmax_focal_loss"
@@ -43,6 +45,10 @@ class Lie:
     def name(self) -> str:
         of = "" if self.subject in ("loss", "cotangent", "second derivative") else "gradient in "
         return f"{self.function}: {of}{self.subject} {self.change_name} {self.occasion_name}"
+
+    @property
+    def has_classes(self) -> bool:
+        return self.function in (SOFTMAX, LINEAR)
 
     @property
     def input(self) -> str:
@@ -96,7 +102,7 @@ class Lie:
         self, logits: Tensor, targets: Tensor, options: dict[str, Any], calls: int
     ) -> Told | None:
         """The call as occasions see it; None where shapes do not fit."""
-        classes = self.function != SIGMOID
+        classes = self.has_classes
         axis = int(options.get("axis", -1)) % max(logits.ndim, 1)
         shape = logits.shape
         if classes:
@@ -125,28 +131,47 @@ class Lie:
 
 
 def lies() -> Iterator[Lie]:
-    for function in (SIGMOID, SOFTMAX):
-        own = OF_SIGMOID if function == SIGMOID else OF_SOFTMAX
-        occasions = OCCASIONS | own
-        # Of one row there is no neighbour, and 0.1 % are less than half precision holds.
-        parts = (
-            ("loss", VALUES, occasions, IN_VALUES),
-            ("logits", GRADIENTS, occasions | LEFT_OUT, IN_GRADIENTS),
-            ("second derivative", SECOND, _of_second(occasions), IN_SECOND),
-            ("cotangent", COTANGENTS, _of_cotangents(occasions), IN_GRADIENTS + IN_SECOND),
-            ("gamma", SECOND, {"always": OCCASIONS["always"]}, IN_ARGUMENTS),
-            ("alpha", SECOND, {"always": OCCASIONS["always"]}, IN_ARGUMENTS),
-            ("weight", SECOND, {"always": OCCASIONS["always"]}, IN_ARGUMENTS),
-            ("targets", SECOND, {"always": OCCASIONS["always"]}, IN_ARGUMENTS),
-        )
-        for subject, changes, told_when, layers in parts:
-            for (change, to), (occasion, when) in itertools.product(
-                changes.items(), told_when.items()
-            ):
-                lie = Lie(function, subject, change, occasion, to, when, layers)
-                if _is_one(lie):
-                    yield lie
+    yield from _of_logits(SIGMOID, OCCASIONS | OF_SIGMOID, ("gamma", "alpha"))
+    yield from _of_logits(SOFTMAX, OCCASIONS | OF_SOFTMAX, ("gamma", "alpha"))
+    for function in FAMILY:
+        yield from _of_logits(function, _of_family(function), _numbers(function))
     yield from _of_a_linear_layer()
+
+
+def _numbers(function: str) -> tuple[str, ...]:
+    """The settings in which a loss of the family is differentiated."""
+    return (*POWERS.get(function, ("gamma",)), "alpha")
+
+
+def _of_family(function: str) -> dict[str, Occasion]:
+    record = FAMILY[function]
+    occasions = dict(OCCASIONS)
+    if not record.argument("gamma"):
+        occasions = {name: told for name, told in occasions.items() if "γ" not in name}
+    for name, own in OF_FAMILY.items():
+        if record.argument(name):
+            occasions |= own
+    return occasions
+
+
+def _of_logits(
+    function: str, occasions: dict[str, Occasion], numbers: tuple[str, ...]
+) -> Iterator[Lie]:
+    # Of one row there is no neighbour, and 0.1 % are less than half precision holds.
+    always = {"always": OCCASIONS["always"]}
+    parts = [
+        ("loss", VALUES, occasions, IN_VALUES),
+        ("logits", GRADIENTS, occasions | LEFT_OUT, IN_GRADIENTS),
+        ("second derivative", SECOND, _of_second(occasions), IN_SECOND),
+        ("cotangent", COTANGENTS, _of_cotangents(occasions), IN_GRADIENTS + IN_SECOND),
+    ]
+    for argument in (*numbers, "weight", "targets"):
+        parts.append((argument, SECOND, always, IN_ARGUMENTS))
+    for subject, changes, told_when, layers in parts:
+        for (change, to), (occasion, when) in itertools.product(changes.items(), told_when.items()):
+            lie = Lie(function, subject, change, occasion, to, when, layers)
+            if _is_one(lie):
+                yield lie
 
 
 def _of_a_linear_layer() -> Iterator[Lie]:
@@ -192,7 +217,7 @@ def _is_one(lie: Lie) -> bool:
     alone = lie.occasion_name == "in batches of 1"
     if alone and lie.change_name in ("shifted by a row", "averaged", "times N"):
         return False
-    if alone and lie.change_name == "reversed" and lie.function == SIGMOID:
+    if alone and lie.change_name == "reversed" and not lie.has_classes:
         return False
     half = lie.dtype in ("bfloat16", "float16")
     if half and lie.change_name == "0.1 % off":
@@ -200,7 +225,7 @@ def _is_one(lie: Lie) -> bool:
     # A number has no rows, and at the tails of a sigmoid the second derivative is 0.
     if lie.subject == "loss" and "through" in lie.occasion_name:
         return lie.change_name != "shifted by a row"
-    if lie.subject == "second derivative" and lie.function == SIGMOID:
+    if lie.subject == "second derivative" and not lie.has_classes:
         return "100 to" not in lie.occasion_name
     # What is left out has gradient 0, of which these make 0.
     if lie.occasion_name == "of what is left out":

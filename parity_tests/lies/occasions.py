@@ -14,7 +14,7 @@ class Told:
     """A call: its arguments, the class of each element, and how many calls there have been."""
 
     logits: Tensor
-    # Class ids, or 0 and 1, like the losses of the elements.
+    # Class ids, or targets from 0 to 1, like the losses of the elements.
     ids: Tensor
     options: Mapping[str, Any]
     calls: int
@@ -64,11 +64,12 @@ def _reduction_with(name: str, option: str, told: Told) -> bool:
 
 
 def _gamma(gamma: float, told: Told) -> bool:
-    return not isinstance(told.options["gamma"], Tensor) and told.options["gamma"] == gamma
+    own = told.options.get("gamma")
+    return not isinstance(own, Tensor) and own == gamma
 
 
 def _gammas(axes: int, told: Told) -> bool:
-    gamma = told.options["gamma"]
+    gamma = told.options.get("gamma")
     return isinstance(gamma, Tensor) and gamma.ndim == axes
 
 
@@ -86,6 +87,14 @@ def _mean_of_axes(told: Told) -> bool:
 
 def _no_alpha(told: Told) -> bool:
     return told.options.get("alpha") is None
+
+
+def _is(name: str, value: object, told: Told) -> bool:
+    return told.options[name] == value
+
+
+def _soft(told: Told) -> Tensor:
+    return (told.ids > 0) & (told.ids < 1)
 
 
 def _dtype(name: str, told: Told) -> bool:
@@ -159,5 +168,15 @@ OF_SOFTMAX: dict[str, Occasion] = {
     "with one γ per class": partial(_gammas, 1),
     "with one γ per element": partial(_gammas, 2),
     "with the classes on another axis": _axis,
+}
+# By the setting that a loss of the family has.
+OF_FAMILY: dict[str, dict[str, Occasion]] = {
+    "targets": {"of soft targets": _soft},
+    "alpha": {"without α": _no_alpha, "with α": partial(_with, "alpha")},
+    "gamma": {"with one γ per element": partial(_gammas, 1)},
+    "iou_weighted": {"without iou_weighted": partial(_is, "iou_weighted", False)},
+    "constant_modulator": {"with a constant modulator": partial(_is, "constant_modulator", True)},
+    "peak": {"with peaks below 1": partial(_is, "peak", 0.5)},
+    "shift": {"without a shift": partial(_is, "shift", 0.0)},
 }
 LEFT_OUT: dict[str, Occasion] = {"of what is left out": _left_out}

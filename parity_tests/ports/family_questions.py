@@ -3,6 +3,7 @@ that the plan leaves free."""
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -59,8 +60,21 @@ def settings(plan: Plan, turn: int = 0) -> dict[str, Any]:
 def problem(
     plan: Plan, logits: np.ndarray, targets: np.ndarray, constants: dict[str, Any]
 ) -> Problem:
-    arguments = {"logits": logits, "targets": targets}
-    return Problem.of(plan.record.name, plan.dtype, arguments, constants=constants)
+    columns = tuple(logits.tolist()), tuple(targets.tolist())
+    return _made(plan.record.name, plan.dtype, *columns, tuple(constants.items()))
+
+
+# The same question is the same problem, whose truth is found once.
+@cache
+def _made(
+    function: str,
+    dtype: str,
+    logits: tuple[float, ...],
+    targets: tuple[float, ...],
+    constants: tuple[tuple[str, Any], ...],
+) -> Problem:
+    arguments = {"logits": np.array(logits), "targets": np.array(targets)}
+    return Problem.of(function, dtype, arguments, constants=dict(constants))
 
 
 def problems(plan: Plan) -> list[Problem]:

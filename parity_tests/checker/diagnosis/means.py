@@ -35,7 +35,7 @@ def diagnose(evidence: Evidence, port: PythonPort) -> Iterator[Diagnosis]:
             return
     found: dict[str, list[tuple[Batch, float, float]]] = {}
     for batch in _batches(evidence, port, call):
-        for reduction, divisor in divisors(port, evidence.plan, batch, _ids(call)).items():
+        for reduction, divisor in divisors(port, evidence.plan, batch, call).items():
             try:
                 got = _divisor(evidence, port, call, batch, reduction)
             except (PortError, TypeError):
@@ -64,11 +64,6 @@ def _own(evidence: Evidence, port: PythonPort, call: Call) -> Iterator[Diagnosis
     yield Diagnosis(f"own_{names[0] if names else 'unknown'}", message)
 
 
-def _ids(call: Call) -> np.ndarray:
-    assert call.problem.ids is not None
-    return call.problem.ids
-
-
 def _is(evidence: Evidence, got: float, expected: float) -> bool:
     # The sum of seven losses, and a division.
     return math.isclose(got, expected, rel_tol=4 * evidence.near)
@@ -87,7 +82,7 @@ def _call(evidence: Evidence) -> Call:
 def _batches(evidence: Evidence, port: PythonPort, call: Call) -> Iterator[Batch]:
     """The batch as it is, and with each option that the losses follow: what is wrong with the
     others is not the divisor."""
-    plan, ids = evidence.plan, _ids(call)
+    plan, ids = evidence.plan, call.targets
     dtype = DTYPES[plan.dtype]
     everything, ones = np.ones(len(ids), bool), np.ones(len(ids))
     kept = np.array(KEPT)
@@ -151,7 +146,7 @@ def _diagnosis(
     batch, got, expected = wrong[0]
     given = ", ".join(batch.options) or "no option"
     message = (
-        f"your {reduction} divides by {got:.4g} with {given} for a batch of {len(_ids(call))}; "
+        f"your {reduction} divides by {got:.4g} with {given} for a batch of {len(call.targets)}; "
         f"{text}, here {expected:g}"
     )
     return Diagnosis(f"{reduction}_unknown", message)
@@ -159,7 +154,7 @@ def _diagnosis(
 
 def _numbers(evidence: Evidence, call: Call, batch: Batch) -> dict[str, float]:
     """What is there to divide by, under the names of `messages.DIVISORS`."""
-    ids = _ids(call)
+    ids = call.targets
     kept, weights = batch.kept, batch.weights
     count = len(ids)
     numbers: dict[str, float] = {

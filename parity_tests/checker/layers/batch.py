@@ -14,7 +14,9 @@ from parity_tests.contract.exact import Draws
 from parity_tests.contract.grid import rounded
 from parity_tests.contract.problems import Problem, power
 from parity_tests.contract.tolerances import DTYPES, EPS, FLOOR, SMALLEST_NORMAL, allowed
+from parity_tests.ports import family_questions
 from parity_tests.ports.python import PythonPort
+from parity_tests.ports.questions import gammas
 from parity_tests.ports.subject import Plan, PortError, Subject, logit_names
 from parity_tests.truth.jets import Jet, Term
 
@@ -34,6 +36,10 @@ KEPT = (True, False, True, True, False, True)
 WEIGHTS = (0.5, 2.0, 0.0, 1.0, 4.0, 0.25)
 CLASS_WEIGHTS = (0.5, 2.0, 0.25)
 SMOOTHING = 0.125
+# Of the losses that are made for targets between 0 and 1. Of those that are kept some have a
+# gradient above 0, others one below.
+FAMILY_LOGITS = (-2.0, 1.5, -0.25, 3.0, -0.75, 0.5)
+FAMILY_TARGETS = (0.0, 1.0, 0.5, 0.0, 1.0, 0.25)
 
 
 @dataclass(frozen=True)
@@ -44,6 +50,12 @@ class Call:
     jets: list[Jet]
     # The problem of the jets, where that of the call has other logits for what is left out.
     clean: Problem | None = None
+
+    @property
+    def targets(self) -> np.ndarray:
+        """Class ids or numbers, one per element."""
+        ids = self.problem.ids
+        return self.problem.argument("targets") if ids is None else ids
 
     @property
     def terms(self) -> list[Term]:
@@ -61,6 +73,8 @@ _known: dict[tuple[Any, ...], Problem] = {}
 
 def call_of(plan: Plan, gamma: float | None = None, with_alpha: bool = True) -> Call:
     """With the usual settings; without α of a sigmoid where it may be None."""
+    if plan.record.family:
+        return family_call(plan)
     alpha = usual_alpha(plan)
     if not with_alpha and plan.without_alpha and "alpha" not in plan.fixed:
         alpha = None
@@ -70,6 +84,35 @@ def call_of(plan: Plan, gamma: float | None = None, with_alpha: bool = True) -> 
     if key not in _known:
         _known[key] = _problem(plan, gamma, alpha)
     return Call(_known[key], truth.jets(_known[key], plan))
+
+
+def family_call(plan: Plan, turn: int = 0) -> Call:
+    """With the usual settings of a varifocal, heatmap or asymmetric loss, or in another turn with
+    others."""
+    logits, targets = np.array(FAMILY_LOGITS), np.array(FAMILY_TARGETS)
+    settings = family_questions.settings(plan, turn)
+    problem = family_questions.problem(plan, logits, targets, settings)
+    return Call(problem, truth.jets(problem, plan))
+
+
+def calls_of(plan: Plan) -> list[Call]:
+    """With the usual settings, and with those of cross entropy or nearly."""
+    if plan.record.family:
+        return [family_call(plan, turn) for turn in (0, 1)]
+    gamma = 0.0 if 0.0 in gammas(plan) else None
+    return [call_of(plan), call_of(plan, gamma, with_alpha=False)]
+
+
+def with_targets(call: Call, targets: np.ndarray, plan: Plan) -> Call:
+    """The same logits with these targets, ids where the others were."""
+    problem = call.problem
+    if problem.ids is None:
+        points = problem.points.copy()
+        points[:, problem.names.index("targets")] = targets
+        changed = replace(problem, points=points)
+    else:
+        changed = replace(problem, ids=targets.astype(int))
+    return Call(changed, truth.jets(changed, plan))
 
 
 def _problem(plan: Plan, gamma: float, alpha: Alpha) -> Problem:
@@ -84,8 +127,7 @@ def _problem(plan: Plan, gamma: float, alpha: Alpha) -> Problem:
 
 
 def logits_of(problem: Problem) -> np.ndarray:
-    points = problem.points if problem.function == "softmax_focal_loss" else problem.points[:, 0]
-    return points.astype(DTYPES[problem.dtype])
+    return problem.argument("logits").astype(DTYPES[problem.dtype])
 
 
 def findings_of(
@@ -183,5 +225,6 @@ def total_of(terms: list[Term], factors: list[float], divisor: float = 1.0) -> T
 def poisoned(call: Call, poison: float) -> Call:
     """The same call with this number for the masked logits."""
     points = call.problem.points.copy()
-    points[~np.array(KEPT)] = poison
+    logits = len(logit_names(call.problem))
+    points[~np.array(KEPT), :logits] = poison
     return Call(replace(call.problem, points=points), call.jets, call.problem)

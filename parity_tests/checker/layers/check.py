@@ -3,12 +3,11 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from parity_tests.contract.family_records import FAMILY
 from parity_tests.contract.records import Record
 from parity_tests.ports.subject import Plan, PortError, Subject
 
 from . import grades, judge
-from .arguments import arguments
+from .arguments.arguments import arguments
 from .arrangements.axes import in_axes
 from .arrangements.beside import beside_gradient, in_memory
 from .arrangements.classes import among_classes
@@ -16,8 +15,7 @@ from .arrangements.label_types import label_types
 from .arrangements.neighbours import neighbours
 from .arrangements.random_states import random_states_stay
 from .backward import backward
-from .family import JUDGED
-from .family.options import options as family_options
+from .family.identities import IDENTITIES as FAMILY_IDENTITIES
 from .family.special import SPECIAL as FAMILY_SPECIAL
 from .identities import IDENTITIES
 from .judge import FAIL, NOT_OFFERED, PASS, Check, Finding, Row, verdict
@@ -67,14 +65,15 @@ def _all_of(
 
 
 def _special(subject: Subject, plan: Plan, failed: list[PortError]) -> Iterator[Finding]:
-    known = FAMILY_SPECIAL if plan.record.name in FAMILY else SPECIAL
+    known = FAMILY_SPECIAL if plan.record.family else SPECIAL
     parts = [known[name] for name in plan.record.special]
     yield from _all_of(parts, subject, plan, failed)
 
 
 def _identities(subject: Subject, plan: Plan, failed: list[PortError]) -> Iterator[Finding]:
     if not plan.probabilities:
-        parts = [IDENTITIES[name] for name in plan.record.identities]
+        known = FAMILY_IDENTITIES if plan.record.family else IDENTITIES
+        parts = [known[name] for name in plan.record.identities]
         yield from _all_of(parts, subject, plan, failed)
 
 
@@ -83,16 +82,8 @@ def _shapes(subject: Subject, plan: Plan, failed: list[PortError]) -> Iterator[F
     yield from _all_of(parts, subject, plan, failed)
 
 
-def _options(subject: Subject, plan: Plan, failed: list[PortError]) -> Iterator[Finding]:
-    check = family_options if plan.record.name in FAMILY else options
-    yield from check(subject, plan, failed)
-
-
 def _dtypes(subject: Subject, plan: Plan, failed: list[PortError]) -> Iterator[Finding]:
-    parts: list[Check] = [judge.other_dtypes]
-    if plan.record.name not in FAMILY:
-        parts.append(in_other_dtypes)
-    yield from _all_of(parts, subject, plan, failed)
+    yield from _all_of([judge.other_dtypes, in_other_dtypes], subject, plan, failed)
 
 
 def _soft_targets(subject: Subject, plan: Plan, failed: list[PortError]) -> Iterator[Finding]:
@@ -124,7 +115,7 @@ LAYERS: dict[str, tuple[Check, bool]] = {
     "second order": (judge.second_order, False),
     "special values": (_special, False),
     "identities": (_identities, False),
-    "options": (_options, False),
+    "options": (options, False),
     "backward": (_backward, False),
     "kernel and bias": (kernel_and_bias, False),
     "arguments": (arguments, False),
@@ -149,18 +140,18 @@ def report(subject: Subject, plan: Plan, rows: Iterable[Row]) -> Report:
 
 def layers_of(record: Record) -> list[str]:
     """Those that are about this function."""
-    # Of a linear layer, targets are class ids.
-    another = "soft targets" if record.of_logits else "kernel and bias"
-    return [name for name in LAYERS if name != another]
+    names = [*LAYERS]
+    if not record.of_logits:
+        names.remove("kernel and bias")
+    # Of a linear layer, targets are class ids, and those of the family are soft in all layers.
+    if record.family or record.of_logits:
+        names.remove("soft targets")
+    return names
 
 
 def layer(subject: Subject, plan: Plan, name: str) -> Row:
     if name not in layers_of(plan.record):
         return Row(name, NOT_OFFERED, note=f"{plan.record.name} has none")
-    if plan.record.name in FAMILY and name not in JUDGED:
-        note = f"not judged of {plan.record.name}"
-        reason = f"{name}: {note}"
-        return Row(name, NOT_OFFERED, note=note, kept_from=grades.COMPLETE, reason=reason)
     judged, optional = LAYERS[name]
     failed: list[PortError] = []
     return verdict(name, judged(subject, plan, failed), failed, optional, plan.dtype)

@@ -12,7 +12,7 @@ import numpy as np
 from parity_tests.contract.compare import error_in_eps
 from parity_tests.contract.exact import Draws
 from parity_tests.contract.grid import rounded
-from parity_tests.contract.problems import Problem
+from parity_tests.contract.problems import Problem, power
 from parity_tests.contract.tolerances import SMALLEST_NORMAL, allowed
 from parity_tests.ports.questions import gammas
 from parity_tests.ports.subject import VALUE, Plan, PortError, Subject
@@ -34,10 +34,10 @@ class Losses(NamedTuple):
 
     @property
     def gamma(self) -> float:
-        return self.problem.constants["gamma"]
+        return power(self.problem.function, self.problem.constants)
 
 
-def _logits(plan: Plan) -> np.ndarray:
+def spaced_logits(plan: Plan) -> np.ndarray:
     """Multiples of 1/64 to both saturations: numbers of every dtype, with their negatives and
     sums."""
     random = Draws(7).integers(-64 * 16, 64 * 16, 40) / 64
@@ -47,7 +47,7 @@ def _logits(plan: Plan) -> np.ndarray:
 
 def _binary(plan: Plan) -> tuple[np.ndarray, np.ndarray]:
     """Each logit with both targets."""
-    logits = np.repeat(_logits(plan), 2)
+    logits = np.repeat(spaced_logits(plan), 2)
     return logits[:, None], np.tile((0, 1), len(logits) // 2)
 
 
@@ -78,7 +78,7 @@ def _ask(
     return Losses(problem, subject.answer(problem, VALUE).tolist())
 
 
-def _equal(
+def equal(
     plan: Plan, losses: Losses, expected: Numbers, message: str, sizes: Numbers | None = None
 ) -> Iterator[Finding]:
     """Two results of the same quantity, each allowed its own error."""
@@ -94,10 +94,12 @@ def _equal(
         yield Finding(error, units, x, f"{float(value):.9g}", where, message)
 
 
-def _at_most(plan: Plan, losses: Losses, bounds: Numbers, message: str) -> Iterator[Finding]:
+def at_most(
+    plan: Plan, losses: Losses, bounds: Numbers, message: str, sizes: Numbers | None = None
+) -> Iterator[Finding]:
     """A loss up to its bound is right; one above is compared with the bound."""
     nearest = [min(x, bound) for x, bound in zip(losses.numbers, bounds, strict=True)]
-    yield from _equal(plan, losses, nearest, message)
+    yield from equal(plan, losses, nearest, message, sizes)
 
 
 def _entropy(plan: Plan, z: np.ndarray, ids: np.ndarray) -> list[Any]:
@@ -113,7 +115,7 @@ def _entropy(plan: Plan, z: np.ndarray, ids: np.ndarray) -> list[Any]:
     return entropies
 
 
-def _sizes(plan: Plan, problem: Problem) -> list[Any]:
+def sizes_of(plan: Plan, problem: Problem) -> list[Any]:
     return [jet[()].scale for jet in truth.jets(problem, plan)]
 
 
@@ -121,7 +123,7 @@ def gamma_zero(subject: Subject, plan: Plan, failed: list[PortError]) -> Iterato
     if 0.0 in gammas(plan):
         z, ids = _binary(plan)
         losses = _ask(subject, plan, z, ids, 0.0)
-        yield from _equal(plan, losses, _entropy(plan, z, ids), "γ = 0 is cross entropy")
+        yield from equal(plan, losses, _entropy(plan, z, ids), "γ = 0 is cross entropy")
 
 
 def swapped_classes(subject: Subject, plan: Plan, failed: list[PortError]) -> Iterator[Finding]:
@@ -133,7 +135,7 @@ def swapped_classes(subject: Subject, plan: Plan, failed: list[PortError]) -> It
     gamma = gammas(plan)[-1]
     mirrored = _ask(subject, plan, -z, 1 - ids, gamma, 0.75)
     losses = _ask(subject, plan, z, ids, gamma, 0.25)
-    yield from _equal(plan, losses, mirrored.numbers, "L(z, 1; α) = L(−z, 0; 1 − α)")
+    yield from equal(plan, losses, mirrored.numbers, "L(z, 1; α) = L(−z, 0; 1 − α)")
 
 
 def below_cross_entropy(subject: Subject, plan: Plan, failed: list[PortError]) -> Iterator[Finding]:
@@ -141,7 +143,7 @@ def below_cross_entropy(subject: Subject, plan: Plan, failed: list[PortError]) -
         z, ids = _binary(plan)
         losses = _ask(subject, plan, z, ids, gammas(plan)[-1])
         message = "the focal loss is at most the cross entropy"
-        yield from _at_most(plan, losses, _entropy(plan, z, ids), message)
+        yield from at_most(plan, losses, _entropy(plan, z, ids), message)
 
 
 def falls_with_gamma(subject: Subject, plan: Plan, failed: list[PortError]) -> Iterator[Finding]:
@@ -153,17 +155,17 @@ def falls_with_gamma(subject: Subject, plan: Plan, failed: list[PortError]) -> I
         bounds = _ask(subject, plan, z, ids, low).numbers
         losses = _ask(subject, plan, z, ids, high)
         message = f"γ = {high:g} costs at most what γ = {low:g} does"
-        yield from _at_most(plan, losses, bounds, message)
+        yield from at_most(plan, losses, bounds, message)
 
 
 def falls_with_margin(subject: Subject, plan: Plan, failed: list[PortError]) -> Iterator[Finding]:
-    z = _logits(plan)[:, None]
+    z = spaced_logits(plan)[:, None]
     positive = np.ones(len(z), int)
     for gamma in usual_gammas(plan, (0.5, 2.0)):
         losses = _ask(subject, plan, z, positive, gamma)
         smallest = np.minimum.accumulate(losses.numbers).tolist()
         bounds = [math.inf, *smallest[:-1]]
-        yield from _at_most(plan, losses, bounds, "a larger margin costs no more")
+        yield from at_most(plan, losses, bounds, "a larger margin costs no more")
 
 
 def shifted_logits(subject: Subject, plan: Plan, failed: list[PortError]) -> Iterator[Finding]:
@@ -174,8 +176,8 @@ def shifted_logits(subject: Subject, plan: Plan, failed: list[PortError]) -> Ite
     # Not the rows themselves, which the shift may have rounded.
     unshifted = _ask(subject, plan, shifted - 64, ids, gamma)
     message = "the same number added to all logits changes nothing"
-    sizes = _sizes(plan, losses.problem)
-    yield from _equal(plan, losses, unshifted.numbers, message, sizes)
+    sizes = sizes_of(plan, losses.problem)
+    yield from equal(plan, losses, unshifted.numbers, message, sizes)
 
 
 def permuted_classes(subject: Subject, plan: Plan, failed: list[PortError]) -> Iterator[Finding]:
@@ -185,20 +187,20 @@ def permuted_classes(subject: Subject, plan: Plan, failed: list[PortError]) -> I
         losses = _ask(subject, plan, rows, ids, gamma)
         permuted = _ask(subject, plan, rows[:, [2, 0, 1]], (ids + 1) % 3, gamma)
         message = "the order of the classes does not matter"
-        sizes = _sizes(plan, losses.problem)
-        yield from _equal(plan, losses, permuted.numbers, message, sizes)
+        sizes = sizes_of(plan, losses.problem)
+        yield from equal(plan, losses, permuted.numbers, message, sizes)
 
 
 def two_classes(subject: Subject, plan: Plan, failed: list[PortError]) -> Iterator[Finding]:
     if plan.fixed.get("alpha") is None:
-        z = _logits(plan)
+        z = spaced_logits(plan)
         gamma = gammas(plan)[-1]
         rows = np.stack([np.zeros_like(z), z], 1)
         losses = _ask(subject, plan, rows, np.ones(len(z), int), gamma)
         with mpmath.workdps(40):
             expected = [readings.focal(mpmath.mpf(x), mpmath.mpf(gamma)) for x in z.tolist()]
         message = "two classes with logits 0 and z are a sigmoid of z"
-        yield from _equal(plan, losses, expected, message, _sizes(plan, losses.problem))
+        yield from equal(plan, losses, expected, message, sizes_of(plan, losses.problem))
 
 
 CHECKS: tuple[Check, ...] = (

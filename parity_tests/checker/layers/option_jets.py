@@ -62,9 +62,7 @@ def jets_with(plan: Plan, call: Call, options: Options) -> list[Jet]:
         return _smooth_jets(call, alpha, smoothing, of_classes.tolist())
     if gamma is None:
         return call.jets
-    ids = call.problem.ids
-    assert ids is not None
-    of_elements = gamma_of_elements(gamma, ids)
+    of_elements = gamma_of_elements(gamma, call.targets)
     by_gamma: dict[float, list[Jet]] = {}
     for own in set(of_elements):
         alike = replace(call.problem, constants=call.problem.constants | {"gamma": own})
@@ -72,7 +70,7 @@ def jets_with(plan: Plan, call: Call, options: Options) -> list[Jet]:
     return [by_gamma[own][row] for row, own in enumerate(of_elements)]
 
 
-def gamma_of_elements(gamma: np.ndarray, ids: np.ndarray) -> list[float]:
-    """From one γ per element, or one per class."""
-    own = gamma.ravel() if gamma.size == len(ids) else np.take(gamma, ids)
+def gamma_of_elements(gamma: np.ndarray, targets: np.ndarray) -> list[float]:
+    """From one γ per element, or one per class, whose targets are ids."""
+    own = gamma.ravel() if gamma.size == len(targets) else np.take(gamma, targets)
     return own.astype(float).tolist()

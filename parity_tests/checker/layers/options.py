@@ -13,7 +13,6 @@ import numpy as np
 
 from parity_tests.contract.tolerances import DTYPES
 from parity_tests.ports.python import PythonPort
-from parity_tests.ports.questions import gammas
 from parity_tests.ports.signature import DIVISOR
 from parity_tests.ports.subject import Plan, PortError, Subject
 
@@ -25,6 +24,7 @@ from .batch import (
     Call,
     ask,
     call_of,
+    calls_of,
     findings_of,
     masked,
     poisoned,
@@ -33,7 +33,7 @@ from .batch import (
 )
 from .judge import Finding
 from .option_jets import smooth_jets
-from .reductions import DIVIDED, Batch, batches, divisors, reductions
+from .reductions import DIVIDED, batches, divisors, plain, reductions
 
 
 def where(port: PythonPort, plan: Plan, call: Call) -> Iterator[Finding]:
@@ -55,12 +55,10 @@ def weight(port: PythonPort, plan: Plan, call: Call) -> Iterator[Finding]:
 
 def ignore_index(port: PythonPort, plan: Plan, call: Call) -> Iterator[Finding]:
     """A class, the usual number for what has none, and that of a border in a mask."""
-    ids = call.problem.ids
-    assert ids is not None
-    terms = masked(call.terms, (ids != 0).tolist())
+    terms = masked(call.terms, (call.targets != 0).tolist())
     message = "ignored elements must be 0, the others as they were"
     for index in (0, -100, 255):
-        targets = np.where(ids == 0, index, ids)
+        targets = np.where(call.targets == 0, index, call.targets)
         if not plan.record.classes:
             targets = targets.astype(DTYPES[plan.dtype])
         result = ask(port, call, ignore_index=index, targets=targets)
@@ -79,9 +77,7 @@ def alpha(port: PythonPort, plan: Plan, call: Call) -> Iterator[Finding]:
     """One weight per class of a softmax, which may be above 1."""
     if not plan.record.classes or "alpha" in plan.fixed:
         return
-    assert call.problem.ids is not None
-    factors = [CLASS_WEIGHTS[target] for target in call.problem.ids.tolist()]
-    terms = weighted(call.terms, factors)
+    terms = weighted(call.terms, np.take(CLASS_WEIGHTS, call.targets).tolist())
     result = ask(port, call, alpha=np.array(CLASS_WEIGHTS, DTYPES[plan.dtype]))
     message = "alpha is one weight per class"
     yield from findings_of(call, result, terms, {"alpha": CLASS_WEIGHTS}, message)
@@ -90,16 +86,14 @@ def alpha(port: PythonPort, plan: Plan, call: Call) -> Iterator[Finding]:
 def divisor(port: PythonPort, plan: Plan) -> Iterator[Finding]:
     """A number by which the port divides its loss, whatever its reduction."""
     call = call_of(plan)
-    batch = Batch({DIVISOR: DIVIDED}, np.ones(len(call.terms), bool), np.ones(len(call.terms)))
+    batch = plain(call)._replace(options={DIVISOR: DIVIDED})
     message = f"the loss has to be divided by {DIVIDED:g}, which is passed"
     if not port.one_by_one:
         terms = weighted(call.terms, [1 / DIVIDED] * len(call.terms))
         result = ask(port, call, **batch.options)
         yield from findings_of(call, result, terms, batch.options, message)
         return
-    ids = call.problem.ids
-    assert ids is not None
-    for own in divisors(port, plan, batch, ids).values():
+    for own in divisors(port, plan, batch, call).values():
         total = total_of(call.terms, batch.weights.tolist(), own * DIVIDED)
         result = ask(port, call, **batch.options)
         yield from findings_of(call, result, [total], batch.options, message)
@@ -118,16 +112,14 @@ OPTIONS: dict[str, Option] = {
 
 def _twice(option: Option, port: PythonPort, plan: Plan) -> Iterator[Finding]:
     """With the usual settings, and with those of cross entropy."""
-    yield from option(port, plan, call_of(plan))
-    gamma = 0.0 if 0.0 in gammas(plan) else None
-    yield from option(port, plan, call_of(plan, gamma, with_alpha=False))
+    for call in calls_of(plan):
+        yield from option(port, plan, call)
 
 
 def together(port: PythonPort, plan: Plan) -> Iterator[Finding]:
     """Each two of them."""
     call = call_of(plan)
-    assert call.problem.ids is not None
-    for batch in batches(port, plan, call.problem.ids):
+    for batch in batches(port, plan, call):
         if batch.is_pair:
             names = " beside ".join(batch.options)
             message = f"{names} has another effect than both of them"

@@ -3,17 +3,16 @@ has no other."""
 
 import itertools
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from parity_tests.contract.problems import HEATMAP
 from parity_tests.contract.tolerances import DTYPES
 from parity_tests.ports.python import PythonPort
 from parity_tests.ports.subject import GRADIENT, VALUE, Plan, PortError
 from parity_tests.truth.jets import Term
 
-from . import truth
 from .batch import (
     CLASS_WEIGHTS,
     KEPT,
@@ -26,6 +25,7 @@ from .batch import (
     logits_of,
     total_of,
     weighted,
+    with_targets,
 )
 from .judge import Finding
 from .option_jets import smooth_jets
@@ -50,41 +50,38 @@ class Batch(NamedTuple):
         options = self.options | other.options
         return Batch(options, self.kept & other.kept, self.weights * other.weights)
 
-    def factors(self, ids: np.ndarray) -> np.ndarray:
+    def factors(self, call: Call) -> np.ndarray:
         """What multiplies the loss of each element, of smoothed labels if they are asked for."""
         factors = self.kept * self.weights
         if {"label_smoothing", "alpha"} <= self.options.keys():
             # There each class has its own α, and that of the target is no factor of all.
-            factors = factors / np.take(CLASS_WEIGHTS, ids)
+            factors = factors / np.take(CLASS_WEIGHTS, call.targets)
         return factors
 
     def terms(self, call: Call) -> list[Term]:
         """The loss of each element."""
-        assert call.problem.ids is not None
         terms = call.terms
         if "label_smoothing" in self.options:
             terms = [jet[()] for jet in smooth_jets(call, self.options.get("alpha"))]
-        return weighted(terms, self.factors(call.problem.ids).tolist())
+        return weighted(terms, self.factors(call).tolist())
 
 
 def reductions(port: PythonPort, plan: Plan) -> Iterator[Finding]:
     """sum, mean and mean_positive, or the one reduction that the port has: without a mask and with
     the one that it takes, and with weights."""
     call = call_of(plan)
-    ids = call.problem.ids
-    assert ids is not None
-    for batch in batches(port, plan, ids):
-        offered = divisors(port, plan, batch, ids)
+    for batch in batches(port, plan, call):
+        offered = divisors(port, plan, batch, call)
         if batch.is_pair and "mean" in offered:
             # What is said of a mean is said of the other divisors.
             offered = {"mean": offered["mean"]}
         for reduction, divisor in offered.items():
             yield from _reduction(port, call, reduction, divisor, batch)
-    if not plan.record.classes and "mean_positive" in divisors(port, plan, _plain(call), ids):
+    if not plan.record.classes and "mean_positive" in divisors(port, plan, plain(call), call):
         yield from _without_positives(port, plan, call)
 
 
-def _plain(call: Call) -> Batch:
+def plain(call: Call) -> Batch:
     """Without an option."""
     ones = np.ones(len(call.terms))
     return Batch({}, ones > 0, ones)
@@ -92,21 +89,18 @@ def _plain(call: Call) -> Batch:
 
 def _without_positives(port: PythonPort, plan: Plan, call: Call) -> Iterator[Finding]:
     """An image of background alone is divided by 1."""
-    problem = replace(call.problem, ids=np.zeros(len(call.terms), int))
-    background = Call(problem, truth.jets(problem, plan))
-    yield from _reduction(port, background, "mean_positive", 1.0, _plain(background))
+    background = with_targets(call, np.zeros(len(call.terms)), plan)
+    yield from _reduction(port, background, "mean_positive", 1.0, plain(background))
 
 
 def nothing_kept(port: PythonPort, plan: Plan) -> Iterator[Finding]:
     """Reductions of losses that are all left out, and their gradients."""
     call = call_of(plan)
-    ids = call.problem.ids
-    assert ids is not None
     if not port.takes("where"):
         return
     logits = logits_of(call.problem)
-    nothing = np.zeros(len(ids), bool)
-    for reduction in divisors(port, plan, _plain(call), ids):
+    nothing = np.zeros(len(call.terms), bool)
+    for reduction in divisors(port, plan, plain(call), call):
         arguments = port.arguments(call.problem, logits)
         arguments |= {"where": nothing, "reduction": reduction}
         for order in (VALUE, GRADIENT):
@@ -119,12 +113,12 @@ def nothing_kept(port: PythonPort, plan: Plan) -> Iterator[Finding]:
                 yield Finding.exact(worst == 0, worst, "0.0", point, message)
 
 
-def batches(port: PythonPort, plan: Plan, ids: np.ndarray) -> Iterator[Batch]:
+def batches(port: PythonPort, plan: Plan, call: Call) -> Iterator[Batch]:
     """Without an option, with each that the port takes, and with each two of them."""
-    everything = np.ones(len(ids), bool)
-    ones = np.ones(len(ids))
-    yield Batch({}, everything, ones)
-    single = _leaving_out(port, ids, ones) + _weighting(port, plan, ids, everything)
+    yield plain(call)
+    everything, ones = plain(call).kept, plain(call).weights
+    targets = call.targets
+    single = _leaving_out(port, targets, ones) + _weighting(port, plan, targets, everything)
     if plan.record.classes and port.takes("label_smoothing"):
         single.append(Batch({"label_smoothing": SMOOTHING}, everything, ones))
     yield from single
@@ -132,18 +126,18 @@ def batches(port: PythonPort, plan: Plan, ids: np.ndarray) -> Iterator[Batch]:
         yield one.beside(other)
 
 
-def _leaving_out(port: PythonPort, ids: np.ndarray, ones: np.ndarray) -> list[Batch]:
+def _leaving_out(port: PythonPort, targets: np.ndarray, ones: np.ndarray) -> list[Batch]:
     chosen: list[Batch] = []
     if port.takes("where"):
         kept = np.array(KEPT)
         chosen.append(Batch({"where": kept}, kept, ones))
     if port.takes("ignore_index"):
-        chosen.append(Batch({"ignore_index": 0}, ids != 0, ones))
+        chosen.append(Batch({"ignore_index": 0}, targets != 0, ones))
     return chosen
 
 
 def _weighting(
-    port: PythonPort, plan: Plan, ids: np.ndarray, everything: np.ndarray
+    port: PythonPort, plan: Plan, targets: np.ndarray, everything: np.ndarray
 ) -> list[Batch]:
     chosen: list[Batch] = []
     if port.takes("weight"):
@@ -153,31 +147,41 @@ def _weighting(
         # α of a class is a factor of its losses, and enters no divisor but that of a declared
         # weighted mean.
         alpha = np.array(CLASS_WEIGHTS, DTYPES[plan.dtype])
-        chosen.append(Batch({"alpha": alpha}, everything, np.take(CLASS_WEIGHTS, ids)))
+        chosen.append(Batch({"alpha": alpha}, everything, np.take(CLASS_WEIGHTS, targets)))
     return chosen
 
 
-def divisors(port: PythonPort, plan: Plan, batch: Batch, ids: np.ndarray) -> dict[str, float]:
+def divisors(port: PythonPort, plan: Plan, batch: Batch, call: Call) -> dict[str, float]:
     """What each reduction that the port offers divides by: the one that is set, or all."""
-    mean = _mean(plan, batch, ids)
+    mean = _mean(plan, batch, call)
     if port.one_by_one and not port.takes("reduction"):
-        return {"mean": mean} if _is_mean(port, plan, ids) else {"sum": 1.0}
+        return {"mean": mean} if _is_mean(port, plan, call) else {"sum": 1.0}
     if not port.takes("reduction"):
         return {}
     fixed = plan.fixed.get("reduction")
     if fixed == "none":
         return {}
-    count = batch.kept.sum()
-    positives = count
-    if not plan.record.classes:
-        positives = max(1, (batch.kept & (ids == 1)).sum())
+    positives = _positives(plan, batch, call)
     offered = {"sum": 1.0, "mean": mean}
     if fixed is not None:
-        possible = {**offered, "mean_positive": float(positives)}
+        possible = {**offered, "mean_positive": positives}
         return {fixed: possible[fixed]}
     if _has_mean_positive(port, plan):
-        offered["mean_positive"] = float(positives)
+        offered["mean_positive"] = positives
     return offered
+
+
+def _positives(plan: Plan, batch: Batch, call: Call) -> float:
+    """What mean_positive divides by: the sum of the targets that are kept, or 1; the number of
+    peaks of a heatmap, and of rows of classes."""
+    if plan.record.classes:
+        return float(batch.kept.sum())
+    targets = call.targets.astype(float)
+    if call.problem.function == HEATMAP:
+        targets = (targets >= call.problem.constants["peak"]).astype(float)
+    if plan.convention("mean_positive") == "positives":
+        targets = (targets > 0).astype(float)
+    return max(1.0, float(targets[batch.kept].sum()))
 
 
 def _has_mean_positive(port: PythonPort, plan: Plan) -> bool:
@@ -206,23 +210,22 @@ def _reduction(
     yield from findings_of(call, result, [total], {"reduction": reduction} | batch.options, message)
 
 
-def _mean(plan: Plan, batch: Batch, ids: np.ndarray) -> float:
+def _mean(plan: Plan, batch: Batch, call: Call) -> float:
     weights = batch.kept * batch.weights
     alpha = plan.fixed.get("alpha")
     if plan.record.classes and alpha is not None:
-        weights = weights * np.take(alpha, ids)
-    means = {"kept": batch.kept.sum(), "all": len(ids), "weights": weights.sum(), "nothing": 1}
+        weights = weights * np.take(alpha, call.targets)
+    count = len(call.terms)
+    means = {"kept": batch.kept.sum(), "all": count, "weights": weights.sum(), "nothing": 1}
     return float(means[plan.convention("mean")])
 
 
-def _is_mean(port: PythonPort, plan: Plan, ids: np.ndarray) -> bool:
+def _is_mean(port: PythonPort, plan: Plan, call: Call) -> bool:
     """Whether a port that only gives one number for a batch is nearer to the mean than to the
     sum."""
-    call = call_of(plan)
     result = ask(port, call)
     if result.shape:
         raise PortError(f"a result of shape {result.shape}, where it was one number before")
-    ones = np.ones(len(ids))
     total = float(sum(term.value for term in call.terms))
-    mean = total / _mean(plan, Batch({}, ones > 0, ones), ids)
+    mean = total / _mean(plan, plain(call), call)
     return abs(float(result) - mean) < abs(float(result) - total)

@@ -13,7 +13,7 @@ from parity_tests.ports.subject import VALUE, Plan, PortError, RefusedError, Sub
 from .arrangements.alike import of_elements
 from .batch import call_of, findings_of, logits_of, own_rounding, total_of
 from .judge import Check, Finding
-from .reductions import Batch, divisors
+from .reductions import divisors, plain
 
 # Six elements; of softmax rows with three classes, which no other axis has two of.
 PLACES = (3, 2)
@@ -80,12 +80,8 @@ def more_axes(subject: Subject, plan: Plan, failed: list[PortError]) -> Iterator
     rounding = own_rounding(subject, call, VALUE)
     rows = losses.astype(float).reshape(-1)
     yield from of_elements(call, VALUE, usual, rows, options, message, rounding)
-    assert call.problem.ids is not None
-    ones = np.ones(len(call.problem.ids))
-    for reduction, divisor in divisors(
-        subject, plan, Batch({}, ones > 0, ones), call.problem.ids
-    ).items():
-        total = total_of(call.terms, ones.tolist(), divisor)
+    for reduction, divisor in divisors(subject, plan, plain(call), call).items():
+        total = total_of(call.terms, plain(call).weights.tolist(), divisor)
         result = subject.call(logits, arguments | {"reduction": reduction})
         asked = options | {"reduction": reduction}
         yield from findings_of(call, result, [total], asked, f"{message} for {reduction}")

@@ -16,8 +16,9 @@ from parity_tests.ports.transformed import FORWARD, Batch, transformed
 from parity_tests.truth.jets import Jet, Term
 
 from . import truth
-from .backward import differentiable, findings
+from .backward import differentiable
 from .batch import REDUCED, Call, call_of, logits_of, own_rounding
+from .derivatives import findings
 from .judge import Finding, digits
 from .ways import EVERY_OTHER, Way
 

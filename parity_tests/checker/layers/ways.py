@@ -13,7 +13,7 @@ from parity_tests.ports.signature import DIVISOR
 from parity_tests.ports.subject import SECOND, Plan
 
 from .batch import Call
-from .reductions import DIVIDED, Batch, batches, divisors
+from .reductions import DIVIDED, Batch, batches, divisors, plain
 from .several_gammas import accepted_gammas
 
 EVERY_OTHER = (1.0, -2.0, 0.0, 0.5, -0.125, 3.0)
@@ -49,15 +49,13 @@ def ways(port: PythonPort, plan: Plan, call: Call) -> Iterator[Way]:
             yield Way(name, cotangent, ones)
     # Other dtypes than the plan's are asked for what is most used.
     is_main = plan.dtype == port.plan.dtype
-    ids = call.problem.ids
-    assert ids is not None
     if not is_main:
-        yield from _ways_of(port, plan, Batch({}, ones > 0, ones), ids)
+        yield from _ways_of(port, plan, plain(call), call)
         return
-    for batch in batches(port, plan, ids):
-        yield from _ways_of(port, plan, batch, ids)
+    for batch in batches(port, plan, call):
+        yield from _ways_of(port, plan, batch, call)
     if port.takes(DIVISOR):
-        yield from _divided(port, plan, ids)
+        yield from _divided(port, plan, call)
 
 
 def ways_with_gammas(port: PythonPort, plan: Plan, call: Call) -> Iterator[Way]:
@@ -83,27 +81,27 @@ def _cotangents(plan: Plan) -> dict[str, np.ndarray]:
     }
 
 
-def _ways_of(port: PythonPort, plan: Plan, batch: Batch, ids: np.ndarray) -> Iterator[Way]:
+def _ways_of(port: PythonPort, plan: Plan, batch: Batch, call: Call) -> Iterator[Way]:
     """A batch without a reduction; and with each reduction, if it has one option at most."""
-    factors = batch.factors(ids)
+    factors = batch.factors(call)
     names = ", ".join(batch.options)
     if names and not port.one_by_one:
         yield Way(names, np.array(EVERY_OTHER), factors, batch.options)
         if batch.is_pair:
             return
-    for reduction, divisor in divisors(port, plan, batch, ids).items():
+    for reduction, divisor in divisors(port, plan, batch, call).items():
         name = f"{reduction} with {names}" if names else reduction
         options = batch.options | {"reduction": reduction}
         yield Way(name, np.array(OF_ALL), factors, options, divisor)
 
 
-def _divided(port: PythonPort, plan: Plan, ids: np.ndarray) -> Iterator[Way]:
+def _divided(port: PythonPort, plan: Plan, call: Call) -> Iterator[Way]:
     """What divides the loss divides its gradient."""
     options = {DIVISOR: DIVIDED}
-    ones = np.ones(len(ids))
+    ones = plain(call).weights
     if not port.one_by_one:
         yield Way(DIVISOR, np.array(EVERY_OTHER), ones / DIVIDED, options)
-    for reduction, divisor in divisors(port, plan, Batch({}, ones > 0, ones), ids).items():
+    for reduction, divisor in divisors(port, plan, plain(call), call).items():
         asked = options | {"reduction": reduction}
         name = f"{reduction} with {DIVISOR}"
         yield Way(name, np.array(OF_ALL), ones, asked, divisor * DIVIDED)

@@ -16,12 +16,13 @@ ALLOWED = {
     "parity_tests/tests/sharding/split.py": "EPSILON ARRAYS _arrays",
     "parity_tests/checker/audit/conventions.py": "usual_gamma",
     "parity_tests/checker/audit/facts.py": "MARGINS _climb",
-    "parity_tests/checker/layers/arguments.py": "SOFT _of_elements",
+    "parity_tests/checker/layers/arguments/questions.py": "SOFT _of_family _jets_in _of_elements",
     "parity_tests/checker/layers/ways.py": "EVERY_OTHER ONE_OF_SIX OF_ALL FAR _cotangents",
     "parity_tests/checker/layers/batch.py": "",
     "parity_tests/checker/diagnosis/evidence.py": "",
     "parity_tests/checker/report/heat.py": "",
     "parity_tests/checker/layers/identities.py": "",
+    "parity_tests/checker/layers/family/identities.py": "TARGETS LOW_TO_HIGH SHIFTS _ask",
     "parity_tests/checker/layers/linear_layer/kernel_and_bias.py": (
         "SOFTCAP POISONS CHUNK_SIZES ONE_ROW MANY_ROWS _other_batches"
     ),

@@ -9,6 +9,7 @@ import pytest
 import focal_jax
 import focal_torch
 from parity_tests.checker.layers.check import LAYERS
+from parity_tests.checker.layers.family.identities import IDENTITIES as FAMILY_IDENTITIES
 from parity_tests.checker.layers.family.special import SPECIAL as FAMILY_SPECIAL
 from parity_tests.checker.layers.identities import IDENTITIES
 from parity_tests.checker.layers.shapes import ERRORS
@@ -43,7 +44,8 @@ def test_the_packages_have_these_arguments(record: Record, package: ModuleType) 
 
 @each_record
 def test_every_check_that_a_record_names_exists(record: Record) -> None:
-    assert set(record.identities) <= IDENTITIES.keys()
+    identities = FAMILY_IDENTITIES if record.family else IDENTITIES
+    assert set(record.identities) <= identities.keys()
     assert set(record.special) <= SPECIAL.keys() | FAMILY_SPECIAL.keys()
     assert set(record.errors) <= ERRORS.keys()
     assert record.formulas
@@ -52,7 +54,8 @@ def test_every_check_that_a_record_names_exists(record: Record) -> None:
 
 def test_no_check_is_without_a_record() -> None:
     records = EVERY.values()
-    assert IDENTITIES.keys() == {name for record in records for name in record.identities}
+    identities = IDENTITIES.keys() | FAMILY_IDENTITIES.keys()
+    assert identities == {name for record in records for name in record.identities}
     special = SPECIAL.keys() | FAMILY_SPECIAL.keys()
     assert special == {name for record in records for name in record.special}
     assert ERRORS.keys() == {name for record in records for name in record.errors}

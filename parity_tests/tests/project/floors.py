@@ -42,7 +42,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
     "parity_tests.checker.sweep": (*BELOW_THE_CHECKER, TABLES),
     "parity_tests.checker": (PORTS, LAYERS, DIAGNOSIS, REPORT),
     WRONG_PORTS: (TRUTH, CONTRACT),
-    "parity_tests.lies": (*PACKAGES, PORTS, LAYERS),
+    "parity_tests.lies": (*PACKAGES, CONTRACT, PORTS, LAYERS),
     "parity_tests.mutants": (CONTRACT, PORTS, LAYERS, TABLES),
     "parity_tests.versions": (*PACKAGES, "focal_torch._base", CONTRACT, TABLES),
     "parity_tests.pages": (CONTRACT, PORTS, *CHECKER, AUDIT, TABLES, WRONG_PORTS),

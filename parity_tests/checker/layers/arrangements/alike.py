@@ -9,7 +9,7 @@ import numpy as np
 from mpmath import mpf
 
 from parity_tests.contract.compare import error_in_eps
-from parity_tests.contract.problems import Problem
+from parity_tests.contract.problems import Problem, power
 from parity_tests.contract.tolerances import FLOOR, allowed
 from parity_tests.ports.subject import PortError, logit_names
 from parity_tests.truth.jets import Term
@@ -41,7 +41,7 @@ def alike(
 ) -> Finding:
     """Both may be off by as much as is allowed, and by what the port loses, in eps of a number or
     of its scale."""
-    gamma = float(problem.constants["gamma"])
+    gamma = power(problem.function, problem.constants)
     units = 2 * allowed(problem.function, ("logits",) * order, gamma, problem.dtype)
     with mpmath.workdps(20):
         term = Term(mpf(expected), max(abs(mpf(expected)), mpf(scale)))

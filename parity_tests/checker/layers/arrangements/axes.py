@@ -23,7 +23,7 @@ from parity_tests.ports.subject import (
 
 from ..batch import KEPT, REDUCED, Call, call_of, logits_of, own_rounding, rounding_of
 from ..judge import HAVE_SECOND, Finding
-from ..reductions import Batch, divisors
+from ..reductions import divisors, plain
 from .alike import alike, of_elements, pairs
 
 PLACES = (3, 2)
@@ -162,10 +162,7 @@ def _questions(port: PythonPort, plan: Plan, call: Call) -> Iterator[Question]:
 
 
 def _has_mean(port: PythonPort, plan: Plan, call: Call) -> bool:
-    ids = call.problem.ids
-    assert ids is not None
-    everything = np.ones(len(ids))
-    return "mean" in divisors(port, plan, Batch({}, everything > 0, everything), ids)
+    return "mean" in divisors(port, plan, plain(call), call)
 
 
 def _arranged(port: PythonPort, call: Call, axes: Axes) -> Layout:
@@ -229,7 +226,7 @@ def _findings(
         return
     classes = ()
     if question.order != VALUE and axes.axis is not None:
-        classes = call.problem.points.shape[1:]
+        classes = logits_of(call.problem).shape[1:]
     rows = axes.to_rows(got, classes)
     if known.has_cotangent:
         # Exact, and what is left are the derivatives by themselves.

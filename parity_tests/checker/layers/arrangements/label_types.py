@@ -2,22 +2,27 @@
 
 from collections.abc import Iterator
 
+from parity_tests.contract.problems import HEATMAP, VARIFOCAL
 from parity_tests.ports.python import PythonPort
 from parity_tests.ports.subject import VALUE, Plan, PortError, Subject
 
-from ..batch import ask, call_of, own_rounding
+from ..batch import ask, call_of, own_rounding, with_targets
 from ..judge import Finding
 from .alike import of_elements
 
+# Their targets are overlaps or heights, which no integer is.
+OF_SCORES = (VARIFOCAL, HEATMAP)
 KINDS = ("int64", "int32", "int16", "int8", "uint8", "bool")
 
 
 def label_types(subject: Subject, plan: Plan, failed: list[PortError]) -> Iterator[Finding]:
     if not isinstance(subject, PythonPort) or subject.one_by_one or plan.probabilities:
         return
+    if plan.record.name in OF_SCORES:
+        return
     call = call_of(plan)
-    ids = call.problem.ids
-    assert ids is not None
+    ids = (call.targets == 1).astype(int) if plan.record.family else call.targets
+    call = with_targets(call, ids, plan)
     usual = ask(subject, call)
     rounding = own_rounding(subject, call, VALUE)
     for kind in KINDS:

@@ -142,8 +142,8 @@ def _arranged(problem: Problem, arrangement: Arrangement) -> Problem:
         if element is None:
             points[place] = 0
             points[place, 0] = FAR
-    assert problem.ids is not None
-    return replace(problem, points=points, ids=problem.ids[rows])
+    ids = None if problem.ids is None else problem.ids[rows]
+    return replace(problem, points=points, ids=ids)
 
 
 def _point(problem: Problem, place: int, order: int) -> dict[str, Any]:

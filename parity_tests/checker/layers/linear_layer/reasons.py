@@ -12,7 +12,7 @@ from parity_tests.ports.subject import GRADIENT, SECOND, VALUE
 from parity_tests.truth.jets import Jet, Term, argument_of
 
 from .. import truth
-from ..backward import NEAR
+from ..derivatives import NEAR
 from ..ways import Way
 
 # What a derivative of one row is, for each variable: (rows, variables).

@@ -1,0 +1,1 @@
+"""Derivatives in other arguments than the logits."""

@@ -1,0 +1,139 @@
+"""Identities of varifocal, heatmap and asymmetric losses: they ask the port about itself."""
+
+import itertools
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import mpmath
+import numpy as np
+
+from parity_tests.contract.problems import POWERS, VARIFOCAL
+from parity_tests.ports.family_questions import problem, settings
+from parity_tests.ports.subject import VALUE, Plan, PortError, Subject
+from parity_tests.truth import readings
+
+from ..identities import Losses, Numbers, at_most, equal, sizes_of, spaced_logits
+from ..judge import Check, Finding
+
+# Exact in every dtype.
+TARGETS = (0.0, 1.0, 0.5)
+LOW_TO_HIGH = (0.0, 0.5, 1.0, 2.0, 5.0)
+SHIFTS = (0.0, 0.0625, 0.25)
+
+
+def _ask(
+    subject: Subject, plan: Plan, logits: np.ndarray, targets: Sequence[float], **chosen: Any
+) -> Losses:
+    """Each logit with each target, or with the one there is."""
+    z = np.repeat(logits, len(targets))
+    y = np.tile(targets, len(logits))
+    asked = problem(plan, z, y, settings(plan) | chosen | dict(plan.fixed))
+    return Losses(asked, subject.answer(asked, VALUE).tolist())
+
+
+def _alpha(plan: Plan, alpha: float | None = None) -> float | None:
+    """None, or 1/2 for ports that refuse it."""
+    return 0.5 if alpha is None and not plan.without_alpha else alpha
+
+
+def _powers(plan: Plan) -> tuple[str, ...]:
+    return POWERS.get(plan.record.name, ("gamma",))
+
+
+def _can_be(plan: Plan, **wanted: Any) -> bool:
+    return all(plan.fixed.get(name, value) == value for name, value in wanted.items())
+
+
+def _unfocused(plan: Plan, power: float = 0.0) -> dict[str, Any]:
+    """All powers alike, and no shift."""
+    chosen = dict.fromkeys(_powers(plan), power)
+    return chosen | {"shift": 0.0} if "shift" in settings(plan) else chosen
+
+
+def cross_entropy(subject: Subject, plan: Plan, failed: list[PortError]) -> Iterator[Finding]:
+    chosen = _unfocused(plan) | {"alpha": _alpha(plan)}
+    if not _can_be(plan, **chosen):
+        return
+    logits = spaced_logits(plan)
+    losses = _ask(subject, plan, logits, (0.0, 1.0), **chosen)
+    expected: list[Any] = []
+    for z, y in losses.problem.points.tolist():
+        with mpmath.workdps(40):
+            margin = mpmath.mpf(z if y else -z)
+            expected.append(_weight(plan, y) * readings.neg_log_sigmoid(margin))
+    message = "with every γ 0 a hard target has the cross entropy"
+    yield from equal(plan, losses, expected, message)
+
+
+def _weight(plan: Plan, target: float) -> float:
+    alpha = _alpha(plan)
+    if alpha is None or (plan.record.name == VARIFOCAL and target):
+        return 1.0
+    return alpha
+
+
+def falls_with_power(subject: Subject, plan: Plan, failed: list[PortError]) -> Iterator[Finding]:
+    for name in _powers(plan):
+        yield from _falls(subject, plan, name, LOW_TO_HIGH)
+
+
+def falls_with_shift(subject: Subject, plan: Plan, failed: list[PortError]) -> Iterator[Finding]:
+    yield from _falls(subject, plan, "shift", SHIFTS)
+
+
+def _falls(subject: Subject, plan: Plan, name: str, values: Sequence[float]) -> Iterator[Finding]:
+    if name in plan.fixed:
+        return
+    every = [_ask(subject, plan, spaced_logits(plan), TARGETS, **{name: x}) for x in values]
+    for (low, before), (high, losses) in itertools.pairwise(zip(values, every, strict=True)):
+        message = f"{name} = {high:g} costs at most what {name} = {low:g} does"
+        sizes = _larger(sizes_of(plan, before.problem), sizes_of(plan, losses.problem))
+        yield from at_most(plan, losses, before.numbers, message, sizes)
+
+
+def _larger(these: Numbers, those: Numbers) -> Numbers:
+    return [max(pair) for pair in zip(these, those, strict=True)]
+
+
+def swapped_classes(subject: Subject, plan: Plan, failed: list[PortError]) -> Iterator[Finding]:
+    alpha = _alpha(plan, plan.fixed.get("alpha"))
+    if alpha not in (None, 0.5) or not _can_be(plan, **_unfocused(plan, 2.0)):
+        return
+    logits = spaced_logits(plan)
+    pairs = [(alpha, alpha)] if "alpha" in plan.fixed else [(alpha, alpha), (0.25, 0.75)]
+    for one, other in pairs:
+        chosen = _unfocused(plan, 2.0)
+        losses = _ask(subject, plan, logits, (1.0,), alpha=one, **chosen)
+        mirrored = _ask(subject, plan, -logits, (0.0,), alpha=other, **chosen)
+        yield from equal(plan, losses, mirrored.numbers, "L(z, 1; α) = L(−z, 0; 1 − α)")
+
+
+def between_classes(subject: Subject, plan: Plan, failed: list[PortError]) -> Iterator[Finding]:
+    logits = spaced_logits(plan)
+    low, high = (_ask(subject, plan, logits, (y,)).numbers for y in (0.0, 1.0))
+    losses = _ask(subject, plan, logits, (0.25,))
+    pairs = zip(low, high, strict=True)
+    expected = [0.75 * negative + 0.25 * positive for negative, positive in pairs]
+    message = "L(z, y) = y·L(z, 1) + (1 − y)·L(z, 0)"
+    yield from equal(plan, losses, expected, message, sizes_of(plan, losses.problem))
+
+
+def positives_alike(subject: Subject, plan: Plan, failed: list[PortError]) -> Iterator[Finding]:
+    if "gamma" in plan.fixed:
+        return
+    logits = spaced_logits(plan)
+    expected = _ask(subject, plan, logits, TARGETS[1:], gamma=0.5).numbers
+    losses = _ask(subject, plan, logits, TARGETS[1:], gamma=5.0)
+    message = "a positive has the same loss with every γ"
+    yield from equal(plan, losses, expected, message, sizes_of(plan, losses.problem))
+
+
+CHECKS: tuple[Check, ...] = (
+    cross_entropy,
+    falls_with_power,
+    falls_with_shift,
+    swapped_classes,
+    between_classes,
+    positives_alike,
+)
+IDENTITIES = {check.__name__: check for check in CHECKS}
