@@ -25,7 +25,7 @@ def shifted_focal(z: Array, gamma: Number, shift: float) -> Array:
 
 
 def shifted_focal_of(p: Array, q: Array, gamma: Number, shift: float) -> Array:
-    """The same of p and q (…), where they are there already."""
+    """The same, of p and q (…) that are at hand."""
     x, w = _x_w(p, q, shift)
     return power(x, gamma) * _neg_log(x, w)
 

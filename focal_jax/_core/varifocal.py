@@ -35,7 +35,8 @@ def varifocal(
     """b times y or 1 for positives, and times α·p^γ for all others."""
     z = with_batch_axes_of(gamma, z)
     modulator = modulating_factor.formula(-z, gamma)
-    factor = _factor(y, _others(y), alpha, modulator, by_y)
+    positives, others = _cases(y)
+    factor = others * _times(alpha, modulator) + (y if by_y else positives)
     # One cross entropy for both cases, since an exponential takes the most time.
     b = bce.formula(z, y)
     return multiply_no_nan(factor, b)
@@ -77,7 +78,7 @@ def varifocal_alpha(
     """0 for positives, and p^γ·b for all others."""
     # The loss is linear in α.
     u = _margin_of_0(z, held)
-    return _others(y) * modulating_factor(u, gamma) * softplus(z)
+    return (1 - _positives(y)) * modulating_factor(u, gamma) * softplus(z)
 
 
 @varifocal.partial("gamma")
@@ -89,7 +90,7 @@ def varifocal_gamma(
     # The power comes last: it may underflow where the product does not.
     log_times_b = -softplus(u) * softplus(z)
     grad = log_times_b * modulating_factor(u, gamma)
-    return _others(y) * _times(alpha, grad)
+    return (1 - _positives(y)) * _times(alpha, grad)
 
 
 @closed_form
@@ -101,8 +102,9 @@ def varifocal_grad(
     # Of the margin −z of class 0.
     p_0, p, b = p_q_softplus(-z)
     base = p if held is None else sigmoid.formula(held)
-    others = _others(y)
-    factor = _factor(y, others, alpha, power(base, gamma), by_y)
+    positives, others = _cases(y)
+    # y is 0 for a negative, and adds nothing.
+    factor = others * _times(alpha, power(base, gamma)) + (y if by_y else positives)
     # p − y without its cancellation.
     grad = (1 - y) * p - y * p_0
     if held is None:
@@ -121,11 +123,11 @@ def varifocal_grad_z(
         bend = grad2_u(-z, gamma)
     else:
         bend = modulating_factor(-held, gamma) * pq
-    positives = _positives(y)
+    positives, others = _cases(y)
     of_positives = positives * y if by_y else positives
     # One of the two is 0.
     from_positives = of_positives * pq
-    from_others = _others(y) * _times(alpha, bend)
+    from_others = others * _times(alpha, bend)
     return from_positives + from_others
 
 
@@ -156,7 +158,7 @@ def varifocal_grad_alpha(
         grad = neg_grad_u(-z, gamma)
     else:
         grad = modulating_factor(-held, gamma) * sigmoid(z)
-    return _others(y) * grad
+    return (1 - _positives(y)) * grad
 
 
 @varifocal_grad.partial("gamma")
@@ -171,7 +173,7 @@ def varifocal_grad_gamma(
         log_p = -softplus(-held)
         log_times_p = log_p * sigmoid(z)
         grad = log_times_p * modulating_factor(-held, gamma)
-    return _others(y) * _times(alpha, grad)
+    return (1 - _positives(y)) * _times(alpha, grad)
 
 
 def _positives(y: Array) -> Array:
@@ -180,22 +182,15 @@ def _positives(y: Array) -> Array:
     return jnp.ceil(y)
 
 
-def _others(y: Array) -> Array:
-    """0 for positives, and 1 for all others: (…)."""
-    return 1 - _positives(y)
+def _cases(y: Array) -> tuple[Array, Array]:
+    """1 for positives, and 1 for all others, each (…)."""
+    positives = _positives(y)
+    return positives, 1 - positives
 
 
 def _margin_of_0(z: Array, held: Array | None) -> Array:
     """The margin of class 0 that p^γ is made of."""
     return -z if held is None else -held
-
-
-def _factor(y: Array, others: Array, alpha: Number | None, modulator: Array, by_y: bool) -> Array:
-    """What b is multiplied by: (…)."""
-    of_others = others * _times(alpha, modulator)
-    # y is 0 for a negative, and adds nothing.
-    of_positives = y if by_y else 1 - others
-    return of_others + of_positives
 
 
 def _times(alpha: Number | None, x: Array) -> Array:

@@ -165,7 +165,7 @@ def asymmetric_focal_gamma_0(
 
 def _shares(y: Tensor, alpha: Number | None) -> tuple[Tensor, Tensor]:
     """The weights of both classes, each (…)."""
-    # A product with 1 would be an operation more.
+    # A product with 1 would be one more operation.
     if alpha is None:
         return y, 1 - y
     return y * alpha_1(alpha), (1 - y) * alpha_0(alpha)

@@ -23,7 +23,7 @@ def shifted_focal(z: Tensor, gamma: Number, shift: float) -> Tensor:
 
 
 def shifted_focal_of(p: Tensor, q: Tensor, gamma: Number, shift: float) -> Tensor:
-    """The same of p and q (…), where they are there already."""
+    """The same, of p and q (…) that are at hand."""
     x, w = _x_w(p, q, shift)
     return power(x, gamma) * _neg_log(x, w)
 
