@@ -48,9 +48,14 @@ def by_variable(arguments: Mapping[str, Any]) -> dict[str, Any]:
     return variables
 
 
+def powers_of(function: str) -> tuple[str, ...]:
+    """The names of its powers."""
+    return POWERS.get(function, ("gamma",))
+
+
 def power(function: str, numbers: Mapping[str, Any]) -> float:
     """What multiplies the rounding of the numbers that a loss is a power of."""
-    powers = [float(numbers.get(name, 2.0)) for name in POWERS.get(function, ("gamma",))]
+    powers = [float(numbers.get(name, 2.0)) for name in powers_of(function)]
     if function != ASYMMETRIC:
         return sum(powers)
     # Its two sides are added. With a shift the scale of the negative one holds its γ.

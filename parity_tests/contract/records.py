@@ -61,7 +61,7 @@ class Record:
     classes: bool = False
     # What a loss of a linear layer is where the kernel is the identity, and the bias 0.
     of_logits: str = ""
-    # A relative of the focal loss, whose targets are soft in every layer.
+    # A relative of the focal loss, whose targets may be soft in every layer.
     family: bool = False
     # Lines of golden vectors per file.
     samples: int = 320

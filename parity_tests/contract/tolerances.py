@@ -20,6 +20,7 @@ DTYPES = {
     "float64": np.float64,
 }
 EPS = {name: float(ml_dtypes.finfo(dtype).eps) for name, dtype in DTYPES.items()}
+LARGEST = {name: float(ml_dtypes.finfo(dtype).max) for name, dtype in DTYPES.items()}
 SMALLEST_NORMAL = {
     name: float(ml_dtypes.finfo(dtype).smallest_normal) for name, dtype in DTYPES.items()
 }

@@ -12,7 +12,7 @@ from torch import Tensor
 
 import focal_torch
 from parity_tests.contract.family_records import FAMILY
-from parity_tests.contract.problems import POWERS
+from parity_tests.contract.problems import powers_of
 
 from .changes import COTANGENTS, GRADIENTS, SECOND, VALUES, Change, Tampered, TamperedTwice
 from .occasions import LEFT_OUT, OCCASIONS, OF_FAMILY, OF_SIGMOID, OF_SOFTMAX, Occasion, Told
@@ -140,7 +140,7 @@ def lies() -> Iterator[Lie]:
 
 def _numbers(function: str) -> tuple[str, ...]:
     """The settings in which a loss of the family is differentiated."""
-    return (*POWERS.get(function, ("gamma",)), "alpha")
+    return (*powers_of(function), "alpha")
 
 
 def _of_family(function: str) -> dict[str, Occasion]:

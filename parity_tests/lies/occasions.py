@@ -64,12 +64,11 @@ def _reduction_with(name: str, option: str, told: Told) -> bool:
 
 
 def _gamma(gamma: float, told: Told) -> bool:
-    own = told.options.get("gamma")
-    return not isinstance(own, Tensor) and own == gamma
+    return not isinstance(told.options["gamma"], Tensor) and told.options["gamma"] == gamma
 
 
 def _gammas(axes: int, told: Told) -> bool:
-    gamma = told.options.get("gamma")
+    gamma = told.options["gamma"]
     return isinstance(gamma, Tensor) and gamma.ndim == axes
 
 
@@ -91,6 +90,10 @@ def _no_alpha(told: Told) -> bool:
 
 def _is(name: str, value: object, told: Told) -> bool:
     return told.options[name] == value
+
+
+def _mean_of_unweighted(told: Told) -> bool:
+    return _reduction("mean_positive", told) and _is("iou_weighted", False, told)
 
 
 def _soft(told: Told) -> Tensor:
@@ -172,9 +175,16 @@ OF_SOFTMAX: dict[str, Occasion] = {
 # By the setting that a loss of the family has.
 OF_FAMILY: dict[str, dict[str, Occasion]] = {
     "targets": {"of soft targets": _soft},
-    "alpha": {"without α": _no_alpha, "with α": partial(_with, "alpha")},
+    "alpha": {
+        "without α": _no_alpha,
+        "with α": partial(_with, "alpha"),
+        "through mean with α": partial(_reduction_with, "mean", "alpha"),
+    },
     "gamma": {"with one γ per element": partial(_gammas, 1)},
-    "iou_weighted": {"without iou_weighted": partial(_is, "iou_weighted", False)},
+    "iou_weighted": {
+        "without iou_weighted": partial(_is, "iou_weighted", False),
+        "through mean_positive without iou_weighted": _mean_of_unweighted,
+    },
     "constant_modulator": {"with a constant modulator": partial(_is, "constant_modulator", True)},
     "peak": {"with peaks below 1": partial(_is, "peak", 0.5)},
     "shift": {"without a shift": partial(_is, "shift", 0.0)},

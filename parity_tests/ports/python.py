@@ -63,6 +63,10 @@ class PythonPort:
     def takes(self, argument: str) -> bool:
         return argument in self.names
 
+    def leaves_open(self, argument: str) -> bool:
+        """Whether it takes an argument that the user has not fixed."""
+        return self.takes(argument) and argument not in self.plan.fixed
+
     def call(
         self,
         logits: np.ndarray,

@@ -96,8 +96,7 @@ def _batches(evidence: Evidence, port: PythonPort, call: Call) -> Iterator[Batch
         alpha = np.array(CLASS_WEIGHTS, dtype)
         options.append(Batch({"alpha": alpha}, everything, np.take(CLASS_WEIGHTS, ids)))
     for batch in options:
-        taken = [port.takes(name) and name not in plan.fixed for name in batch.options]
-        if all(taken) and _follows(evidence, port, call, batch):
+        if all(map(port.leaves_open, batch.options)) and _follows(evidence, port, call, batch):
             yield batch
 
 

@@ -4,8 +4,6 @@ differentiated: cotangents, masks, weights, smoothing, reductions.
 The gradient of the loss of each element by itself is another layer's. Here it is multiplied by what
 comes from above, and a port whose own rule ignores that, or divides by another number than its
 value does, is found out.
-
-    jets    the losses of six elements with their derivatives        factors    (6,)
 """
 
 import itertools
@@ -37,6 +35,7 @@ from .batch import (
     own_rounding,
     poisoned,
     rounding_of,
+    usual_calls,
 )
 from .derivatives import findings
 from .judge import HAVE_SECOND, Finding
@@ -58,25 +57,32 @@ def backward(subject: Subject, plan: Plan, failed: list[PortError]) -> Iterator[
         return
     for dtype in dtypes(plan):
         other = replace(plan, dtype=dtype)
-        call = call_of(other)
-        orders = orders_of(port, other)
-        try:
-            of_dtype = [*ways(port, other, call), *ways_with_gammas(port, other, call)]
-        except PortError as error:
-            failed.append(error)
-            continue
-        known = _in_one_program(port, call, of_dtype, orders)
-        if dtype != plan.dtype and not known and refuses(port, call):
-            continue
-        roundings = {order: _rounding(port, call, order, known) for order in orders}
-        for way, order in itertools.product(of_dtype, orders):
-            if not way.has(order):
-                continue
-            found = _derivatives(port, call, way, order, failed, known)
-            for asked, result in found:
-                yield from findings(other, asked, way, order, result, roundings[order])
+        # Other dtypes than the plan's are asked for what is most used.
+        for call in usual_calls(plan) if dtype == plan.dtype else [call_of(other)]:
+            yield from _of_call(port, other, call, failed)
     if not port.one_by_one:
         yield from _of_every_gamma(port, plan, failed)
+
+
+def _of_call(
+    port: PythonPort, plan: Plan, call: Call, failed: list[PortError]
+) -> Iterator[Finding]:
+    """In the dtype of this plan."""
+    orders = orders_of(port, plan)
+    try:
+        of_dtype = [*ways(port, plan, call), *ways_with_gammas(port, plan, call)]
+    except PortError as error:
+        failed.append(error)
+        return
+    known = _in_one_program(port, call, of_dtype, orders)
+    if plan.dtype != port.plan.dtype and not known and refuses(port, call):
+        return
+    roundings = {order: _rounding(port, call, order, known) for order in orders}
+    for way, order in itertools.product(of_dtype, orders):
+        if not way.has(order):
+            continue
+        for asked, result in _derivatives(port, call, way, order, failed, known):
+            yield from findings(plan, asked, way, order, result, roundings[order])
 
 
 def differentiable(subject: Subject, plan: Plan) -> PythonPort | None:

@@ -36,10 +36,10 @@ KEPT = (True, False, True, True, False, True)
 WEIGHTS = (0.5, 2.0, 0.0, 1.0, 4.0, 0.25)
 CLASS_WEIGHTS = (0.5, 2.0, 0.25)
 SMOOTHING = 0.125
-# Of the losses that are made for targets between 0 and 1. Of those that are kept some have a
-# gradient above 0, others one below.
+# Of the losses that are made for targets between 0 and 1. Of those that are kept two are 1, and
+# some have a gradient above 0, others one below.
 FAMILY_LOGITS = (-2.0, 1.5, -0.25, 3.0, -0.75, 0.5)
-FAMILY_TARGETS = (0.0, 1.0, 0.5, 0.0, 1.0, 0.25)
+FAMILY_TARGETS = (0.0, 0.5, 1.0, 1.0, 0.0, 0.25)
 
 
 @dataclass(frozen=True)
@@ -95,10 +95,18 @@ def family_call(plan: Plan, turn: int = 0) -> Call:
     return Call(problem, truth.jets(problem, plan))
 
 
-def calls_of(plan: Plan) -> list[Call]:
-    """With the usual settings, and with those of cross entropy or nearly."""
+def usual_calls(plan: Plan) -> list[Call]:
+    """With the usual settings. The family has two of them: in one α is None, in the other a number,
+    and positives are weighted in one way each."""
     if plan.record.family:
         return [family_call(plan, turn) for turn in (0, 1)]
+    return [call_of(plan)]
+
+
+def calls_of(plan: Plan) -> list[Call]:
+    """With the usual settings, and of a focal loss with those of cross entropy as well."""
+    if plan.record.family:
+        return usual_calls(plan)
     gamma = 0.0 if 0.0 in gammas(plan) else None
     return [call_of(plan), call_of(plan, gamma, with_alpha=False)]
 
@@ -222,9 +230,10 @@ def total_of(terms: list[Term], factors: list[float], divisor: float = 1.0) -> T
     return total
 
 
-def poisoned(call: Call, poison: float) -> Call:
-    """The same call with this number for the masked logits."""
+def poisoned(call: Call, poison: float, *, targets: bool = False) -> Call:
+    """The same call with this number for the masked logits, or for targets that are numbers."""
     points = call.problem.points.copy()
     logits = len(logit_names(call.problem))
-    points[~np.array(KEPT), :logits] = poison
+    columns = slice(logits, None) if targets else slice(logits)
+    points[~np.array(KEPT), columns] = poison
     return Call(replace(call.problem, points=points), call.jets, call.problem)

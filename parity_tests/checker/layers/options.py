@@ -44,6 +44,11 @@ def where(port: PythonPort, plan: Plan, call: Call) -> Iterator[Finding]:
         result = ask(port, poisoned(call, poison), where=np.array(KEPT))
         point = {"where": KEPT, "masked logits": poison}
         yield from findings_of(call, result, terms, point, message)
+    if call.problem.ids is None:
+        message = message.replace("logits", "targets")
+        result = ask(port, poisoned(call, math.nan, targets=True), where=np.array(KEPT))
+        point = {"where": KEPT, "masked targets": math.nan}
+        yield from findings_of(call, result, terms, point, message)
 
 
 def weight(port: PythonPort, plan: Plan, call: Call) -> Iterator[Finding]:
@@ -54,15 +59,25 @@ def weight(port: PythonPort, plan: Plan, call: Call) -> Iterator[Finding]:
 
 
 def ignore_index(port: PythonPort, plan: Plan, call: Call) -> Iterator[Finding]:
-    """A class, the usual number for what has none, and that of a border in a mask."""
-    terms = masked(call.terms, (call.targets != 0).tolist())
+    """A class, the usual number for what has none, and that of a border in a mask, which some
+    elements of either class have."""
+    kept = np.array(KEPT)
     message = "ignored elements must be 0, the others as they were"
-    for index in (0, -100, 255):
-        targets = np.where(call.targets == 0, index, call.targets)
+    for index, mask in {0: call.targets != 0, -100: kept, 255: kept}.items():
+        targets = np.where(mask, call.targets, index)
         if not plan.record.classes:
             targets = targets.astype(DTYPES[plan.dtype])
-        result = ask(port, call, ignore_index=index, targets=targets)
+        options = {"ignore_index": index, "targets": targets}
+        terms = masked(call.terms, mask.tolist())
+        result = ask(port, call, **options)
         yield from findings_of(call, result, terms, {"ignore_index": index}, message)
+        batch = plain(call)._replace(kept=mask)
+        for reduction, divisor in divisors(port, plan, batch, call).items():
+            result = ask(port, call, reduction=reduction, **options)
+            total = total_of(terms, [1.0] * len(terms), divisor)
+            point = {"ignore_index": index, "reduction": reduction}
+            said = f"{reduction} divides by {divisor:g} here: what is ignored is left out"
+            yield from findings_of(call, result, [total], point, said)
 
 
 def label_smoothing(port: PythonPort, plan: Plan, call: Call) -> Iterator[Finding]:
@@ -111,7 +126,7 @@ OPTIONS: dict[str, Option] = {
 
 
 def _twice(option: Option, port: PythonPort, plan: Plan) -> Iterator[Finding]:
-    """With the usual settings, and with those of cross entropy."""
+    """With the usual settings, and with others."""
     for call in calls_of(plan):
         yield from option(port, plan, call)
 
@@ -142,7 +157,7 @@ def _checks(port: PythonPort) -> dict[str, Callable[[PythonPort, Plan], Iterator
     checks: dict[str, Callable[[PythonPort, Plan], Iterator[Finding]]] = {}
     if not port.one_by_one:
         for name, option in OPTIONS.items():
-            if port.takes(name):
+            if port.leaves_open(name):
                 checks[name] = partial(_twice, option)
         checks["two options"] = together
     if port.takes("reduction") or port.one_by_one:
@@ -159,7 +174,7 @@ def in_other_dtypes(subject: Subject, plan: Plan, failed: list[PortError]) -> It
     for dtype in plan.record.dtypes:
         other = replace(plan, dtype=dtype)
         for name in ("where", "weight"):
-            if dtype == plan.dtype or not subject.takes(name):
+            if dtype == plan.dtype or not subject.leaves_open(name):
                 continue
             try:
                 for finding in OPTIONS[name](subject, other, call_of(other)):

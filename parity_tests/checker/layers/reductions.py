@@ -24,6 +24,7 @@ from .batch import (
     findings_of,
     logits_of,
     total_of,
+    usual_calls,
     weighted,
     with_targets,
 )
@@ -69,7 +70,11 @@ class Batch(NamedTuple):
 def reductions(port: PythonPort, plan: Plan) -> Iterator[Finding]:
     """sum, mean and mean_positive, or the one reduction that the port has: without a mask and with
     the one that it takes, and with weights."""
-    call = call_of(plan)
+    for call in usual_calls(plan):
+        yield from _of_call(port, plan, call)
+
+
+def _of_call(port: PythonPort, plan: Plan, call: Call) -> Iterator[Finding]:
     for batch in batches(port, plan, call):
         offered = divisors(port, plan, batch, call)
         if batch.is_pair and "mean" in offered:
@@ -96,7 +101,7 @@ def _without_positives(port: PythonPort, plan: Plan, call: Call) -> Iterator[Fin
 def nothing_kept(port: PythonPort, plan: Plan) -> Iterator[Finding]:
     """Reductions of losses that are all left out, and their gradients."""
     call = call_of(plan)
-    if not port.takes("where"):
+    if not port.leaves_open("where"):
         return
     logits = logits_of(call.problem)
     nothing = np.zeros(len(call.terms), bool)
@@ -119,7 +124,7 @@ def batches(port: PythonPort, plan: Plan, call: Call) -> Iterator[Batch]:
     everything, ones = plain(call).kept, plain(call).weights
     targets = call.targets
     single = _leaving_out(port, targets, ones) + _weighting(port, plan, targets, everything)
-    if plan.record.classes and port.takes("label_smoothing"):
+    if plan.record.classes and port.leaves_open("label_smoothing"):
         single.append(Batch({"label_smoothing": SMOOTHING}, everything, ones))
     yield from single
     for one, other in itertools.combinations(single, 2):
@@ -128,10 +133,10 @@ def batches(port: PythonPort, plan: Plan, call: Call) -> Iterator[Batch]:
 
 def _leaving_out(port: PythonPort, targets: np.ndarray, ones: np.ndarray) -> list[Batch]:
     chosen: list[Batch] = []
-    if port.takes("where"):
+    if port.leaves_open("where"):
         kept = np.array(KEPT)
         chosen.append(Batch({"where": kept}, kept, ones))
-    if port.takes("ignore_index"):
+    if port.leaves_open("ignore_index"):
         chosen.append(Batch({"ignore_index": 0}, targets != 0, ones))
     return chosen
 
@@ -140,10 +145,10 @@ def _weighting(
     port: PythonPort, plan: Plan, targets: np.ndarray, everything: np.ndarray
 ) -> list[Batch]:
     chosen: list[Batch] = []
-    if port.takes("weight"):
+    if port.leaves_open("weight"):
         weight = np.array(WEIGHTS, DTYPES[plan.dtype])
         chosen.append(Batch({"weight": weight}, everything, np.array(WEIGHTS)))
-    if plan.record.classes and port.takes("alpha") and "alpha" not in plan.fixed:
+    if plan.record.classes and port.leaves_open("alpha"):
         # α of a class is a factor of its losses, and enters no divisor but that of a declared
         # weighted mean.
         alpha = np.array(CLASS_WEIGHTS, DTYPES[plan.dtype])
@@ -154,14 +159,15 @@ def _weighting(
 def divisors(port: PythonPort, plan: Plan, batch: Batch, call: Call) -> dict[str, float]:
     """What each reduction that the port offers divides by: the one that is set, or all."""
     mean = _mean(plan, batch, call)
+    positives = _positives(plan, batch, call)
     if port.one_by_one and not port.takes("reduction"):
-        return {"mean": mean} if _is_mean(port, plan, call) else {"sum": 1.0}
+        own = _own(port, plan, call)
+        return {own: {"sum": 1.0, "mean": mean, "mean_positive": positives}[own]}
     if not port.takes("reduction"):
         return {}
     fixed = plan.fixed.get("reduction")
     if fixed == "none":
         return {}
-    positives = _positives(plan, batch, call)
     offered = {"sum": 1.0, "mean": mean}
     if fixed is not None:
         possible = {**offered, "mean_positive": positives}
@@ -220,12 +226,15 @@ def _mean(plan: Plan, batch: Batch, call: Call) -> float:
     return float(means[plan.convention("mean")])
 
 
-def _is_mean(port: PythonPort, plan: Plan, call: Call) -> bool:
-    """Whether a port that only gives one number for a batch is nearer to the mean than to the
-    sum."""
+def _own(port: PythonPort, plan: Plan, call: Call) -> str:
+    """The reduction that a port has made which only gives one number for a batch: the one that is
+    the nearest. A focal loss is expected to be a mean or a sum."""
     result = ask(port, call)
     if result.shape:
         raise PortError(f"a result of shape {result.shape}, where it was one number before")
     total = float(sum(term.value for term in call.terms))
-    mean = total / _mean(plan, plain(call), call)
-    return abs(float(result) - mean) < abs(float(result) - total)
+    everything = plain(call)
+    divisors = {"sum": 1.0, "mean": _mean(plan, everything, call)}
+    if plan.record.family:
+        divisors["mean_positive"] = _positives(plan, everything, call)
+    return min(divisors, key=lambda name: abs(float(result) - total / divisors[name]))

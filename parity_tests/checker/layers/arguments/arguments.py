@@ -25,11 +25,10 @@ from ..batch import (
     REDUCED,
     WEIGHTS,
     Call,
-    call_of,
-    calls_of,
     findings_of,
     logits_of,
     own_rounding,
+    usual_calls,
 )
 from ..judge import Finding, digits
 from ..option_jets import jets_with
@@ -42,17 +41,18 @@ def arguments(subject: Subject, plan: Plan, failed: list[PortError]) -> Iterator
     port = differentiable(subject, plan)
     if port is None or port.one_by_one or plan.convention("form") == "FL*":
         return
-    # With one of the two α is a number.
-    for call in calls_of(plan) if plan.record.family else [call_of(plan)]:
-        yield from _of_call(port, plan, call, failed)
+    usual, *others = usual_calls(plan)
+    accepted = accepted_gammas(port, plan, usual, failed)
+    yield from _of_call(port, plan, usual, accepted, failed)
+    for call in others:
+        yield from _of_call(port, plan, call, [], failed)
 
 
 def _of_call(
-    port: PythonPort, plan: Plan, call: Call, failed: list[PortError]
+    port: PythonPort, plan: Plan, call: Call, accepted: list[Accepted], failed: list[PortError]
 ) -> Iterator[Finding]:
-    accepted = accepted_gammas(port, plan, call, failed)
     yield from _with_several_gammas(port, plan, call, accepted)
-    asked = [question for question in questions(plan, call) if _is_taken(port, plan, question)]
+    asked = [question for question in questions(plan, call) if _is_taken(port, question)]
     asked += in_several_gammas(plan, call, accepted)
     known = _in_one_program(port, plan, call, asked)
     for question, answer in zip(asked, known, strict=True):
@@ -65,8 +65,8 @@ def _of_call(
             failed.append(error)
 
 
-def _is_taken(port: PythonPort, plan: Plan, question: Question) -> bool:
-    return question.argument not in plan.fixed and port.takes(question.argument)
+def _is_taken(port: PythonPort, question: Question) -> bool:
+    return port.leaves_open(question.argument)
 
 
 def _with_several_gammas(

@@ -8,7 +8,7 @@ import numpy as np
 from mpmath import mpf
 
 from parity_tests.contract.exact import Draws
-from parity_tests.contract.problems import POWERS, Problem
+from parity_tests.contract.problems import Problem, powers_of
 from parity_tests.ports.subject import Plan
 from parity_tests.truth import oracle
 from parity_tests.truth.jets import Jet, Key, Term, column
@@ -40,7 +40,7 @@ def questions(plan: Plan, call: Call) -> Iterator[Question]:
 def _of_family(call: Call) -> Iterator[Question]:
     """In what multiplies the losses, in every power, and in targets of which none is hard."""
     constants = call.problem.constants
-    powers = POWERS.get(call.problem.function, ("gamma",))
+    powers = powers_of(call.problem.function)
     names = [name for name in ("alpha", *powers) if constants[name] is not None]
     settings = {name: np.array(float(constants[name])) for name in names}
     jets = _jets_in(call, settings)

@@ -10,7 +10,7 @@ from ..batch import ask, call_of, own_rounding, with_targets
 from ..judge import Finding
 from .alike import of_elements
 
-# Their targets are overlaps or heights, which no integer is.
+# Their targets are overlaps or heights, for which nobody has integers.
 OF_SCORES = (VARIFOCAL, HEATMAP)
 KINDS = ("int64", "int32", "int16", "int8", "uint8", "bool")
 
@@ -21,8 +21,9 @@ def label_types(subject: Subject, plan: Plan, failed: list[PortError]) -> Iterat
     if plan.record.name in OF_SCORES:
         return
     call = call_of(plan)
-    ids = (call.targets == 1).astype(int) if plan.record.family else call.targets
-    call = with_targets(call, ids, plan)
+    if plan.record.family:
+        call = with_targets(call, call.targets == 1, plan)
+    ids = call.targets.astype(int)
     usual = ask(subject, call)
     rounding = own_rounding(subject, call, VALUE)
     for kind in KINDS:

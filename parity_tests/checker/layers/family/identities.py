@@ -7,7 +7,7 @@ from typing import Any
 import mpmath
 import numpy as np
 
-from parity_tests.contract.problems import POWERS, VARIFOCAL
+from parity_tests.contract.problems import ASYMMETRIC, VARIFOCAL, powers_of
 from parity_tests.ports.family_questions import problem, settings
 from parity_tests.ports.subject import VALUE, Plan, PortError, Subject
 from parity_tests.truth import readings
@@ -27,35 +27,41 @@ def _ask(
     """Each logit with each target, or with the one there is."""
     z = np.repeat(logits, len(targets))
     y = np.tile(targets, len(logits))
-    asked = problem(plan, z, y, settings(plan) | chosen | dict(plan.fixed))
+    free = {name: x for name, x in chosen.items() if name not in plan.fixed}
+    asked = problem(plan, z, y, settings(plan) | free)
     return Losses(asked, subject.answer(asked, VALUE).tolist())
 
 
 def _alpha(plan: Plan, alpha: float | None = None) -> float | None:
-    """None, or 1/2 for ports that refuse it."""
+    """The one that is fixed, or this one, or 1/2 for ports that refuse None."""
+    if "alpha" in plan.fixed:
+        return plan.fixed["alpha"]
     return 0.5 if alpha is None and not plan.without_alpha else alpha
 
 
-def _powers(plan: Plan) -> tuple[str, ...]:
-    return POWERS.get(plan.record.name, ("gamma",))
+def _alike(plan: Plan, power: float = 0.0) -> dict[str, Any]:
+    """All powers of a hard target's loss alike, and no shift."""
+    chosen = dict.fromkeys(powers_of(plan.record.name), power)
+    if plan.record.name == ASYMMETRIC:
+        chosen["shift"] = 0.0
+    return chosen
 
 
-def _can_be(plan: Plan, **wanted: Any) -> bool:
-    return all(plan.fixed.get(name, value) == value for name, value in wanted.items())
-
-
-def _unfocused(plan: Plan, power: float = 0.0) -> dict[str, Any]:
-    """All powers alike, and no shift."""
-    chosen = dict.fromkeys(_powers(plan), power)
-    return chosen | {"shift": 0.0} if "shift" in settings(plan) else chosen
+def _can_be(plan: Plan, chosen: dict[str, Any]) -> bool:
+    """Whether the settings that a hard target's loss depends on are free, or are these."""
+    wanted = {name: x for name, x in chosen.items() if name != "beta"}
+    return all(plan.fixed.get(name, x) == x for name, x in wanted.items())
 
 
 def cross_entropy(subject: Subject, plan: Plan, failed: list[PortError]) -> Iterator[Finding]:
-    chosen = _unfocused(plan) | {"alpha": _alpha(plan)}
-    if not _can_be(plan, **chosen):
-        return
-    logits = spaced_logits(plan)
-    losses = _ask(subject, plan, logits, (0.0, 1.0), **chosen)
+    chosen = _alike(plan)
+    targets = (0.0, 1.0)
+    if not _can_be(plan, chosen):
+        if plan.record.name != VARIFOCAL:
+            return
+        # Its positives have no γ.
+        targets = (1.0,)
+    losses = _ask(subject, plan, spaced_logits(plan), targets, alpha=_alpha(plan), **chosen)
     expected: list[Any] = []
     for z, y in losses.problem.points.tolist():
         with mpmath.workdps(40):
@@ -66,14 +72,17 @@ def cross_entropy(subject: Subject, plan: Plan, failed: list[PortError]) -> Iter
 
 
 def _weight(plan: Plan, target: float) -> float:
+    """What α makes of a hard target's loss."""
     alpha = _alpha(plan)
-    if alpha is None or (plan.record.name == VARIFOCAL and target):
+    if alpha is None:
         return 1.0
-    return alpha
+    if plan.record.name == VARIFOCAL:
+        return 1.0 if target else alpha
+    return alpha if target else 1 - alpha
 
 
 def falls_with_power(subject: Subject, plan: Plan, failed: list[PortError]) -> Iterator[Finding]:
-    for name in _powers(plan):
+    for name in powers_of(plan.record.name):
         yield from _falls(subject, plan, name, LOW_TO_HIGH)
 
 
@@ -96,13 +105,13 @@ def _larger(these: Numbers, those: Numbers) -> Numbers:
 
 
 def swapped_classes(subject: Subject, plan: Plan, failed: list[PortError]) -> Iterator[Finding]:
-    alpha = _alpha(plan, plan.fixed.get("alpha"))
-    if alpha not in (None, 0.5) or not _can_be(plan, **_unfocused(plan, 2.0)):
+    chosen = _alike(plan, plan.fixed.get("gamma", 2.0))
+    alpha = _alpha(plan)
+    if alpha not in (None, 0.5) or not _can_be(plan, chosen):
         return
     logits = spaced_logits(plan)
     pairs = [(alpha, alpha)] if "alpha" in plan.fixed else [(alpha, alpha), (0.25, 0.75)]
     for one, other in pairs:
-        chosen = _unfocused(plan, 2.0)
         losses = _ask(subject, plan, logits, (1.0,), alpha=one, **chosen)
         mirrored = _ask(subject, plan, -logits, (0.0,), alpha=other, **chosen)
         yield from equal(plan, losses, mirrored.numbers, "L(z, 1; α) = L(−z, 0; 1 − α)")

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from parity_tests.contract.problems import Problem
-from parity_tests.contract.tolerances import DTYPES
+from parity_tests.contract.tolerances import DTYPES, LARGEST
 from parity_tests.ports.family_questions import problem, settings
 from parity_tests.ports.python import PythonPort
 from parity_tests.ports.subject import GRADIENT, VALUE, Plan, PortError, Subject
@@ -27,9 +27,10 @@ def limits(subject: Subject, plan: Plan, failed: list[PortError]) -> Iterator[Fi
     """At infinite logits a loss and its slope are what they are on the way there."""
     logits = np.repeat(INFINITE, len(TARGETS))
     targets = np.tile(TARGETS, len(INFINITE))
+    far_out = min(FAR, LARGEST[plan.dtype] / 2)
     for turn in TURNS:
         constants = settings(plan, turn)
-        near = problem(plan, np.sign(logits) * FAR, targets, constants)
+        near = problem(plan, np.sign(logits) * far_out, targets, constants)
         far = problem(plan, logits, targets, constants)
         for order in (VALUE, GRADIENT):
             if order in subject.orders:
@@ -57,7 +58,7 @@ def _limits(
 
 
 def _is_half(asked: Problem) -> bool:
-    return DTYPES[asked.dtype]().itemsize == 2
+    return np.dtype(DTYPES[asked.dtype]).itemsize == 2
 
 
 def nan_alone(subject: Subject, plan: Plan, failed: list[PortError]) -> Iterator[Finding]:
