@@ -35,8 +35,7 @@ def varifocal(
     """b times y or 1 for positives, and times α·p^γ for all others."""
     z = with_batch_axes_of(gamma, z)
     modulator = modulating_factor.formula(-z, gamma)
-    positives, others = _cases(y)
-    factor = others * _times(alpha, modulator) + (y if by_y else positives)
+    factor, _ = _factor(y, alpha, modulator, by_y)
     # One cross entropy for both cases, since an exponential takes the most time.
     b = bce.formula(z, y)
     return multiply_no_nan(factor, b)
@@ -78,7 +77,8 @@ def varifocal_alpha(
     """0 for positives, and p^γ·b for all others."""
     # The loss is linear in α.
     u = _margin_of_0(z, held)
-    return (1 - _positives(y)) * modulating_factor(u, gamma) * softplus(z)
+    others = 1 - _positives(y)
+    return others * modulating_factor(u, gamma) * softplus(z)
 
 
 @varifocal.partial("gamma")
@@ -102,9 +102,7 @@ def varifocal_grad(
     # Of the margin −z of class 0.
     p_0, p, b = p_q_softplus(-z)
     base = p if held is None else sigmoid.formula(held)
-    positives, others = _cases(y)
-    # y is 0 for a negative, and adds nothing.
-    factor = others * _times(alpha, power(base, gamma)) + (y if by_y else positives)
+    factor, others = _factor(y, alpha, power(base, gamma), by_y)
     # p − y without its cancellation.
     grad = (1 - y) * p - y * p_0
     if held is None:
@@ -123,11 +121,11 @@ def varifocal_grad_z(
         bend = grad2_u(-z, gamma)
     else:
         bend = modulating_factor(-held, gamma) * pq
-    positives, others = _cases(y)
+    positives = _positives(y)
     of_positives = positives * y if by_y else positives
     # One of the two is 0.
     from_positives = of_positives * pq
-    from_others = others * _times(alpha, bend)
+    from_others = (1 - positives) * _times(alpha, bend)
     return from_positives + from_others
 
 
@@ -182,15 +180,19 @@ def _positives(y: Array) -> Array:
     return jnp.ceil(y)
 
 
-def _cases(y: Array) -> tuple[Array, Array]:
-    """1 for positives, and 1 for all others, each (…)."""
-    positives = _positives(y)
-    return positives, 1 - positives
-
-
 def _margin_of_0(z: Array, held: Array | None) -> Array:
     """The margin of class 0 that p^γ is made of."""
     return -z if held is None else -held
+
+
+def _factor(y: Array, alpha: Number | None, modulator: Array, by_y: bool) -> tuple[Array, Array]:
+    """What b is multiplied by, and 1 for all that are no positives, each (…)."""
+    positives = _positives(y)
+    others = 1 - positives
+    of_others = others * _times(alpha, modulator)
+    # y is 0 for a negative, and adds nothing.
+    of_positives = y if by_y else positives
+    return of_others + of_positives, others
 
 
 def _times(alpha: Number | None, x: Array) -> Array:

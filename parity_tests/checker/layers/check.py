@@ -151,7 +151,7 @@ def layers_of(record: Record) -> list[str]:
 
 def layer(subject: Subject, plan: Plan, name: str) -> Row:
     if name not in layers_of(plan.record):
-        return Row(name, NOT_OFFERED, note=f"{plan.record.name} has none")
+        return Row(name, NOT_OFFERED, note=f"no layer of {plan.record.name}")
     judged, optional = LAYERS[name]
     failed: list[PortError] = []
     return verdict(name, judged(subject, plan, failed), failed, optional, plan.dtype)

@@ -33,7 +33,7 @@ def focused_positives(logits: Tensor, targets: Tensor, alpha: Any = 0.75, gamma:
     return loss + (targets == 1) * (focused - focal_torch.focal(logits, 0.0))
 
 
-def negative_beta(logits: Tensor, targets: Tensor, gamma: Any = 2.0, beta: Any = 4.0) -> Tensor:
+def falling_in_beta(logits: Tensor, targets: Tensor, gamma: Any = 2.0, beta: Any = 4.0) -> Tensor:
     return focal_torch.heatmap_focal_loss(logits, targets, gamma=gamma, beta=1 / (1 + beta))
 
 
@@ -72,7 +72,7 @@ def of_hard_targets(
 
 # By the identity that finds it: the loss, what it claims to be, and the sentence.
 FAULTS: dict[str, tuple[Callable[..., Tensor], str, str]] = {
-    "cross_entropy": (logs_to_base_2, VARIFOCAL, "with every γ 0 a hard target has"),
+    "cross_entropy": (logs_to_base_2, VARIFOCAL, "without a modulating factor a hard target has"),
     "falls_with_power": (one_over_gamma, VARIFOCAL, "costs at most what gamma ="),
     "positives_alike": (focused_positives, VARIFOCAL, "a positive has the same loss with every γ"),
     "swapped_classes": (alpha_of_the_rest, HEATMAP, TWO_CLASSES),
@@ -93,7 +93,7 @@ def test_each_identity_finds_its_fault(name: str) -> None:
 
 
 def test_every_power_is_asked() -> None:
-    port = build(Options(negative_beta, HEATMAP, "torch", fixed={"alpha": None}))
+    port = build(Options(falling_in_beta, HEATMAP, "torch", fixed={"alpha": None}))
     found = list(IDENTITIES["falls_with_power"](port, port.plan, []))
     assert {finding.message.split()[0] for finding in found} == {"gamma", "beta"}
     wrong = [finding.message for finding in found if finding.error > finding.allowed]

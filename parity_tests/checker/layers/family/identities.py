@@ -32,11 +32,9 @@ def _ask(
     return Losses(asked, subject.answer(asked, VALUE).tolist())
 
 
-def _alpha(plan: Plan, alpha: float | None = None) -> float | None:
-    """The one that is fixed, or this one, or 1/2 for ports that refuse None."""
-    if "alpha" in plan.fixed:
-        return plan.fixed["alpha"]
-    return 0.5 if alpha is None and not plan.without_alpha else alpha
+def _alpha(plan: Plan) -> float | None:
+    """The one that is fixed, or None, or 1/2 for ports that refuse None."""
+    return plan.fixed.get("alpha", None if plan.without_alpha else 0.5)
 
 
 def _alike(plan: Plan, power: float = 0.0) -> dict[str, Any]:
@@ -67,7 +65,7 @@ def cross_entropy(subject: Subject, plan: Plan, failed: list[PortError]) -> Iter
         with mpmath.workdps(40):
             margin = mpmath.mpf(z if y else -z)
             expected.append(_weight(plan, y) * readings.neg_log_sigmoid(margin))
-    message = "with every γ 0 a hard target has the cross entropy"
+    message = "without a modulating factor a hard target has the cross entropy"
     yield from equal(plan, losses, expected, message)
 
 
