@@ -33,7 +33,7 @@ def interpolated_focal(z: Array, y: Array, alpha: Number | None, gamma: Number) 
     """α_t·m^γ·b: p_t and α_t are interpolated between their values at y = 0 and y = 1."""
     z = with_batch_axes_of(gamma, z)
     large_p, small_p, s = p_q_softplus(jnp.abs(z))
-    _, wrong = _sides(z, y)
+    wrong = wrong_part(z, y)
     factor = power(wrong * large_p + (1 - wrong) * small_p, gamma)
     # A target on the right side of an infinite logit costs nothing.
     b = multiply_no_nan(wrong, jnp.abs(z)) + s
@@ -77,14 +77,15 @@ def interpolated_grad_z(z: Array, y: Array, gamma: Number) -> Array:
     """∂(m^γ·b)/∂z = m^γ·(γ·(1 − 2y)·(p·q / m)·b + p − y)."""
     z = with_batch_axes_of(gamma, z)
     large_p, small_p, s = p_q_softplus(jnp.abs(z))
-    sign, wrong = _sides(z, y)
+    wrong = wrong_part(z, y)
     m_right = (1 - wrong) * small_p
     m_wrong = wrong * large_p
     m = m_right + m_wrong
     from_power = gamma * (2 * wrong - 1) * large_p * quotient(small_p, m)
     from_power = from_power * (wrong * jnp.abs(z) + s)
     # p − y is the difference of the two parts of m, and does not cancel.
-    return sign * power(m, gamma) * (from_power + (m_wrong - m_right))
+    grad = power(m, gamma) * (from_power + (m_wrong - m_right))
+    return jnp.where(z >= 0, grad, -grad)
 
 
 # The second derivatives below are sums of two terms: the derivative of m^γ times the bracket of the
@@ -126,11 +127,9 @@ def interpolated_grad_z_gamma(z: Array, y: Array, gamma: Number) -> Array:
     return from_power + from_bracket
 
 
-def _sides(z: Array, y: Array) -> tuple[Array, Array]:
-    """The sign of z, and the part of the target that is on the other side of z: each (…)."""
-    right = z >= 0
-    ones = jnp.ones_like(z)
-    return jnp.where(right, ones, -ones), jnp.where(right, 1 - y, y)
+def wrong_part(z: Array, y: Array) -> Array:
+    """The part of the target that is on the other side of z: (…)."""
+    return jnp.where(z >= 0, 1 - y, y)
 
 
 def alpha_t(y: Array, alpha: Number | None) -> Number:

@@ -10,14 +10,14 @@ without bound towards that point, for γ = 1 it jumps; at the point itself it is
 """
 
 import jax.numpy as jnp
-from jax import Array, lax
+from jax import Array
 
 from .._base.arrays import Number, multiply_no_nan
 from .._base.autodiff import closed_form, weighted
 from .._base.tracing import with_batch_axes_of
 from .distance import bce_over_d, d_of, inverse_d, least_r, log_r, pq_over_d, r_power
-from .focal import power, sigmoid
-from .interpolated import alpha_t
+from .focal import p_q_softplus, power, sigmoid
+from .interpolated import alpha_t, wrong_part
 from .interpolated_pt import bce, p_minus_q
 
 
@@ -25,9 +25,13 @@ from .interpolated_pt import bce, p_minus_q
 def quality_focal(z: Array, y: Array, alpha: Number | None, gamma: Number) -> Array:
     """α_t·|d|^γ·b."""
     z = with_batch_axes_of(gamma, z)
-    # A sum of two terms instead of p − y: where y is hard it is p or −q, to the last bit.
-    r = jnp.abs(d_of.formula(z, y))
-    loss = power(r, gamma) * bce.formula(z, y)
+    large_p, small_p, s = p_q_softplus(jnp.abs(z))
+    wrong = wrong_part(z, y)
+    # Two terms instead of p − y: where y is hard they are p or −q, to the last bit.
+    r = jnp.abs(wrong * large_p - (1 - wrong) * small_p)
+    # A target on the right side of an infinite logit costs nothing.
+    b = multiply_no_nan(wrong, jnp.abs(z)) + s
+    loss = power(r, gamma) * b
     return multiply_no_nan(alpha_t(y, alpha), loss)
 
 
@@ -67,18 +71,19 @@ def quality_focal_gamma(z: Array, y: Array, alpha: Number | None, gamma: Number)
 def quality_grad_z(z: Array, y: Array, gamma: Number) -> Array:
     """∂(|d|^γ·b)/∂z = |d|^γ·(γ·(p·q / d)·b + d)."""
     z = with_batch_axes_of(gamma, z)
-    p = lax.logistic(z)
-    q = lax.logistic(-z)
-    d = (1 - y) * p - y * q
+    large_p, small_p, s = p_q_softplus(jnp.abs(z))
+    wrong = wrong_part(z, y)
+    # d for a positive logit, −d for a negative one.
+    d = wrong * large_p - (1 - wrong) * small_p
     r = jnp.abs(d)
     # Where r underflows so does b, and the quotient does not matter.
     tiny = float(jnp.finfo(r.dtype).tiny)
-    divisor = jnp.maximum(jnp.maximum(r, least_r(p, q)), tiny)
-    quotient = p * q / divisor
-    k = jnp.copysign(quotient, d)
-    from_power = gamma * k * bce.formula(z, y)
+    divisor = jnp.maximum(jnp.maximum(r, least_r(large_p, small_p)), tiny)
+    k = jnp.copysign(large_p * small_p / divisor, d)
+    from_power = gamma * k * (wrong * jnp.abs(z) + s)
     # γ·b·k and d have the same sign, so that nothing cancels.
-    return power(r, gamma) * (from_power + d)
+    grad = power(r, gamma) * (from_power + d)
+    return jnp.where(z >= 0, grad, -grad)
 
 
 # In the second derivatives 1 / d meets a power that vanishes with it, so that both are cut off.

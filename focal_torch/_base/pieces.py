@@ -2,8 +2,8 @@
 
 Each operation would be a pass through memory, which takes longer than the arithmetic, and would
 leave a tensor of their size behind. PyTorch would also share each operation among its threads, and
-wait for all of them at its end: beside other processes one of them is always late. Here an
-operation on a piece is too small to be shared, and each thread works off pieces by itself.
+wait for all of them at its end: beside other processes one of them is always late. Here no
+operation is shared, and each thread works off pieces by itself.
 """
 
 from collections import deque
@@ -14,14 +14,17 @@ from contextlib import suppress
 import torch
 from torch import Tensor
 
+from .openmp import in_this_thread
 from .tracing import needs_grad
 from .versions import autocast_dtype, has_modes, is_batched, is_distributed
 
-# Numbers that a piece has: what a loss makes of them fits the cache of a core, and PyTorch shares
-# no operation on less than 2¹⁵.
+# Tensors of fewer numbers have nothing to save.
+SMALLEST = 2**18
+# Numbers that a piece has: PyTorch shares no operation on less than 2¹⁵.
 PIECE = 2**15 - 2**8
-# Fewer pieces than this save nothing.
-FEWEST_PIECES = 8
+# Where it shares none at all, threads wait less for each other with larger ones, which still fit
+# the cache. A little less than a power of 2, so that tensors do not meet in the same lines of it.
+LARGE_PIECE = 2**16 - 2**8
 # Python runs one thread at a time between operations, so that more would wait for each other.
 MOST_THREADS = 8
 
@@ -34,7 +37,7 @@ def is_large(args: Sequence[object]) -> bool:
     # Numbers and None are the same for all pieces.
     tensors = [x for x in args if isinstance(x, Tensor)]
     shape = tensors[0].shape
-    if tensors[0].numel() < FEWEST_PIECES * PIECE or needs_grad(tensors):
+    if tensors[0].numel() < SMALLEST or needs_grad(tensors):
         return False
     return all(_is_plain(x, shape) for x in tensors)
 
@@ -60,33 +63,45 @@ def _joined(function: Callable[..., Tensor], args: Sequence[object], axis: int) 
     """The results for parts along an axis as one tensor."""
     first = next(x for x in args if isinstance(x, Tensor))
     length = first.shape[axis]
-    step = max(1, PIECE * length // first.numel())
 
-    def of_part(start: int) -> Tensor:
-        size = min(step, length - start)
+    def of_part(start: int, size: int) -> Tensor:
+        size = min(size, length - start)
         return function(
             *(x.narrow(axis, start, size) if isinstance(x, Tensor) else x for x in args)
         )
 
-    # Only now is the dtype known.
-    part = of_part(0)
-    result = part.new_empty(first.shape)
-    result.narrow(axis, 0, step).copy_(part)
+    threads = _threads()
+    with in_this_thread() as is_unshared:
+        step = max(1, _piece(first.numel(), threads, is_unshared) * length // first.numel())
+        # Only now is the dtype known.
+        part = of_part(0, step)
+        result = part.new_empty(first.shape)
+        result.narrow(axis, 0, step).copy_(part)
 
-    def put(start: int) -> None:
-        part = of_part(start)
-        result.narrow(axis, start, part.shape[axis]).copy_(part)
+        def put(start: int) -> None:
+            part = of_part(start, step)
+            result.narrow(axis, start, part.shape[axis]).copy_(part)
 
-    _work_off(put, range(step, length, step), _threads(part.numel()))
+        if part.numel() > PIECE and not is_unshared:
+            # PyTorch's threads have enough to do.
+            threads = 1
+        _work_off(put, range(step, length, step), threads)
     return result
 
 
-def _threads(numbers: int) -> int:
-    """How many threads work off pieces of so many numbers."""
-    # A mode sees the operations of its own thread, and PyTorch shares those on large pieces.
-    if has_modes() or numbers > PIECE:
+def _threads() -> int:
+    # A mode sees the operations of its own thread.
+    if has_modes():
         return 1
     return min(torch.get_num_threads(), MOST_THREADS)
+
+
+def _piece(numbers: int, threads: int, is_unshared: bool) -> int:
+    """How many of these numbers a piece has."""
+    if not is_unshared:
+        return PIECE
+    # Two for each thread, since one may be late.
+    return min(LARGE_PIECE, max(PIECE, numbers // (2 * threads)))
 
 
 def _work_off(task: Callable[[int], None], arguments: Sequence[int], threads: int) -> None:
@@ -111,6 +126,7 @@ def _work_off(task: Callable[[int], None], arguments: Sequence[int], threads: in
 
     def work_as_here() -> None:
         with (
+            in_this_thread(),
             torch.inference_mode(inference),
             torch.set_grad_enabled(gradient),
             torch.autocast("cpu", autocast, enabled=autocast is not None),

@@ -31,7 +31,7 @@ from .interpolated_pt import (
 def interpolated_focal(z: Tensor, y: Tensor, alpha: Number | None, gamma: Number) -> Tensor:
     """α_t·m^γ·b: p_t and α_t are interpolated between their values at y = 0 and y = 1."""
     large_p, small_p, s = p_q_softplus(torch.abs(z))
-    _, wrong = _sides(z, y)
+    wrong = wrong_part(z, y)
     factor = power(wrong * large_p + (1 - wrong) * small_p, gamma)
     # A target on the right side of an infinite logit costs nothing.
     b = multiply_no_nan(wrong, torch.abs(z)) + s
@@ -74,14 +74,15 @@ def interpolated_focal_gamma(z: Tensor, y: Tensor, alpha: Number | None, gamma: 
 def interpolated_grad_z(z: Tensor, y: Tensor, gamma: Number) -> Tensor:
     """∂(m^γ·b)/∂z = m^γ·(γ·(1 − 2y)·(p·q / m)·b + p − y)."""
     large_p, small_p, s = p_q_softplus(torch.abs(z))
-    sign, wrong = _sides(z, y)
+    wrong = wrong_part(z, y)
     m_right = (1 - wrong) * small_p
     m_wrong = wrong * large_p
     m = m_right + m_wrong
     from_power = gamma * (2 * wrong - 1) * large_p * quotient(small_p, m)
     from_power = from_power * (wrong * torch.abs(z) + s)
     # p − y is the difference of the two parts of m, and does not cancel.
-    return sign * power(m, gamma) * (from_power + (m_wrong - m_right))
+    grad = power(m, gamma) * (from_power + (m_wrong - m_right))
+    return torch.where(z >= 0, grad, -grad)
 
 
 # The second derivatives below are sums of two terms: the derivative of m^γ times the bracket of the
@@ -123,11 +124,9 @@ def interpolated_grad_z_gamma(z: Tensor, y: Tensor, gamma: Number) -> Tensor:
     return from_power + from_bracket
 
 
-def _sides(z: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-    """The sign of z, and the part of the target that is on the other side of z: each (…)."""
-    right = z >= 0
-    ones = torch.ones_like(z)
-    return torch.where(right, ones, -ones), torch.where(right, 1 - y, y)
+def wrong_part(z: Tensor, y: Tensor) -> Tensor:
+    """The part of the target that is on the other side of z: (…)."""
+    return torch.where(z >= 0, 1 - y, y)
 
 
 def alpha_t(y: Tensor, alpha: Number | None) -> Number:

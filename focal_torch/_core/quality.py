@@ -15,17 +15,21 @@ from torch import Tensor
 from .._base.arrays import Number, multiply_no_nan
 from .._base.autodiff import closed_form, weighted_in_pieces
 from .distance import bce_over_d, d_of, inverse_d, least_r, log_r, pq_over_d, r_power
-from .focal import power, sigmoid
-from .interpolated import alpha_t
+from .focal import p_q_softplus, power, sigmoid
+from .interpolated import alpha_t, wrong_part
 from .interpolated_pt import bce, p_minus_q
 
 
 @weighted_in_pieces
 def quality_focal(z: Tensor, y: Tensor, alpha: Number | None, gamma: Number) -> Tensor:
     """α_t·|d|^γ·b."""
-    # A sum of two terms instead of p − y: where y is hard it is p or −q, to the last bit.
-    r = torch.abs(d_of.formula(z, y))
-    loss = power(r, gamma) * bce.formula(z, y)
+    large_p, small_p, s = p_q_softplus(torch.abs(z))
+    wrong = wrong_part(z, y)
+    # Two terms instead of p − y: where y is hard they are p or −q, to the last bit.
+    r = torch.abs(wrong * large_p - (1 - wrong) * small_p)
+    # A target on the right side of an infinite logit costs nothing.
+    b = multiply_no_nan(wrong, torch.abs(z)) + s
+    loss = power(r, gamma) * b
     return multiply_no_nan(alpha_t(y, alpha), loss)
 
 
@@ -64,18 +68,19 @@ def quality_focal_gamma(z: Tensor, y: Tensor, alpha: Number | None, gamma: Numbe
 @closed_form
 def quality_grad_z(z: Tensor, y: Tensor, gamma: Number) -> Tensor:
     """∂(|d|^γ·b)/∂z = |d|^γ·(γ·(p·q / d)·b + d)."""
-    p = torch.sigmoid(z)
-    q = torch.sigmoid(-z)
-    d = (1 - y) * p - y * q
+    large_p, small_p, s = p_q_softplus(torch.abs(z))
+    wrong = wrong_part(z, y)
+    # d for a positive logit, −d for a negative one.
+    d = wrong * large_p - (1 - wrong) * small_p
     r = torch.abs(d)
     # Where r underflows so does b, and the quotient does not matter.
     tiny = torch.finfo(r.dtype).tiny
-    divisor = torch.maximum(r, least_r(p, q)).clamp(min=tiny)
-    quotient = p * q / divisor
-    k = torch.copysign(quotient, d)
-    from_power = gamma * k * bce.formula(z, y)
+    divisor = torch.maximum(r, least_r(large_p, small_p)).clamp(min=tiny)
+    k = torch.copysign(large_p * small_p / divisor, d)
+    from_power = gamma * k * (wrong * torch.abs(z) + s)
     # γ·b·k and d have the same sign, so that nothing cancels.
-    return power(r, gamma) * (from_power + d)
+    grad = power(r, gamma) * (from_power + d)
+    return torch.where(z >= 0, grad, -grad)
 
 
 # In the second derivatives 1 / d meets a power that vanishes with it, so that both are cut off.

@@ -33,10 +33,11 @@ def files(package: Path) -> set[str]:
     return {path.relative_to(package).as_posix() for path in package.rglob("*.py")}
 
 
-# PyTorch's are DTensors, loops over pieces of a tensor, a rule for eager calls, and what its rules
-# and operators take.
+# PyTorch's are DTensors, loops over pieces of a tensor and the threads that take part in them, a
+# rule for eager calls, and what its rules and operators take.
 TORCH_ALONE = {
     "_base/dtensors.py",
+    "_base/openmp.py",
     "_base/pieces.py",
     "_core/eager.py",
     "_core/linear_inputs.py",

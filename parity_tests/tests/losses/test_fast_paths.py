@@ -200,7 +200,7 @@ def test_large_tensors_in_pieces(
         return focal_torch.sigmoid_focal_loss(z, targets, where=where, **settings)
 
     value, slope = both(loss, z)
-    monkeypatch.setattr(focal_torch._base.pieces, "PIECE", 2**30)
+    monkeypatch.setattr(focal_torch._base.pieces, "SMALLEST", 2**30)
     whole, whole_slope = (x.double() for x in both(loss, z))
     value_units, slope_units = units(3)
     assert value.shape == slope.shape == shape

@@ -14,7 +14,9 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import focal_torch
+import focal_torch._base.openmp
 import focal_torch._base.pieces
+from focal_torch._base.openmp import in_this_thread
 
 from .test_small_calls import Operations
 
@@ -47,16 +49,85 @@ def value_and_slope(one_gamma: bool) -> tuple[torch.Tensor, torch.Tensor]:
     return loss.detach(), slope
 
 
-def test_pieces_are_too_small_to_be_shared() -> None:
+class Shares(TorchDispatchMode):
+    """The most numbers that an operation has, of those that PyTorch may share and of all."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.shared: list[int] = []
+        self.sizes: list[int] = []
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        result = func(*args, **(kwargs or {}))
+        if isinstance(result, torch.Tensor):
+            self.sizes.append(result.numel())
+            if result.numel() >= GRAIN and torch.get_num_threads() > 1:
+                self.shared.append(result.numel())
+        return result
+
+
+def without_openmp(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where the function of OpenMP is not found."""
+    monkeypatch.setattr(focal_torch._base.openmp, "_set_num_threads", None)
+
+
+@pytest.mark.parametrize("has_openmp", [True, False])
+def test_no_operation_is_shared(has_openmp: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not has_openmp:
+        without_openmp(monkeypatch)
     z, y = large()
     z.requires_grad_()
-    with Operations() as operations:
-        loss = focal_torch.sigmoid_focal_loss(z, y)
-        torch.autograd.grad(loss, z, torch.ones_like(loss))
-    large_ones = [size for size in operations.sizes if size >= GRAIN]
-    # Memory and another shape for both results, and the ones above.
-    assert len(large_ones) == 5
-    assert len(operations.sizes) > 30 * len(z) / GRAIN
+    with threads(2):
+        with Shares() as operations:
+            loss = focal_torch.sigmoid_focal_loss(z, y)
+            torch.autograd.grad(loss, z, torch.ones_like(loss))
+        # The number is that of before.
+        assert torch.get_num_threads() == 2
+    # At most another shape of both results and of what they are made of, and the ones above.
+    assert operations.shared.count(len(z)) == len(operations.shared) <= 5
+    assert len(operations.sizes) > 30 * len(z) / focal_torch._base.pieces.LARGE_PIECE
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere other libraries have the threads")
+def test_the_function_of_openmp_is_found() -> None:
+    with threads(2), in_this_thread() as is_unshared:
+        assert is_unshared
+
+
+def test_other_threads_keep_their_number() -> None:
+    """What OpenMP is told in one thread holds there alone."""
+    numbers: list[int] = []
+    is_inside, is_done = threading.Event(), threading.Event()
+
+    def inside() -> None:
+        with in_this_thread():
+            is_inside.set()
+            is_done.wait(60)
+
+    with threads(2):
+        other = threading.Thread(target=inside)
+        other.start()
+        assert is_inside.wait(60)
+        late = threading.Thread(target=lambda: numbers.append(torch.get_num_threads()))
+        late.start()
+        late.join()
+        numbers.append(torch.get_num_threads())
+        is_done.set()
+        other.join()
+    assert numbers == [2, 2]
+
+
+def test_pieces_have_the_same_result_where_openmp_is_not_found(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with threads(2):
+        expected = value_and_slope(True)
+        without_openmp(monkeypatch)
+        results = value_and_slope(True)
+    for result, truth in zip(results, expected, strict=True):
+        assert torch.equal(result, truth)
 
 
 def sizes_of_pools(monkeypatch: pytest.MonkeyPatch) -> list[int]:
