@@ -24,10 +24,11 @@ bench accelerators instruction-sets mutants extras dist: export JAX_PLATFORMS = 
 demo: $(EXAMPLES)
 	$(BIN)/python -m examples
 
-# A dense detector with three losses: a table, and pictures in out/detection_torch/. What
-# was trained for the page, which takes hours, is in examples/detection/results.csv.
+# A dense detector with three losses, for half as many steps as on the page: a table, and
+# pictures in out/detection_torch_short/. What was trained for the page, which takes hours,
+# is in examples/detection/results.csv.
 detection: $(EXAMPLES)
-	$(BIN)/python -m examples.detection_torch
+	$(BIN)/python -m examples.detection_torch --short
 
 # The documentation as a site, in out/site; NO_MKDOCS_2_WARNING is about a successor of MkDocs.
 docs: $(DOCS)

@@ -13,7 +13,7 @@ from .curves import curves
 from .evaluate import detections, scores
 from .network import initial_weights
 from .pictures import SAMPLE, draw
-from .recipe import FEW, LOSSES, QUICK, RECIPE, Data, Loss, Recipe, Run, dataset
+from .recipe import FEW, LOSSES, QUICK, RECIPE, SHORT, Data, Loss, Recipe, Run, dataset
 from .results import (
     Found,
     Row,
@@ -34,9 +34,8 @@ MOST_SEEDS = 100
 
 def main(framework: str, description: str | None, train: Train) -> None:
     args = arguments(description)
-    recipe = replace(QUICK if args.quick else RECIPE, box_weight=args.box_weight)
-    quick = "_quick" if args.quick else ""
-    out = args.out or Path("out", f"detection_{framework}{quick}")
+    recipe, suffix = recipe_of(args)
+    out = args.out or Path("out", f"detection_{framework}{suffix}")
     results = out / RESULTS
     read_of(results, recipe)
     if args.quick:
@@ -77,11 +76,25 @@ def arguments(description: str | None) -> Namespace:
         metavar="W",
         help=f"the part that the loss of the boxes has (default: {RECIPE.box_weight})",
     )
-    parser.add_argument(
+    length = parser.add_mutually_exclusive_group()
+    length.add_argument(
+        "--short", action="store_true", help=f"{SHORT.steps} steps instead of {RECIPE.steps}"
+    )
+    length.add_argument(
         "--quick", action="store_true", help="few steps: shows that it runs, no result"
     )
     parser.add_argument("--markdown", action="store_true", help="print the table for a page")
     return parser.parse_args()
+
+
+def recipe_of(args: Namespace) -> tuple[Recipe, str]:
+    """The recipe that was asked for, and what the name of its folder ends with."""
+    recipe, suffix = RECIPE, ""
+    if args.short:
+        recipe, suffix = SHORT, "_short"
+    if args.quick:
+        recipe, suffix = QUICK, "_quick"
+    return replace(recipe, box_weight=args.box_weight), suffix
 
 
 def train_missing(

@@ -81,6 +81,8 @@ class Recipe:
 STREAM = 4
 
 RECIPE = Recipe()
+# What `make detection` has the time for.
+SHORT = replace(RECIPE, steps=1000, looks=(125, 250, 500, 750, 1000))
 QUICK = replace(RECIPE, train=128, test=32, steps=40, looks=(20, 40))
 
 

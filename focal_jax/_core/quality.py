@@ -27,7 +27,7 @@ def quality_focal(z: Array, y: Array, alpha: Number | None, gamma: Number) -> Ar
     z = with_batch_axes_of(gamma, z)
     large_p, small_p, s = p_q_softplus(jnp.abs(z))
     wrong = wrong_part(z, y)
-    # Two terms instead of p − y: where y is hard they are p or −q, to the last bit.
+    # Two terms instead of p − y: where y is hard, one is 0 and the other p or q, to the last bit.
     r = jnp.abs(wrong * large_p - (1 - wrong) * small_p)
     # A target on the right side of an infinite logit costs nothing.
     b = multiply_no_nan(wrong, jnp.abs(z)) + s

@@ -1,28 +1,40 @@
 """How many threads PyTorch shares an operation among, for the calling thread alone.
 
-`torch.set_num_threads` says it for all threads. OpenMP, of which PyTorch has its threads, keeps the
-number for each thread, and has a function for it (OpenMP 5.2, 18.2.1: omp_set_num_threads).
+`torch.set_num_threads` sets it for every thread that has not computed yet as well. PyTorch's
+threads are those of OpenMP, which keeps a number for each thread and has functions to read and set
+it (OpenMP 5.2, section 18.2). MKL, which computes square roots and exponentials for PyTorch, has a
+number of its own once `torch.set_num_threads` was called, and keeps it here.
 """
 
 import ctypes
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import NamedTuple
 
 import torch
 
 
-def _function_of_openmp() -> Callable[[int], None] | None:
-    """The function of the library that PyTorch has loaded, where its name can be found."""
+class OpenMP(NamedTuple):
+    """Of the calling thread: how many threads an operation is shared among, and to set that."""
+
+    get_max_threads: Callable[[], int]
+    set_num_threads: Callable[[int], None]
+
+
+def _openmp() -> OpenMP | None:
+    """The functions of the library that PyTorch has loaded, where their names can be found."""
     try:
-        function = ctypes.CDLL(None).omp_set_num_threads
+        library = ctypes.CDLL(None)
+        get, set_ = library.omp_get_max_threads, library.omp_set_num_threads
     except (AttributeError, OSError, TypeError):
         # Windows has no list of the names of all libraries, and TypeError is what it says.
         return None
-    function.argtypes, function.restype = (ctypes.c_int,), None
-    return function
+    get.argtypes, get.restype = (), ctypes.c_int
+    set_.argtypes, set_.restype = (ctypes.c_int,), None
+    return OpenMP(get, set_)
 
 
-_set_num_threads = _function_of_openmp()
+OPENMP = _openmp()
 
 
 @contextmanager
@@ -31,12 +43,13 @@ def in_this_thread() -> Iterator[bool]:
     shared nevertheless."""
     # It also lets PyTorch set the number in a new thread, which it does once.
     number = torch.get_num_threads()
-    if number == 1 or _set_num_threads is None:
+    if number == 1 or OPENMP is None:
         yield number == 1
         return
-    _set_num_threads(1)
+    # There may be several libraries of OpenMP: this one is left as it was, whose ever it is.
+    before = OPENMP.get_max_threads()
     try:
-        # There may be two libraries with this function.
+        OPENMP.set_num_threads(1)
         yield torch.get_num_threads() == 1
     finally:
-        _set_num_threads(number)
+        OPENMP.set_num_threads(before)

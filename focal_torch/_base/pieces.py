@@ -2,14 +2,14 @@
 
 Each operation would be a pass through memory, which takes longer than the arithmetic, and would
 leave a tensor of their size behind. PyTorch would also share each operation among its threads, and
-wait for all of them at its end: beside other processes one of them is always late. Here no
-operation is shared, and each thread works off pieces by itself.
+wait for all of them at its end: beside other processes one of them is always late. Here PyTorch
+shares no operation, and each thread works off pieces by itself.
 """
 
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 
 import torch
 from torch import Tensor
@@ -20,10 +20,11 @@ from .versions import autocast_dtype, has_modes, is_batched, is_distributed
 
 # Tensors of fewer numbers have nothing to save.
 SMALLEST = 2**18
-# Numbers that a piece has: PyTorch shares no operation on less than 2¹⁵.
+# Numbers that a piece has where PyTorch cannot be told to share nothing: it shares no operation on
+# less than 2¹⁵.
 PIECE = 2**15 - 2**8
-# Where it shares none at all, threads wait less for each other with larger ones, which still fit
-# the cache. A little less than a power of 2, so that tensors do not meet in the same lines of it.
+# With larger ones threads wait less for each other, and they still fit the cache. A little less
+# than a power of 2, so that tensors do not meet in the same lines of it.
 LARGE_PIECE = 2**16 - 2**8
 # Python runs one thread at a time between operations, so that more would wait for each other.
 MOST_THREADS = 8
@@ -71,7 +72,9 @@ def _joined(function: Callable[..., Tensor], args: Sequence[object], axis: int) 
         )
 
     threads = _threads()
-    with in_this_thread() as is_unshared:
+    fits = first.numel() <= LARGE_PIECE * length
+    # PyTorch's threads have enough to do where a piece cannot be small.
+    with in_this_thread() if fits else nullcontext(False) as is_unshared:
         step = max(1, _piece(first.numel(), threads, is_unshared) * length // first.numel())
         # Only now is the dtype known.
         part = of_part(0, step)
@@ -83,7 +86,6 @@ def _joined(function: Callable[..., Tensor], args: Sequence[object], axis: int) 
             result.narrow(axis, start, part.shape[axis]).copy_(part)
 
         if part.numel() > PIECE and not is_unshared:
-            # PyTorch's threads have enough to do.
             threads = 1
         _work_off(put, range(step, length, step), threads)
     return result

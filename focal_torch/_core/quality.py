@@ -25,7 +25,7 @@ def quality_focal(z: Tensor, y: Tensor, alpha: Number | None, gamma: Number) -> 
     """α_t·|d|^γ·b."""
     large_p, small_p, s = p_q_softplus(torch.abs(z))
     wrong = wrong_part(z, y)
-    # Two terms instead of p − y: where y is hard they are p or −q, to the last bit.
+    # Two terms instead of p − y: where y is hard, one is 0 and the other p or q, to the last bit.
     r = torch.abs(wrong * large_p - (1 - wrong) * small_p)
     # A target on the right side of an infinite logit costs nothing.
     b = multiply_no_nan(wrong, torch.abs(z)) + s

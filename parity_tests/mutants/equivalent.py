@@ -46,7 +46,6 @@ REASONS: dict[tuple[str, str], str] = {
         r"coarse = int\(gamma \* 256\) / 256  →  coarse = int\(gamma \* 25[57]\) / 256",
     ): "any multiple of 1/256 near γ will do",
     ("_core/focal.py", r"positive = u >= 0  →  positive = u > 0"): "p and q are both ½ at 0",
-    ("_core/interpolated.py", r"right = z >= 0  →  right = z > 0"): "both sides are alike at 0",
     (
         "_core/interpolated_pt.py",
         r"wrong = .*\(z >= 0, .*  →  .*\(z > 0, .*",

@@ -16,6 +16,7 @@ import torch
 from examples import detection_jax, detection_torch
 from examples.detection import anchors, command, evaluate, network, recipe, results, scenes
 from examples.detection.recipe import LOSSES, RECIPE, Answers, Run
+from examples.detection.table import EARLY
 from examples.schedule import learning_rates
 from parity_tests.contract.exact import Draws
 from parity_tests.tests import markdown
@@ -258,6 +259,20 @@ def test_the_command_resumes_prints_every_loss_and_draws(
     for picture in ("first", "more", "fewer", "losses", "curves"):
         png = (tmp_path / f"detection_{picture}.png").read_bytes()
         assert png.startswith(b"\x89PNG")
+
+
+def test_the_short_command_has_a_recipe_and_a_folder_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(command, "SHORT", replace(SMALL, train=8, test=8, steps=2, looks=(1, 2)))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", ["detection_torch", "--short", "--loss", "CE"])
+    command.main("torch", None, detection_torch.train)
+    rows = results.read(tmp_path / "out" / "detection_torch_short" / "results.csv")
+    assert [row.step for row in rows] == [1, 2]
+    # It is looked at after the last step, and where the table has its early AP.
+    assert recipe.SHORT.steps == recipe.SHORT.looks[-1] < recipe.RECIPE.steps
+    assert EARLY in recipe.SHORT.looks
 
 
 def test_the_quick_command_trains_every_time(

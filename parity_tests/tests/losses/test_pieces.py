@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 import torch
@@ -49,51 +49,84 @@ def value_and_slope(one_gamma: bool) -> tuple[torch.Tensor, torch.Tensor]:
     return loss.detach(), slope
 
 
-class Shares(TorchDispatchMode):
-    """The most numbers that an operation has, of those that PyTorch may share and of all."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.shared: list[int] = []
-        self.sizes: list[int] = []
-
-    def __torch_dispatch__(
-        self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        result = func(*args, **(kwargs or {}))
-        if isinstance(result, torch.Tensor):
-            self.sizes.append(result.numel())
-            if result.numel() >= GRAIN and torch.get_num_threads() > 1:
-                self.shared.append(result.numel())
-        return result
-
-
 def without_openmp(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As where the function of OpenMP is not found."""
-    monkeypatch.setattr(focal_torch._base.openmp, "_set_num_threads", None)
+    """As where the functions of OpenMP are not found."""
+    monkeypatch.setattr(focal_torch._base.openmp, "OPENMP", None)
 
 
-@pytest.mark.parametrize("has_openmp", [True, False])
-def test_no_operation_is_shared(has_openmp: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    if not has_openmp:
-        without_openmp(monkeypatch)
-    z, y = large()
-    z.requires_grad_()
+class Piece(NamedTuple):
+    is_of_caller: bool
+    shared_among: int
+    size: int
+
+
+def worked_off(z: torch.Tensor) -> list[Piece]:
+    """The pieces of z, of which two threads have at least one each."""
+    pieces: list[Piece] = []
+    other_has_begun = threading.Event()
+
+    def record(x: torch.Tensor) -> torch.Tensor:
+        is_of_caller = threading.current_thread() is threading.main_thread()
+        pieces.append(Piece(is_of_caller, torch.get_num_threads(), x.numel()))
+        if not is_of_caller:
+            other_has_begun.set()
+        # The first piece is that of the caller, before there is another thread.
+        assert len(pieces) == 1 or other_has_begun.wait(60)
+        return x
+
     with threads(2):
-        with Shares() as operations:
-            loss = focal_torch.sigmoid_focal_loss(z, y)
-            torch.autograd.grad(loss, z, torch.ones_like(loss))
+        focal_torch._base.pieces.in_pieces(record, [z])
         # The number is that of before.
         assert torch.get_num_threads() == 2
-    # At most another shape of both results and of what they are made of, and the ones above.
-    assert operations.shared.count(len(z)) == len(operations.shared) <= 5
-    assert len(operations.sizes) > 30 * len(z) / focal_torch._base.pieces.LARGE_PIECE
+    assert {piece.is_of_caller for piece in pieces} == {True, False}
+    return pieces
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere other libraries have the threads")
-def test_the_function_of_openmp_is_found() -> None:
-    with threads(2), in_this_thread() as is_unshared:
-        assert is_unshared
+def test_no_thread_shares_an_operation_on_a_large_piece() -> None:
+    z, _ = large()
+    pieces = worked_off(z)
+    assert {piece.shared_among for piece in pieces} == {1}
+    assert max(piece.size for piece in pieces) == focal_torch._base.pieces.LARGE_PIECE > GRAIN
+
+
+def test_pieces_are_too_small_to_be_shared_where_openmp_is_not_found(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    without_openmp(monkeypatch)
+    z, _ = large()
+    pieces = worked_off(z)
+    assert {piece.shared_among for piece in pieces} == {2}
+    assert max(piece.size for piece in pieces) == focal_torch._base.pieces.PIECE < GRAIN
+
+
+def test_what_cannot_be_small_is_shared_by_the_threads_of_pytorch(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each half of a tensor with two rows is larger than a piece."""
+    pools = sizes_of_pools(monkeypatch)
+    numbers: list[int] = []
+
+    def record(x: torch.Tensor) -> torch.Tensor:
+        numbers.append(torch.get_num_threads())
+        return x
+
+    z = torch.zeros((2,) * 18).permute(*reversed(range(18)))
+    with threads(2):
+        focal_torch._base.pieces.in_pieces(record, [z])
+    assert numbers == [2, 2]
+    assert not pools
+
+
+def test_an_interrupted_piece_leaves_the_number_as_it_was() -> None:
+    def interrupt(_: torch.Tensor) -> torch.Tensor:
+        raise KeyboardInterrupt
+
+    z, _ = large()
+    with threads(2):
+        with pytest.raises(KeyboardInterrupt):
+            focal_torch._base.pieces.in_pieces(interrupt, [z])
+        assert torch.get_num_threads() == 2
 
 
 def test_other_threads_keep_their_number() -> None:
