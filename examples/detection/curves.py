@@ -19,6 +19,7 @@ COLOURS = {
     "focal, γ = 1": GAMMA_COLOURS[1.0],
     "focal, γ = 2": GAMMA_COLOURS[2.0],
     "focal, γ = 5": GAMMA_COLOURS[5.0],
+    "varifocal": "#56b4e9",
 }
 # Drawn where none of these has a result.
 OTHERS = "#777777"
@@ -39,7 +40,8 @@ def curve_figure(rows: list[Row]) -> Figure:
         ours, colour = by_seed(name, rows), COLOURS.get(name, OTHERS)
         _band(precision, steps, list(ours.values()), name, colour)
         gains = [ours[seed] - baseline[seed] for seed in ours if seed in baseline]
-        if name != "CE, no prior":
+        # What ends behind would make the others hard to see.
+        if not gains or np.mean(gains, 0)[-1] >= 0:
             _band(gain, steps, gains, name, colour)
     precision.set(title="Average precision during training", ylabel="AP", ylim=(0, None))
     precision.legend(fontsize=9, loc="lower right")

@@ -140,8 +140,18 @@ def test_pictures_of_detectors_that_are_not_there_are_refused(
 
 
 def test_losses_without_a_colour_are_drawn_where_there_are_no_others() -> None:
-    figure = curves.curve_figure([row("varifocal", 0, step, 0.1) for step in (500, 2000)])
-    assert [line.get_label() for line in figure.axes[0].lines] == ["varifocal"]
+    quality = "quality, γ = 2"
+    assert quality not in curves.COLOURS
+    figure = curves.curve_figure([row(quality, 0, step, 0.1) for step in (500, 2000)])
+    assert [line.get_label() for line in figure.axes[0].lines] == [quality]
+
+
+def test_the_gains_leave_out_what_ends_behind() -> None:
+    ends = {"focal, γ = 1": 0.5, "focal, γ = 5": 0.2, "CE": 0.4}
+    rows = [row(name, 0, step, ap) for name, ap in ends.items() for step in (500, 2000)]
+    precision, gain = curves.curve_figure(rows).axes
+    assert {line.get_label() for line in precision.lines} == set(ends)
+    assert {line.get_label() for line in gain.lines} == {"focal, γ = 1", "CE"}
 
 
 def test_the_table_has_means_spread_and_gain_of_seeds_that_both_have() -> None:
@@ -203,6 +213,7 @@ def mean_of(rows: list[Row], name: str, step: int = RECIPE.steps, score: str = "
 SEEDS = 3
 SCORES = ("ap", "ap50", "small")
 GAMMA_1, OHEM = "focal, γ = 1", "OHEM, 1:3"
+QUALITY, VARIFOCAL = "quality, γ = 2", "varifocal"
 
 
 def test_what_the_page_says_of_cross_entropy_and_focal_loss(committed: list[Row]) -> None:
@@ -217,9 +228,26 @@ def test_what_the_page_says_of_cross_entropy_and_focal_loss(committed: list[Row]
 
 
 def test_what_the_page_says_of_the_order(committed: list[Row]) -> None:
-    order = ("CE, no prior", BEFORE, "CE, α = 0.75", GAMMA_1, AFTER)
+    order = ("CE, no prior", BEFORE, "CE, α = 0.75", "focal, γ = 0.5", GAMMA_1, AFTER)
     means = [mean_of(committed, name) for name in order]
     assert means == sorted(means)
+
+
+def test_what_the_page_says_of_targets_that_are_overlaps(committed: list[Row]) -> None:
+    ap = [row.ap for row in differences(committed, VARIFOCAL, AFTER)]
+    assert f"{min(ap):.3f} {max(ap):.3f}" == "0.009 0.024"
+    assert min(row.ap for row in differences(committed, QUALITY, AFTER)) > 0
+    for name in (QUALITY, VARIFOCAL):
+        assert min(row.ap for row in differences(committed, name, AFTER, 500)) > 0.038
+        assert max(abs(row.ap50) for row in differences(committed, name, AFTER)) < 0.01
+
+
+def test_what_the_page_says_of_a_large_gamma(committed: list[Row]) -> None:
+    behind = [-row.ap for row in differences(committed, "focal, γ = 5", BEFORE)]
+    assert min(behind) > 0.14
+    early = [row.ap for row in table.results_of("focal, γ = 5", committed, 500)]
+    of_cross_entropy = [row.ap for row in table.results_of(BEFORE, committed, 500)]
+    assert max(np.divide(early, of_cross_entropy)) < 0.5
 
 
 def test_what_the_page_says_of_learning_sooner(committed: list[Row]) -> None:
