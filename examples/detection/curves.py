@@ -19,7 +19,7 @@ COLOURS = {
     "focal, γ = 1": GAMMA_COLOURS[1.0],
     "focal, γ = 2": GAMMA_COLOURS[2.0],
     "focal, γ = 5": GAMMA_COLOURS[5.0],
-    "varifocal": "#56b4e9",
+    "varifocal": "#795548",
 }
 # Drawn where none of these has a result.
 OTHERS = "#777777"
