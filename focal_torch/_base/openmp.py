@@ -46,7 +46,7 @@ def in_this_thread() -> Iterator[bool]:
     if number == 1 or OPENMP is None:
         yield number == 1
         return
-    # There may be several libraries of OpenMP: this one is left as it was, whose ever it is.
+    # This may be another library of OpenMP than PyTorch's: it is left as it was.
     before = OPENMP.get_max_threads()
     try:
         OPENMP.set_num_threads(1)
