@@ -19,14 +19,31 @@ SAMPLE |= {"linear, γ of rows", "module weighted", "posterior of softmax", "cou
 SAMPLE |= {"γ of p_t", "softmax ids, γ 1c11"}
 # Inductor takes ten times as long as the others.
 INDUCTOR = {*MOST_USED, "softmax soft, all"}
+# Ways of one tool: the most used calls go all of them, the others of the sample take turns.
+WAYS = (
+    ("compile", "compile, dynamic", "compile, marked"),
+    ("export", "export, strict", "export, named", "export, strict, named"),
+)
+
+
+def sample_of(tool: str) -> set[str]:
+    """The calls that go through a tool."""
+    if tool in QUICK:
+        return {*CALLS}
+    if tool == "compile, inductor":
+        return INDUCTOR
+    others = [name for name in CALLS if name in SAMPLE - {*MOST_USED}]
+    for ways in WAYS:
+        if tool in ways:
+            return {*MOST_USED, *others[ways.index(tool) :: len(ways)]}
+    return SAMPLE
 
 
 def table() -> list[Any]:
     """Every tool with its calls, and those that take seconds in the slow tier."""
     cells: list[Any] = []
     for tool, name in product(TOOLS, CALLS):
-        sample = INDUCTOR if tool == "compile, inductor" else SAMPLE
-        if tool not in QUICK and name not in sample:
+        if name not in sample_of(tool):
             continue
         is_quick = tool in QUICK or (tool, name) in IN_TEST
         mark = () if is_quick else pytest.mark.slow
@@ -37,6 +54,14 @@ def table() -> list[Any]:
 @pytest.mark.parametrize(("tool", "name"), table())
 def test_what_a_tool_makes_of_a_call(tool: str, name: str) -> None:
     TOOLS[tool](CALLS[name])
+
+
+def test_every_call_of_the_sample_goes_one_way() -> None:
+    for ways in WAYS:
+        taken = [name for tool in ways for name in sample_of(tool)]
+        assert {*taken} == SAMPLE
+        for name in SAMPLE:
+            assert taken.count(name) == (len(ways) if name in MOST_USED else 1)
 
 
 def test_no_public_name_is_left_out() -> None:

@@ -38,7 +38,11 @@ class Argument(NamedTuple):
         if self.kind == "mask":
             return torch.tensor(draws.integers(0, 3, shape)) > 0
         numbers = torch.tensor(draws.bell(shape), dtype=dtype)
-        return 4 * numbers if self.kind == "scores" else torch.sigmoid(numbers)
+        if self.kind == "scores":
+            return 4 * numbers
+        if self.kind == "smooth powers":
+            return 2 + torch.sigmoid(numbers)
+        return torch.sigmoid(numbers)
 
 
 # Every number of classes has classes 0 and 1.
@@ -124,7 +128,9 @@ add("sigmoid mask, no α", SIGMOID, BOOL, alpha=None, reduction="mean")
 add("sigmoid hard, all", SIGMOID, HARD | OF_ELEMENTS, reduction="mean")
 add("sigmoid soft, all", SIGMOID, SOFT | OF_ELEMENTS, reduction="mean_positive")
 add("sigmoid mixture, all", SIGMOID, SOFT | OF_ELEMENTS, soft_targets="mixture", reduction="mean")
-add("sigmoid quality, all", SIGMOID, SOFT | OF_ELEMENTS, soft_targets="quality", reduction="mean")
+# For a γ below 2 the last bits of p decide on the slope where p is nearly y.
+OF_SMOOTH = OF_ELEMENTS | {"gamma": per("1c11", "smooth powers")}
+add("sigmoid quality, all", SIGMOID, SOFT | OF_SMOOTH, soft_targets="quality", reduction="mean")
 add("varifocal", "varifocal_loss", SOFT, reduction="mean_positive")
 add("varifocal, all", "varifocal_loss", BOOL | OF_ELEMENTS, constant_modulator=True)
 add("heatmap", "heatmap_focal_loss", SOFT, reduction="mean_positive", peak=0.5)
