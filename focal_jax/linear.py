@@ -1,6 +1,7 @@
 """The softmax focal loss fused with the linear layer before it, whose logits are never stored at
 once."""
 
+import jax
 import jax.numpy as jnp
 from jax import Array
 
@@ -10,6 +11,7 @@ from ._base.loss_arguments import LossArguments
 from ._base.ranges import NONNEGATIVE, POSITIVE, UNIT
 from ._base.reduction import REDUCTIONS
 from ._base.tracing import cast_inside, constants
+from ._core.chunk_sizes import default_chunk_size
 from ._core.programs import linear_softmax_focal
 
 
@@ -57,14 +59,20 @@ def linear_softmax_focal_loss(
         label_smoothing: ε in [0, 1]: the class of the target gets 1 − ε + ε/C, every other one ε/C.
         ignore_index: A class id, inside or outside [0, C), whose rows `where` shall leave out.
         where: Bool mask of the shape of `targets`, repeating dimensions of length 1. A row that it
-            leaves out has loss 0 and gradient 0, whatever its features are.
+            leaves out has loss 0 and gradient 0, whatever its features are; its logits are not
+            made, so that with half of the rows the products take half of the time. Chunks are made
+            of kept rows first, on each device of its own, and those without one are skipped. With
+            `class_axis_name` all logits are made.
         weight: A finite factor for each row, shaped like `where`.
         reduction: "none", "sum", "mean" (divides by the number of rows that are kept), or
             "mean_positive" (the same, since a row has one class). Neither α nor `weight` enters the
             divisor. Where nothing is kept the result is 0.
-        chunk_size: How many rows have logits at a time; it need not divide their number. None: a
-            quarter of D, so that the logits are a quarter of the kernel, but at least 128. Rows
-            whose number `jax.export` leaves open are one chunk.
+        chunk_size: How many rows of all devices have logits at a time; it need not divide their
+            number. None: on a CPU a quarter of D, so that the logits are a quarter of the kernel,
+            but at least 128; on a GPU or TPU as many as its products need to keep up with its
+            memory, about a thousand in half precision, as far as their logits take no more memory
+            than the gradient of the kernel. That is of one device: where rows are sharded, pass so
+            many for each. Rows whose number `jax.export` leaves open are one chunk.
         axis_name: Inside of `jax.shard_map` the axes of the mesh that rows are split over: the sum
             and its divisor are then those of all devices. Outside, `jax.jit` sees to that by
             itself.
@@ -128,7 +136,7 @@ def linear_softmax_focal_loss(
             arguments.fail(
                 ValueError, "chunk_size", expected, chunk_size, "Its rows are one chunk."
             )
-    chunks = _chunks(features, chunk_size)
+    chunks = _chunks(features, jnp.promote_types(features.dtype, kernel.dtype), chunk_size)
 
     # A product of matrices has one dtype.
     features, kernel = promote(cast_inside(where, features, features.dtype), kernel)
@@ -148,14 +156,14 @@ def _split_gamma(gamma: Number) -> tuple[float | None, Array | None, Array | Non
     return None, None, gamma
 
 
-def _chunks(features: Array, chunk_size: int | None) -> int:
+def _chunks(features: Array, dtype: jnp.dtype, chunk_size: int | None) -> int:
     """How many chunks there are."""
     depth = features.shape[-1]
     rows = features.size // max(depth, 1)
     if not isinstance(rows, int):
         # jax.export leaves their number open.
         return 1
-    # The logits of a chunk then have a quarter of the kernel's numbers.
-    # At least so many that a product of matrices is worth its start.
-    chunk_size = chunk_size or max(128, depth // 4)
+    device = jax.devices()[0]
+    default = default_chunk_size(depth, device.platform, device.device_kind, dtype)
+    chunk_size = chunk_size or default
     return max(1, -(-rows // chunk_size))

@@ -1,6 +1,7 @@
 """The softmax focal loss fused with the linear layer before it, whose logits are never stored at
 once."""
 
+import torch
 from torch import Tensor
 from torch.distributed import ProcessGroup
 from torch.fx import Proxy
@@ -12,6 +13,7 @@ from ._base.meshes import beside
 from ._base.ranges import NONNEGATIVE, POSITIVE, UNIT
 from ._base.reduction import REDUCTIONS, at_least_one, divisor_of
 from ._base.tracing import record
+from ._core.chunk_sizes import default_chunk_size
 from ._core.linear_chunk import LayerSettings, RowInputs, SharedInputs
 from ._core.linear_scan import losses_in_chunks, sum_over_chunks
 
@@ -60,14 +62,19 @@ def linear_softmax_focal_loss(
         label_smoothing: ε in [0, 1]: the class of the target gets 1 − ε + ε/C, every other one ε/C.
         ignore_index: A class id, inside or outside [0, C), whose rows `where` shall leave out.
         where: Bool mask of the shape of `targets`, repeating dimensions of length 1. A row that it
-            leaves out has loss 0 and gradient 0, whatever its features are.
+            leaves out has loss 0 and gradient 0, whatever its features are; its logits are not
+            made, so that with half of the rows the products take half of the time. On CUDA the
+            host waits for the number of rows. Where it cannot be known (masks inside of torch.vmap,
+            a CUDA graph), all logits are made.
         weight: A finite factor for each row, shaped like `where`.
         reduction: "none", "sum", "mean" (divides by the number of rows that are kept), or
             "mean_positive" (the same, since a row has one class). Neither α nor `weight` enters the
             divisor. Where nothing is kept the result is 0.
-        chunk_size: How many rows have logits at a time; it need not divide their number. None:
-            three eighths of D, so that the logits are three eighths of the kernel, but at least
-            192.
+        chunk_size: How many rows have logits at a time; it need not divide their number. None: on a
+            CPU three eighths of D, so that the logits are three eighths of the kernel, but at least
+            192; half precision on a GPU has as many as its products need to keep up with its
+            memory, about a thousand, as far as their logits take no more memory than the gradient
+            of the kernel.
         group: The ranks that rows are split over: the sum and its divisor are then those of all
             ranks, and the average of their gradients, as DistributedDataParallel makes it, is the
             gradient of that loss.
@@ -163,7 +170,12 @@ def _chunks(features: Tensor, chunk_size: int | None) -> int:
     """How many chunks there are."""
     depth = features.shape[-1]
     rows = features.numel() // max(depth, 1)
-    # The logits of a chunk then have three eighths of the kernel's numbers.
-    # At least so many that a product of matrices is worth its start.
-    chunk_size = chunk_size or max(192, 3 * depth // 8)
+    device = features.device
+    default = default_chunk_size(depth, device.type, _name(device), features.dtype)
+    chunk_size = chunk_size or default
     return max(1, -(-rows // chunk_size))
+
+
+@torch.compiler.assume_constant_result
+def _name(device: torch.device) -> str:
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type

@@ -6,11 +6,12 @@ what it costs.
     python -m benchmarks.vocabulary --quick      all of the code with small shapes, in a minute
 
 Value and gradient of `linear_softmax_focal_loss` beside those of `softmax_focal_loss` of all
-logits, float32 on the CPU. The exit code is 1 where something that is required is not met; but 0
-with --markdown, which makes a page, and with --quick, since nothing is required of small shapes.
+logits, and with a mask that keeps half of the rows, float32 on the CPU. The exit code is 1 where
+something that is required is not met; but 0 with --markdown, which makes a page, and with --quick,
+since nothing is required of small shapes.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -23,12 +24,15 @@ from benchmarks.table import Sheet
 from benchmarks.timing import quartiles
 
 from .layers import (
+    ALL,
     FULL,
     FUSED,
+    HALF,
     JAX,
     QUICK,
     TORCH,
     UNFUSED,
+    Losses,
     Pair,
     Shape,
     memory,
@@ -39,20 +43,24 @@ from .layers import (
 # No measurement may take longer, repetitions aside.
 SECONDS = 600
 MEMORY, TIME = 1 / 8, 1.35
+# The time of half of the rows, in units of that of all.
+OF_HALF = 0.6
 CHUNKS, TOKENS = (64, 256, 1024), (1024, 4096, 16384)
-COSTS = ("loss", "cost", FUSED, UNFUSED, "ratio", "quartiles", "at most", "required", "verdict")
+OUTCOME = ("ratio", "quartiles", "at most", "required", "verdict")
+COSTS = ("loss", "cost", FUSED, UNFUSED, *OUTCOME)
+MASKED = ("loss", "cost", HALF, ALL, *OUTCOME)
 SIZES = ("tokens", "chunk size", "temporaries", "all logits")
 
 
 @dataclass(frozen=True)
 class Row:
-    """A cost of both losses, and what one may be in units of the other. Not required: reported
-    beside it."""
+    """A cost of two losses, and what the first may be in units of the second. Not required:
+    reported beside it."""
 
     pair: Pair
     cost: str
-    fused: str
-    unfused: str
+    first: str
+    second: str
     ratio: float
     quartiles: str
     bound: float
@@ -68,7 +76,7 @@ class Row:
 
     @property
     def cells(self) -> tuple[str, ...]:
-        costs = (self.pair.name, self.cost, self.fused, self.unfused)
+        costs = (self.pair.name, self.cost, self.first, self.second)
         ratio, bound = f"{self.ratio:.3f}", f"{self.bound:g}"
         required = "yes" if self.required else "no"
         verdict = "met" if self.met else "not met"
@@ -84,7 +92,12 @@ def rows(pair: Pair, shape: Shape, budget: float, least: int) -> Iterator[Row]:
     gradients = shape.gradients
     yield of_memory(pair, "process, gradients aside", fused - gradients, unfused - gradients)
     yield of_memory(pair, "process, gradients included", fused, unfused, required=False)
-    yield of_time(pair, shape, budget, least)
+    yield of_time(pair, {FUSED: pair.fused, UNFUSED: pair.unfused}, TIME, shape, budget, least)
+
+
+def of_mask(pair: Pair, shape: Shape, budget: float, least: int) -> Row:
+    losses = {HALF: pair.half, ALL: pair.fused}
+    return of_time(pair, losses, OF_HALF, shape, budget, least)
 
 
 def of_memory(pair: Pair, cost: str, fused: int, unfused: int, required: bool = True) -> Row:
@@ -92,13 +105,15 @@ def of_memory(pair: Pair, cost: str, fused: int, unfused: int, required: bool = 
     return Row(pair, cost, *sizes, fused / unfused, "", MEMORY, required)
 
 
-def of_time(pair: Pair, shape: Shape, budget: float, least: int) -> Row:
+def of_time(
+    pair: Pair, losses: Losses, bound: float, shape: Shape, budget: float, least: int
+) -> Row:
     """The ratio is formed within a round."""
-    seconds = fresh(SECONDS + budget, times, pair, shape, budget, least)
-    columns = [pd.Series(seconds[name].to_numpy()) for name in (FUSED, UNFUSED)]
+    seconds = fresh(SECONDS + budget, times, pair, losses, shape, budget, least)
+    columns = [pd.Series(seconds[name].to_numpy()) for name in losses]
     low, ratio, high = quartiles(columns[0] / columns[1])
-    fused, unfused = (report.duration(quartiles(column)[1]) for column in columns)
-    return Row(pair, "time", fused, unfused, ratio, f"{low:.2f} to {high:.2f}", TIME)
+    first, second = (report.duration(quartiles(column)[1]) for column in columns)
+    return Row(pair, "time", first, second, ratio, f"{low:.2f} to {high:.2f}", bound)
 
 
 def mebibytes(size: int) -> str:
@@ -119,6 +134,10 @@ def _growth(shape: Shape, chunk: int | None) -> tuple[str, ...]:
     return f"{shape.tokens:,}", str(chunk or "default"), mebibytes(size), mebibytes(logits)
 
 
+def _sheet(title: str, header: Sequence[str], rows: Sequence[Row]) -> Sheet:
+    return Sheet(title, header, [row.cells for row in rows], words=("loss", "cost"))
+
+
 def main(argv: list[str] | None = None) -> int:
     args = options.parser("benchmarks.vocabulary", __doc__, budget=60).parse_args(argv)
     machine.use_all_cores()
@@ -126,12 +145,13 @@ def main(argv: list[str] | None = None) -> int:
     budget, least = options.repetitions(args)
     bar = tqdm((JAX, TORCH), "vocabulary", disable=None)
     measured = [row for pair in bar for row in rows(pair, shape, budget, least)]
-    cells = [row.cells for row in measured]
+    masked = [of_mask(pair, shape, budget, least) for pair in (JAX, TORCH)]
     sheets = [
-        Sheet("In chunks beside all logits", COSTS, cells, words=("loss", "cost")),
+        _sheet("In chunks beside all logits", COSTS, measured),
+        _sheet("With a mask that keeps every second row", MASKED, masked),
         Sheet("What the memory grows with", SIZES, list(growth(shape))),
     ]
     sizes = f"{shape.tokens:,} tokens × {shape.size} → {shape.classes:,} classes, float32"
     report.show([*machine.description(), sizes], sheets, args.markdown)
-    broken = any(row.broken for row in measured)
+    broken = any(row.broken for row in (*measured, *masked))
     return int(broken and not (args.quick or args.markdown))

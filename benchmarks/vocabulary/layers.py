@@ -2,7 +2,7 @@
 of them."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -20,7 +20,9 @@ from benchmarks.timing import paired
 from benchmarks.work import Work
 
 FUSED, UNFUSED = "fused", "unfused"
+HALF, ALL = "half of the rows", "all rows"
 Loss = Callable[..., Any]
+Losses = Mapping[str, Loss]
 
 
 class Shape(NamedTuple):
@@ -54,6 +56,20 @@ def fused_torch(features: Any, kernel: Any, ids: Any) -> Any:
 
 def unfused_torch(features: Any, kernel: Any, ids: Any) -> Any:
     return focal_torch.softmax_focal_loss(features @ kernel.mT, ids, gamma=2.0, reduction="mean")
+
+
+def half_jax(features: Any, kernel: Any, ids: Any) -> Any:
+    where = jnp.arange(ids.size) % 2 == 0
+    return focal_jax.linear_softmax_focal_loss(
+        features, kernel, ids, gamma=2.0, where=where, reduction="mean"
+    )
+
+
+def half_torch(features: Any, kernel: Any, ids: Any) -> Any:
+    where = torch.arange(len(ids)) % 2 == 0
+    return focal_torch.linear_softmax_focal_loss(
+        features, kernel, ids, gamma=2.0, where=where, reduction="mean"
+    )
 
 
 def compiled(loss: Loss, shape: Shape) -> jax.stages.Compiled:
@@ -105,17 +121,18 @@ def in_torch(loss: Loss, shape: Shape) -> Callable[[], Any]:
 
 @dataclass(frozen=True)
 class Pair:
-    """Two losses, and what makes a call of value and gradient from one. All of it goes to other
-    processes."""
+    """Two losses, the first of them with half of the rows, and what makes a call of value and
+    gradient from one. All of it goes to other processes."""
 
     name: str
     fused: Loss
     unfused: Loss
+    half: Loss
     prepare: Callable[[Loss, Shape], Callable[[], Any]]
 
 
-JAX = Pair("focal_jax, jit", fused_jax, unfused_jax, in_jax)
-TORCH = Pair("focal_torch, eager", fused_torch, unfused_torch, in_torch)
+JAX = Pair("focal_jax, jit", fused_jax, unfused_jax, half_jax, in_jax)
+TORCH = Pair("focal_torch, eager", fused_torch, unfused_torch, half_torch, in_torch)
 
 
 def memory(loss: Loss, pair: Pair, shape: Shape) -> int:
@@ -129,9 +146,8 @@ def memory(loss: Loss, pair: Pair, shape: Shape) -> int:
     return peak(call)[0]
 
 
-def times(pair: Pair, shape: Shape, budget: float, least: int) -> pd.DataFrame:
+def times(pair: Pair, losses: Losses, shape: Shape, budget: float, least: int) -> pd.DataFrame:
     """The seconds of both, which take turns: one row per round."""
     machine.use_all_cores()
-    fused = Work(FUSED, pair.prepare(pair.fused, shape))
-    unfused = Work(UNFUSED, pair.prepare(pair.unfused, shape))
-    return paired([fused, unfused], budget, least)
+    works = [Work(name, pair.prepare(loss, shape)) for name, loss in losses.items()]
+    return paired(works, budget, least)

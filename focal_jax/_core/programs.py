@@ -18,7 +18,7 @@ from .._base.tracing import after, compiled
 from .asymmetric import asymmetric_focal
 from .heatmap import heatmap_focal, peaks_of
 from .linear_chunk import LayerSettings, RowInputs, SharedInputs
-from .linear_scan import losses_in_chunks, sum_over_chunks
+from .linear_scan import Split, losses_in_chunks, sum_over_chunks
 from .softmax import class_focal, id_focal
 from .varifocal import varifocal
 
@@ -177,6 +177,9 @@ def linear_softmax_focal(
     # Else the gradient of the kernel would have 0·NaN in it.
     features = zero_outside(where, features)
     divisor = divisor_of(reduction, ids, where, ids.size, group)
+    # On several devices collectives would have to be in all chunks or in none.
+    skips = where is not None and chunks > 1 and not class_group
+    split = Split(chunks, skips)
     if where is None and ids.size % chunks:
         # What fills up the last chunk is left out.
         where = jnp.ones(ids.shape, bool)
@@ -186,5 +189,5 @@ def linear_softmax_focal(
         divisor = at_least_one(divisor, compute_dtype(features))
     shared = SharedInputs(alpha, bias, divisor, class_gamma, kernel)
     if reduction == "none":
-        return losses_in_chunks(rows, shared, chunks, settings)
-    return sum_over(sum_over_chunks(rows, shared, chunks, settings), group)
+        return losses_in_chunks(rows, shared, split, settings)
+    return sum_over(sum_over_chunks(rows, shared, split, settings), group)

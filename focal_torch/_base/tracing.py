@@ -92,6 +92,19 @@ def concrete_bool_targets(x: Tensor) -> Tensor | None:
         return None
 
 
+def kept_rows(where: Tensor) -> Tensor | None:
+    """The indices of the rows that a mask (N,) keeps, if they can be counted."""
+    if torch.compiler.is_compiling() or is_traced() or is_distributed(where):
+        return None
+    if where.is_cuda and torch.cuda.is_current_stream_capturing():
+        return None
+    try:
+        return where.nonzero().squeeze(1)
+    except RuntimeError:
+        # As in `concrete_values`.
+        return None
+
+
 def needs_grad(args: Sequence[object]) -> bool:
     """Whether anything may be differentiated in one of the arguments."""
     # torch.func and forward mode differentiate tensors that do not say so.

@@ -7,6 +7,7 @@
 N counts the rows of the chunk, C the classes of this rank.
 """
 
+from collections.abc import Collection
 from typing import NamedTuple, TypeAlias
 
 import torch
@@ -97,34 +98,34 @@ def add_chunk(
     settings: LayerSettings,
     rows: RowInputs,
     shared: SharedInputs,
-    row_grads: Grads,
-    shared_grads: Grads,
-) -> Tensor:
-    """The sum of the losses. Its gradients are added to `row_grads`, which has those in fields of
-    `rows`, and to `shared_grads`, which has those in fields of `shared`."""
+    sums: Grads,
+    wanted: Collection[str],
+) -> tuple[Tensor, Grads]:
+    """The sum of the losses, and its gradients in the wanted fields of `rows`. Those in fields of
+    `shared` are added to `sums`."""
     logits = logits_of(rows.features, shared.kernel)
-    row_leaves = _leaves(rows, row_grads, "features")
-    shared_leaves = _leaves(shared, shared_grads, "kernel")
+    row_leaves = _leaves(rows, wanted, "features")
+    shared_leaves = _leaves(shared, sums, "kernel")
     total, grads = with_autograd(
         _value_and_grads, settings, logits, row_leaves, shared_leaves, rows, shared
     )
     dlogits, *others = grads
+    of_rows, of_shared = others[: len(row_leaves)], others[len(row_leaves) :]
+    row_grads = dict(zip(row_leaves, of_rows, strict=True))
     # In place: a second tensor of the size of the kernel would double what a loss keeps.
-    sums = [row_grads[name] for name in row_leaves]
-    sums += [shared_grads[name] for name in shared_leaves]
-    for sum_, grad in zip(sums, others, strict=True):
-        sum_ += grad
-    if "features" in row_grads:
-        _add_product(row_grads["features"], dlogits, shared.kernel)
-    if "kernel" in shared_grads:
-        _add_product(shared_grads["kernel"], dlogits.mT, rows.features)
-    return total
+    for name, grad in zip(shared_leaves, of_shared, strict=True):
+        sums[name] += grad
+    if "kernel" in sums:
+        _add_product(sums["kernel"], dlogits.mT, rows.features)
+    if "features" in wanted:
+        row_grads["features"] = _product(dlogits, shared.kernel)
+    return total, row_grads
 
 
-def _leaves(inputs: RowInputs | SharedInputs, grads: Grads, of_product: str) -> Grads:
+def _leaves(inputs: RowInputs | SharedInputs, wanted: Collection[str], of_product: str) -> Grads:
     """The inputs that autograd differentiates in; the gradient in the field of the product is a
     product again."""
-    return {name: getattr(inputs, name).detach() for name in grads if name != of_product}
+    return {name: getattr(inputs, name).detach() for name in wanted if name != of_product}
 
 
 def _value_and_grads(
@@ -147,11 +148,19 @@ def _value_and_grads(
         return total.detach(), torch.autograd.grad(total, leaves)
 
 
-def _add_product(sums: Tensor, dlogits: Tensor, x: Tensor) -> None:
-    """Add dlogits·x to sums, in place."""
+def _product(dlogits: Tensor, x: Tensor) -> Tensor:
+    """dlogits·x, in float32 at least."""
     # Gradients are as small as probabilities, which float16 does not hold.
     if has_wide_products(x) and x.dtype == torch.bfloat16:
-        sums += torch.mm(dlogits.to(x.dtype), x, out_dtype=torch.float32)
+        return torch.mm(dlogits.to(x.dtype), x, out_dtype=torch.float32)
+    return dlogits @ upcast(x)
+
+
+def _add_product(sums: Tensor, dlogits: Tensor, x: Tensor) -> None:
+    """Add dlogits·x to sums, in place."""
+    if has_wide_products(x) and x.dtype == torch.bfloat16:
+        # Its own sum: a product apart would be a second tensor of the size of the kernel.
+        torch.addmm(sums, dlogits.to(x.dtype), x, out_dtype=torch.float32, out=sums)
     else:
         sums.addmm_(dlogits, upcast(x))
 

@@ -20,6 +20,7 @@ from .._base.tracing import (
     in_functorch_or_forward_mode,
     is_concrete,
     is_for_onnx,
+    kept_rows,
     refuse_compiled_transforms,
     refuse_other_rules,
     refuse_second_derivative,
@@ -205,8 +206,10 @@ def _sum_and_grads(*flat: Any) -> list[Tensor]:
     with without_autocast(total):
         for part in _chunks(inputs):
             rows = _part_of(inputs.rows, part)
-            grads = {name: grad[part] for name, grad in row_grads.items()}
-            total += add_chunk(inputs.spec.settings, rows, shared, grads, shared_grads)
+            value, grads = add_chunk(inputs.spec.settings, rows, shared, shared_grads, row_grads)
+            total += value
+            for name, grad in grads.items():
+                row_grads[name][part] = grad
     if "features" in row_grads:
         # Each rank has the part that its classes make.
         row_grads["features"] = sum_over(row_grads["features"], inputs.spec.settings.group)
@@ -226,15 +229,19 @@ def _losses(*flat: Any) -> Tensor:
     inputs = Inputs.of(flat)
     features, shared = inputs.rows.features, _upcast_kernel(inputs)
     losses: list[Tensor] = []
+    parts = list(_chunks(inputs))
     with without_autocast(features):
-        for part in _chunks(inputs):
+        for part in parts:
             rows = _part_of(inputs.rows, part)
             logits = logits_of(rows.features, shared.kernel)
             losses.append(row_losses(inputs.spec.settings, logits, rows, shared))
+    of_all = features.new_zeros((len(features),), dtype=compute_dtype(features))
     # Without rows there is no chunk.
     if not losses:
-        return features.new_zeros((0,), dtype=compute_dtype(features))
-    return torch.cat(losses)
+        return of_all
+    computed = torch.cat(losses)
+    indices = [part for part in parts if isinstance(part, Tensor)]
+    return of_all.index_copy(0, torch.cat(indices), computed) if indices else computed
 
 
 def _upcast_kernel(inputs: Inputs) -> SharedInputs:
@@ -244,20 +251,29 @@ def _upcast_kernel(inputs: Inputs) -> SharedInputs:
     return inputs.shared._replace(kernel=upcast(inputs.shared.kernel))
 
 
-def _chunks(inputs: Inputs) -> Iterator[slice]:
-    """The rows of one chunk after the other."""
+def _chunks(inputs: Inputs) -> Iterator[slice | Tensor]:
+    """The rows of one chunk after the other, without those that a mask leaves out where they can be
+    counted."""
     if is_for_onnx():
         # How many rows there are is left open, and so would be the number of chunks.
         yield slice(None)
         return
-    size = len(inputs.rows.features)
-    step = -(-size // inputs.spec.chunks)
-    for start in range(0, size, step or 1):
-        yield slice(start, start + step)
+    size, where = len(inputs.rows.features), inputs.rows.where
+    step = -(-size // inputs.spec.chunks) or 1
+    kept = None if where is None else kept_rows(where)
+    if kept is None:
+        for start in range(0, size, step):
+            yield slice(start, start + step)
+    elif len(kept):
+        # As many chunks as without the other rows, and all of nearly one size.
+        chunks = -(-len(kept) // step)
+        yield from kept.split(-(-len(kept) // chunks))
 
 
-def _part_of(rows: RowInputs, part: slice) -> RowInputs:
-    return for_each(lambda x: x[part], rows)
+def _part_of(rows: RowInputs, part: slice | Tensor) -> RowInputs:
+    # Indices are those of rows that are kept.
+    where = None if isinstance(part, Tensor) else rows.where
+    return for_each(lambda x: x[part], rows._replace(where=where))
 
 
 # Opaque to torch.compile, which would lay out the steps of all chunks, one after the other. The

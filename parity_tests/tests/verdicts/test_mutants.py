@@ -91,19 +91,18 @@ def test_a_fault_is_noticed_and_the_module_as_it_is_is_not(tmp_path: Path) -> No
 
 
 IN_RANKS = f"""
-from parity_tests.mutants.mutant import mutants, unchanged
-from parity_tests.mutants.trial import SPLIT, outcome, prepare
+from parity_tests.mutants.mutant import mutants
+from parity_tests.mutants.trial import outcome, prepare
 prepare()
 of_ranks = "top_id, - 0)"
 fault = next(m for m in mutants({SOFTMAX!r}) if of_ranks in m.lines())
-for mutant in (fault, unchanged({SOFTMAX!r}, SPLIT)):
-    print(outcome(mutant).killer or "nothing")
+print(outcome(fault).killer or "nothing")
 """
 
 
 def test_a_fault_that_shows_where_ranks_find_each_other_is_noticed() -> None:
-    """In processes of their own, which have to import the same mutant. In the module as it is
-    nothing is noticed there."""
+    """In processes of their own, which have to import the same mutant. That nothing is noticed in
+    the module as it is, its own tests say."""
     command = [sys.executable, "-c", IN_RANKS]
     result = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=1500)
-    assert result.stdout.split() == [SPLIT, "nothing"], result.stderr
+    assert result.stdout.split() == [SPLIT], result.stderr

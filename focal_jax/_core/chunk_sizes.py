@@ -1,0 +1,56 @@
+"""How many rows of a linear layer have logits at a time, where the caller does not say it.
+
+The gradient of the kernel is a sum over chunks. Adding to it reads and writes 4 bytes for each of
+its numbers, and a chunk of N rows makes 2·N operations for each. With F operations and B bytes a
+second the products wait for the memory unless 2·N / F ≥ 8 / B, which is N ≥ 4·F / B: the same for
+any number of features and classes.
+"""
+
+import jax.numpy as jnp
+
+# A product of fewer rows is not worth its start on a CPU, whose float32 would need tens of rows.
+LEAST = 128
+# Rows on accelerators are multiples of it.
+STEP = 128
+# Of products in half precision 10^12 operations a second, without sparsity, and 10^12 bytes a
+# second of memory, as in data sheets. The first entry counts that is a part of the device's name.
+PEAKS = {
+    "A100": (312, 2.039),
+    "H100 PCIe": (756, 2.0),
+    "H100": (989, 3.35),
+    "H200": (989, 4.8),
+    "B200": (2250, 8.0),
+    "MI300X": (1307, 5.3),
+    "TPU v4": (275, 1.228),
+    "TPU v5 lite": (197, 0.82),
+    "TPU v5": (459, 2.765),
+    "TPU v6 lite": (918, 1.64),
+    "TPU7x": (2307, 7.4),
+}
+# Of a device that is not in the table.
+COMMON = 1024
+# A row of a chunk has logits and slopes, some of them in half precision: at most so many bytes for
+# a class.
+BYTES = 8
+
+
+def default_chunk_size(depth: int, platform: str, device: str, dtype: jnp.dtype) -> int:
+    """The rows of a chunk for D = `depth` features, on a device of this name."""
+    if platform == "cpu" or dtype.itemsize > 4:
+        # The logits of a chunk then have a quarter of the kernel's numbers.
+        return max(LEAST, depth // 4)
+    rows = rows_that_keep_up(device)
+    if platform == "gpu" and dtype.itemsize == 4:
+        # TF32 has half as many operations a second. On a TPU float32 is multiplied as bfloat16.
+        rows = STEP * -(-rows // (2 * STEP))
+    # A chunk takes no more memory than the sum of the kernel's gradients.
+    fitting = 4 * depth // BYTES
+    return min(rows, max(LEAST, fitting))
+
+
+def rows_that_keep_up(device: str) -> int:
+    """The smallest multiple of 128 that is at least 4·F / B for a device of this name."""
+    for name, (operations, bandwidth) in PEAKS.items():
+        if name in device:
+            return STEP * -(-int(4 * operations / bandwidth) // STEP)
+    return COMMON
