@@ -6,9 +6,9 @@ what it costs.
     python -m benchmarks.vocabulary --quick      all of the code with small shapes, in a minute
 
 Value and gradient of `linear_softmax_focal_loss` beside those of `softmax_focal_loss` of all
-logits, and with a mask that keeps half of the rows, float32 on the CPU. The exit code is 1 where
-something that is required is not met; but 0 with --markdown, which makes a page, and with --quick,
-since nothing is required of small shapes.
+logits, with a mask that keeps half of the rows, and beside PyTorch's own cross entropy of a linear
+layer, float32 on the CPU. The exit code is 1 where something that is required is not met; but 0
+with --markdown, which makes a page, and with --quick, since nothing is required of small shapes.
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from functools import partial
 
 import pandas as pd
+from torch.nn import functional
 from tqdm import tqdm
 
 from benchmarks import machine, options, report
@@ -29,12 +30,15 @@ from .layers import (
     FUSED,
     HALF,
     JAX,
+    PEER,
     QUICK,
     TORCH,
     UNFUSED,
     Losses,
     Pair,
     Shape,
+    entropy_torch,
+    fused_torch,
     memory,
     temporaries,
     times,
@@ -45,10 +49,13 @@ SECONDS = 600
 MEMORY, TIME = 1 / 8, 1.35
 # The time of half of the rows, in units of that of all.
 OF_HALF = 0.6
+# The time of the focal loss, in units of PyTorch's cross entropy: reported beside the rest.
+OF_PEER = 1.0
 CHUNKS, TOKENS = (64, 256, 1024), (1024, 4096, 16384)
 OUTCOME = ("ratio", "quartiles", "at most", "required", "verdict")
 COSTS = ("loss", "cost", FUSED, UNFUSED, *OUTCOME)
 MASKED = ("loss", "cost", HALF, ALL, *OUTCOME)
+BESIDE = ("loss", "cost", "focal", PEER, *OUTCOME)
 SIZES = ("tokens", "chunk size", "temporaries", "all logits")
 
 
@@ -100,20 +107,38 @@ def of_mask(pair: Pair, shape: Shape, budget: float, least: int) -> Row:
     return of_time(pair, losses, OF_HALF, shape, budget, least)
 
 
+def of_peer(shape: Shape, budget: float, least: int) -> Iterator[Row]:
+    """The cost of the focal loss beside PyTorch's cross entropy, where it has one."""
+    if not hasattr(functional, PEER):
+        return
+    losses = {FUSED: fused_torch, PEER: entropy_torch}
+    gradients = shape.gradients
+    sizes = [fresh(SECONDS, memory, loss, TORCH, shape) - gradients for loss in losses.values()]
+    yield of_memory(TORCH, "process, gradients aside", *sizes, required=False)
+    yield of_time(TORCH, losses, OF_PEER, shape, budget, least, required=False)
+
+
 def of_memory(pair: Pair, cost: str, fused: int, unfused: int, required: bool = True) -> Row:
     sizes = mebibytes(fused), mebibytes(unfused)
     return Row(pair, cost, *sizes, fused / unfused, "", MEMORY, required)
 
 
 def of_time(
-    pair: Pair, losses: Losses, bound: float, shape: Shape, budget: float, least: int
+    pair: Pair,
+    losses: Losses,
+    bound: float,
+    shape: Shape,
+    budget: float,
+    least: int,
+    required: bool = True,
 ) -> Row:
     """The ratio is formed within a round."""
     seconds = fresh(SECONDS + budget, times, pair, losses, shape, budget, least)
     columns = [pd.Series(seconds[name].to_numpy()) for name in losses]
     low, ratio, high = quartiles(columns[0] / columns[1])
     first, second = (report.duration(quartiles(column)[1]) for column in columns)
-    return Row(pair, "time", first, second, ratio, f"{low:.2f} to {high:.2f}", bound)
+    spread = f"{low:.2f} to {high:.2f}"
+    return Row(pair, "time", first, second, ratio, spread, bound, required)
 
 
 def mebibytes(size: int) -> str:
@@ -146,9 +171,11 @@ def main(argv: list[str] | None = None) -> int:
     bar = tqdm((JAX, TORCH), "vocabulary", disable=None)
     measured = [row for pair in bar for row in rows(pair, shape, budget, least)]
     masked = [of_mask(pair, shape, budget, least) for pair in (JAX, TORCH)]
+    beside = list(of_peer(shape, budget, least))
     sheets = [
         _sheet("In chunks beside all logits", COSTS, measured),
         _sheet("With a mask that keeps every second row", MASKED, masked),
+        _sheet("Beside the cross entropy of PyTorch", BESIDE, beside),
         Sheet("What the memory grows with", SIZES, list(growth(shape))),
     ]
     sizes = f"{shape.tokens:,} tokens × {shape.size} → {shape.classes:,} classes, float32"

@@ -21,6 +21,7 @@ from benchmarks.work import Work
 
 FUSED, UNFUSED = "fused", "unfused"
 HALF, ALL = "half of the rows", "all rows"
+PEER = "linear_cross_entropy"
 Loss = Callable[..., Any]
 Losses = Mapping[str, Loss]
 
@@ -70,6 +71,12 @@ def half_torch(features: Any, kernel: Any, ids: Any) -> Any:
     return focal_torch.linear_softmax_focal_loss(
         features, kernel, ids, gamma=2.0, where=where, reduction="mean"
     )
+
+
+def entropy_torch(features: Any, kernel: Any, ids: Any) -> Any:
+    """The cross entropy of PyTorch 2.13 and newer, whose chunks are its own choice."""
+    peer = getattr(torch.nn.functional, PEER)
+    return peer(features, kernel, ids)
 
 
 def compiled(loss: Loss, shape: Shape) -> jax.stages.Compiled:

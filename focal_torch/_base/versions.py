@@ -34,6 +34,8 @@ if VERSION < OLDEST:
 
 # Before PyTorch 2.11 softplus takes no DTensor.
 SOFTPLUS_TAKES_NO_DTENSOR = VERSION < (2, 11)
+# Before PyTorch 2.8 a product of half precision is one, and rounded to it.
+HAS_WIDE_PRODUCTS = "dtype_out" in torch.ops.aten.addmm.overloads()
 # Before PyTorch 2.12 torch.compile does not look into is_autocast_available.
 AUTOCAST_IS_OPAQUE = VERSION < (2, 12)
 

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from .._base.arrays import Number, upcast
 from .._base.collectives import Group
-from .._base.versions import with_autograd
+from .._base.versions import HAS_WIDE_PRODUCTS, with_autograd
 from .eager import eager_id_focal
 from .focal import softcapped
 from .softmax import id_focal
@@ -167,4 +167,5 @@ def _add_product(sums: Tensor, dlogits: Tensor, x: Tensor) -> None:
 
 def has_wide_products(x: Tensor) -> bool:
     """Whether half precision can be multiplied into float32."""
-    return x.is_cuda and x.dtype.itemsize < 4 and not torch.is_grad_enabled()
+    is_half = x.dtype.itemsize < 4
+    return HAS_WIDE_PRODUCTS and x.is_cuda and is_half and not torch.is_grad_enabled()

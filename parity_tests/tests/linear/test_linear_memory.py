@@ -1,16 +1,19 @@
 """The memory that the loss of a linear layer takes, in both packages."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import pytest
 import torch
+from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import focal_jax
 import focal_torch
+from focal_torch._base.versions import HAS_WIDE_PRODUCTS
+from focal_torch._core import linear_chunk, linear_scan
 from parity_tests.contract.exact import Draws
 
 
@@ -66,3 +69,53 @@ def test_pytorch_makes_no_tensor_larger_than_a_chunk(reduction: str) -> None:
         logits = features @ kernel.mT
         focal_torch.softmax_focal_loss(logits, ids, reduction=reduction).sum().backward()
     assert largest.size == 256 * 500
+
+
+@pytest.fixture
+def in_place(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[bool]]:
+    """The products of half precision that PyTorch has for CUDA, on the CPU; and of each that was
+    added to a sum, whether it was in place."""
+    was_in_place: list[bool] = []
+
+    def mm(a: Tensor, b: Tensor, out_dtype: torch.dtype) -> Tensor:
+        return a.to(out_dtype) @ b.to(out_dtype)
+
+    def addmm(sums: Tensor, a: Tensor, b: Tensor, out_dtype: torch.dtype, *, out: Tensor) -> Tensor:
+        was_in_place.append(out.data_ptr() == sums.data_ptr())
+        return out.copy_(sums + mm(a, b, out_dtype))
+
+    def has_wide_products(x: Tensor) -> bool:
+        return x.dtype.itemsize < 4 and not torch.is_grad_enabled()
+
+    library = torch.library.Library("aten", "IMPL")
+    library.impl("mm.dtype", mm, "CPU")
+    library.impl("addmm.dtype_out", addmm, "CPU")
+    for module in (linear_chunk, linear_scan):
+        monkeypatch.setattr(module, "has_wide_products", has_wide_products)
+    yield was_in_place
+    library._destroy()
+
+
+@pytest.mark.skipif(not HAS_WIDE_PRODUCTS, reason="this PyTorch has no such products")
+def test_products_of_half_precision_are_added_in_place(
+    in_place: list[bool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    draws = Draws(0)
+    shapes = ((40, 8), (30, 8))
+    features, kernel = (torch.tensor(draws.bell(shape)).bfloat16() for shape in shapes)
+    leaves = features.requires_grad_(), kernel.requires_grad_()
+    ids = torch.tensor(draws.integers(0, 30, 40))
+
+    def slopes() -> list[Tensor]:
+        loss = focal_torch.linear_softmax_focal_loss(
+            features, kernel, ids, reduction="sum", chunk_size=16
+        )
+        return [x.double() for x in torch.autograd.grad(loss, leaves)]
+
+    rounded = slopes()
+    assert in_place == [True] * 3
+    monkeypatch.undo()
+    # Slopes are rounded to bfloat16 before they are multiplied, and so are the sums at the end.
+    for x, exact in zip(rounded, slopes(), strict=True):
+        assert (x - exact).abs().max() <= 2 * 2**-8 * exact.abs().max()
+        assert (x != 0).any()

@@ -49,6 +49,7 @@ def test_a_broken_requirement_is_the_exit_code(monkeypatch: pytest.MonkeyPatch) 
         return Row(JAX, "memory", "1 MiB", "2 MiB", ratio, "", MEMORY)
 
     monkeypatch.setattr(vocabulary, "growth", lambda shape: iter([("1", "2", "3", "4")]))
+    monkeypatch.setattr(vocabulary, "of_peer", lambda *_: iter([row(0.5)]))
     for ratio, of_half, code in ((0.5, 0.1, 1), (0.1, 0.5, 1), (0.1, 0.1, 0)):
         monkeypatch.setattr(vocabulary, "rows", lambda *_, ratio=ratio: iter([row(ratio)]))
         monkeypatch.setattr(vocabulary, "of_mask", lambda *_, ratio=of_half: row(ratio))
