@@ -59,10 +59,10 @@ def linear_softmax_focal_loss(
         label_smoothing: ε in [0, 1]: the class of the target gets 1 − ε + ε/C, every other one ε/C.
         ignore_index: A class id, inside or outside [0, C), whose rows `where` shall leave out.
         where: Bool mask of the shape of `targets`, repeating dimensions of length 1. A row that it
-            leaves out has loss 0 and gradient 0, whatever its features are; its logits are not
-            made, so that with half of the rows the products take half of the time. Chunks are made
-            of kept rows first, on each device of its own, and those without one are skipped. With
-            `class_axis_name` all logits are made.
+            leaves out has loss 0 and gradient 0, whatever its features are. Where JAX has one
+            device and no mesh, and reduction is not "none", rows that are kept come first and
+            chunks without one are skipped: with half of the rows the products take half of the
+            time. Elsewhere all logits are made.
         weight: A finite factor for each row, shaped like `where`.
         reduction: "none", "sum", "mean" (divides by the number of rows that are kept), or
             "mean_positive" (the same, since a row has one class). Neither α nor `weight` enters the
@@ -71,8 +71,9 @@ def linear_softmax_focal_loss(
             number. None: on a CPU a quarter of D, so that the logits are a quarter of the kernel,
             but at least 128; on a GPU or TPU as many as its products need to keep up with its
             memory, about a thousand in half precision, as far as their logits take no more memory
-            than the gradient of the kernel. That is of one device: where rows are sharded, pass so
-            many for each. Rows whose number `jax.export` leaves open are one chunk.
+            than the gradient of the kernel. That is for one device: where rows are sharded,
+            multiply it by the number of shards. Rows whose number `jax.export` leaves open are one
+            chunk.
         axis_name: Inside of `jax.shard_map` the axes of the mesh that rows are split over: the sum
             and its divisor are then those of all devices. Outside, `jax.jit` sees to that by
             itself.

@@ -1,7 +1,6 @@
 """The softmax focal loss fused with the linear layer before it, whose logits are never stored at
 once."""
 
-import torch
 from torch import Tensor
 from torch.distributed import ProcessGroup
 from torch.fx import Proxy
@@ -13,6 +12,7 @@ from ._base.meshes import beside
 from ._base.ranges import NONNEGATIVE, POSITIVE, UNIT
 from ._base.reduction import REDUCTIONS, at_least_one, divisor_of
 from ._base.tracing import record
+from ._base.versions import device_name
 from ._core.chunk_sizes import default_chunk_size
 from ._core.linear_chunk import LayerSettings, RowInputs, SharedInputs
 from ._core.linear_scan import losses_in_chunks, sum_over_chunks
@@ -70,9 +70,9 @@ def linear_softmax_focal_loss(
         reduction: "none", "sum", "mean" (divides by the number of rows that are kept), or
             "mean_positive" (the same, since a row has one class). Neither α nor `weight` enters the
             divisor. Where nothing is kept the result is 0.
-        chunk_size: How many rows have logits at a time; it need not divide their number. None: on a
-            CPU three eighths of D, so that the logits are three eighths of the kernel, but at least
-            192; half precision on a GPU has as many as its products need to keep up with its
+        chunk_size: How many rows have logits at a time; it need not divide their number. None:
+            three eighths of D, so that the logits are three eighths of the kernel, but at least
+            192. In half precision a GPU has as many as its products need to keep up with its
             memory, about a thousand, as far as their logits take no more memory than the gradient
             of the kernel.
         group: The ranks that rows are split over: the sum and its divisor are then those of all
@@ -171,11 +171,6 @@ def _chunks(features: Tensor, chunk_size: int | None) -> int:
     depth = features.shape[-1]
     rows = features.numel() // max(depth, 1)
     device = features.device
-    default = default_chunk_size(depth, device.type, _name(device), features.dtype)
+    default = default_chunk_size(depth, device.type, device_name(device), features.dtype)
     chunk_size = chunk_size or default
     return max(1, -(-rows // chunk_size))
-
-
-@torch.compiler.assume_constant_result
-def _name(device: torch.device) -> str:
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type

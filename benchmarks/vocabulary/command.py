@@ -49,7 +49,7 @@ SECONDS = 600
 MEMORY, TIME = 1 / 8, 1.35
 # The time of half of the rows, in units of that of all.
 OF_HALF = 0.6
-# The time of the focal loss, in units of PyTorch's cross entropy: reported beside the rest.
+# Memory and time of the focal loss, in units of PyTorch's cross entropy: reported beside the rest.
 OF_PEER = 1.0
 CHUNKS, TOKENS = (64, 256, 1024), (1024, 4096, 16384)
 OUTCOME = ("ratio", "quartiles", "at most", "required", "verdict")
@@ -114,7 +114,9 @@ def of_peer(shape: Shape, budget: float, least: int) -> Iterator[Row]:
     losses = {FUSED: fused_torch, PEER: entropy_torch}
     gradients = shape.gradients
     sizes = [fresh(SECONDS, memory, loss, TORCH, shape) - gradients for loss in losses.values()]
-    yield of_memory(TORCH, "process, gradients aside", *sizes, required=False)
+    own, other = sizes
+    texts = mebibytes(own), mebibytes(other)
+    yield Row(TORCH, "process, gradients aside", *texts, own / other, "", OF_PEER, required=False)
     yield of_time(TORCH, losses, OF_PEER, shape, budget, least, required=False)
 
 

@@ -128,7 +128,7 @@ def in_torch(loss: Loss, shape: Shape) -> Callable[[], Any]:
 
 @dataclass(frozen=True)
 class Pair:
-    """Two losses, the first of them with half of the rows, and what makes a call of value and
+    """Two losses, the first again with half of the rows masked, and what makes a call of value and
     gradient from one. All of it goes to other processes."""
 
     name: str

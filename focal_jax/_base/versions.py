@@ -25,6 +25,7 @@ def _optional(module: ModuleType, name: str) -> Any:
 
 _auto_axes = _optional(jax.sharding, "auto_axes")
 _pcast = _optional(lax, "pcast")
+_abstract_mesh = _optional(jax.sharding, "get_abstract_mesh")
 
 
 def auto_axes(
@@ -39,6 +40,11 @@ def auto_axes(
         )
     axes = sharding.mesh.explicit_axes
     return _auto_axes(function, axes=axes, out_sharding=sharding.update(spec=result))
+
+
+def has_one_device() -> bool:
+    """Whether an array can be on one device only: there is no other, and no mesh."""
+    return _abstract_mesh is not None and _abstract_mesh().empty and jax.device_count() == 1
 
 
 def is_varying(x: Array, name: str) -> bool:

@@ -1,6 +1,6 @@
 """How many rows of a linear layer have logits at a time, where the caller does not say it.
 
-The gradient of the kernel is a sum over chunks. Adding to it reads and writes 4 bytes for each of
+The gradient of the kernel is a sum over chunks. Adding to it reads 4 bytes and writes 4 for each of
 its numbers, and a chunk of N rows makes 2·N operations for each. With F operations and B bytes a
 second the products wait for the memory unless 2·N / F ≥ 8 / B, which is N ≥ 4·F / B: the same for
 any number of features and classes.
@@ -18,13 +18,15 @@ PEAKS = {
     "A100": (312, 2.039),
     "H100 PCIe": (756, 2.0),
     "H100": (989, 3.35),
+    "GH200": (989, 4.0),
     "H200": (989, 4.8),
     "B200": (2250, 8.0),
     "MI300X": (1307, 5.3),
     "TPU v4": (275, 1.228),
     "TPU v5 lite": (197, 0.82),
+    "TPU v5e": (197, 0.82),
     "TPU v5": (459, 2.765),
-    "TPU v6 lite": (918, 1.64),
+    "TPU v6": (918, 1.64),
     "TPU7x": (2307, 7.4),
 }
 # Of a device that is not in the table.

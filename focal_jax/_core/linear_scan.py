@@ -34,45 +34,11 @@ Result = TypeVar("Result")
 
 
 class Split(NamedTuple):
-    """How many chunks there are, and whether one is skipped whose rows are all left out."""
+    """How many chunks there are, and whether rows that are kept come first, so that chunks without
+    one are skipped."""
 
     chunks: int
     skips: bool
-
-
-class Layout(NamedTuple):
-    """Where the rows of each chunk are: the same number of them from each block (length,).
-
-    Neighbours on a device are neighbours in a block, so that no row leaves its device.
-    """
-
-    rows: int
-    chunks: int
-    blocks: int
-    length: int
-    # Where a chunk may be skipped, the places (blocks, length) of the rows of each block, those
-    # that are kept first.
-    order: Array | None
-
-    def split(self, x: Array) -> Array:
-        """x (N, …) as (chunks, N / chunks, …), padded with zeros."""
-        rest = x.shape[1:]
-        padding = [(0, self.blocks * self.length - self.rows)] + [(0, 0)] * len(rest)
-        blocks = jnp.pad(x, padding).reshape(self.blocks, self.length, *rest)
-        if self.order is not None:
-            blocks = _at(blocks, self.order)
-        parts = blocks.reshape(self.blocks, self.chunks, self.length // self.chunks, *rest)
-        size = self.blocks * self.length // self.chunks
-        return jnp.moveaxis(parts, 1, 0).reshape(self.chunks, size, *rest)
-
-    def join(self, x: Array) -> Array:
-        """The reverse of `split`: (N, …) without the padding."""
-        rest = x.shape[2:]
-        parts = x.reshape(self.chunks, self.blocks, self.length // self.chunks, *rest)
-        blocks = jnp.moveaxis(parts, 0, 1).reshape(self.blocks, self.length, *rest)
-        if self.order is not None:
-            blocks = _at(blocks, jnp.argsort(self.order, axis=1))
-        return blocks.reshape(self.blocks * self.length, *rest)[: self.rows]
 
 
 @on_any_mesh(each_row=False)
@@ -88,10 +54,7 @@ def sum_over_chunks(
             logits = logits_of(chunk.features, shared.kernel)
             return total + row_losses(settings, logits, chunk, shared).sum(), None
 
-        def skip(total: Array, chunk: RowInputs) -> tuple[Array, None]:
-            return total, None
-
-        return _scan(step, skip, _varying_zero(settings, rows, shared), rows, split)[0]
+        return _scan(step, _varying_zero(settings, rows, shared), rows, split)[0]
 
     @partial(total.defjvp, symbolic_zeros=True)
     def total_jvp(
@@ -162,20 +125,18 @@ def _value_and_grads(
         value, sums, row_grads = add_chunk(settings, chunk, shared, sums, wanted_rows)
         return (total + value, sums), row_grads
 
-    def skip(carry: tuple[Array, Grads], chunk: RowInputs) -> tuple[tuple[Array, Grads], Grads]:
-        like = {name: upcast(getattr(chunk, name)) for name in wanted_rows}
-        return carry, {name: jnp.zeros_like(x) + zero for name, x in like.items()}
-
-    (value, shared_grads), row_grads = _scan(step, skip, (zero, sums), rows, split)
+    (value, shared_grads), row_grads = _scan(step, (zero, sums), rows, split)
     return value, row_grads, shared_grads
 
 
 @on_any_mesh(each_row=True)
 def losses_in_chunks(
-    rows: RowInputs, shared: SharedInputs, split: Split, settings: LayerSettings
+    rows: RowInputs, shared: SharedInputs, chunks: int, settings: LayerSettings
 ) -> Array:
     """The loss (…) of each row. A gradient makes the logits again."""
     shape = rows.targets.shape
+    # The gradient of a chunk that is skipped would be zeros of the size of the kernel.
+    split = Split(chunks, skips=False)
     # The gradients of half precision are added up in float32.
     wide: SharedInputs = jax.tree.map(upcast, shared)
 
@@ -184,10 +145,7 @@ def losses_in_chunks(
         logits = logits_of(chunk.features, narrow.kernel)
         return None, row_losses(settings, logits, chunk, narrow)
 
-    def skip(_: None, chunk: RowInputs) -> tuple[None, Array]:
-        return None, jnp.zeros(chunk.targets.shape, compute_dtype(chunk.features))
-
-    return _scan(step, skip, None, _flat(rows), split)[1].reshape(shape)
+    return _scan(step, None, _flat(rows), split)[1].reshape(shape)
 
 
 def _flat(rows: RowInputs) -> RowInputs:
@@ -203,46 +161,59 @@ def _flat(rows: RowInputs) -> RowInputs:
 
 def _scan(
     step: Callable[[Carry, RowInputs], tuple[Carry, Result]],
-    skip: Callable[[Carry, RowInputs], tuple[Carry, Result]],
     start: Carry,
     rows: RowInputs,
     split: Split,
 ) -> tuple[Carry, Result]:
-    """`lax.scan` over chunks, where what it makes of rows has their order. Its derivative makes
-    each step again, instead of keeping what it made."""
-    layout = _layout(rows, split)
+    """`lax.scan` over chunks; what it makes of rows has their order. Its derivative makes each step
+    again, instead of keeping what it made."""
+    size = rows.targets.shape[0]
+    order = None
+    if split.skips and rows.where is not None:
+        order = jnp.argsort(~rows.where, stable=True)
+        rows = jax.tree.map(lambda x: _at(x, order), rows)
 
     def step_or_skip(carry: Carry, chunk: RowInputs) -> tuple[Carry, Result]:
-        if chunk.where is None or not split.skips:
+        if order is None or chunk.where is None:
             return step(carry, chunk)
         return lax.cond(chunk.where.any(), step, skip, carry, chunk)
 
-    chunks: RowInputs = jax.tree.map(layout.split, rows)
+    def skip(carry: Carry, chunk: RowInputs) -> tuple[Carry, Result]:
+        _, result = jax.eval_shape(step, carry, chunk)
+        return carry, jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), result)
+
+    def joined(x: Array) -> Array:
+        x = _join(x, size, split)
+        return x if order is None else _at(x, jnp.argsort(order))
+
+    chunks: RowInputs = jax.tree.map(partial(_split, split=split), rows)
     carry, results = lax.scan(jax.checkpoint(step_or_skip), start, chunks)
-    return carry, jax.tree.map(layout.join, results)
-
-
-def _layout(rows: RowInputs, split: Split) -> Layout:
-    size = rows.targets.shape[0]
-    if rows.where is None or not split.skips:
-        blocks = -(-size // split.chunks)
-        return Layout(size, split.chunks, blocks, split.chunks, None)
-    # One block for each device that there could be.
-    blocks = jax.device_count()
-    length = split.chunks * -(-size // (split.chunks * blocks))
-    layout = Layout(size, split.chunks, blocks, length, None)
-    padding = blocks * length - size
-    left_out = ~jnp.pad(rows.where, (0, padding)).reshape(blocks, length)
-    return layout._replace(order=jnp.argsort(left_out, axis=1, stable=True))
+    return carry, jax.tree.map(joined, results)
 
 
 def _at(x: Array, places: Array) -> Array:
-    """What is at places (B, L) of x (B, L, …), each of which occurs once."""
+    """What is at places (N,) of x (N, …), each of which occurs once."""
+    return x.at[places].get(unique_indices=True, mode="promise_in_bounds")
 
-    def of_block(x: Array, places: Array) -> Array:
-        return x.at[places].get(unique_indices=True, mode="promise_in_bounds")
 
-    return jax.vmap(of_block)(x, places)
+def _split(x: Array, split: Split) -> Array:
+    """x (N, …) as (chunks, N / chunks, …), padded with zeros."""
+    chunks = split.chunks
+    rows = -(-x.shape[0] // chunks)
+    missing = rows * chunks - x.shape[0]
+    padding = [(0, missing)] + [(0, 0)] * (x.ndim - 1)
+    padded = jnp.pad(x, padding)
+    if split.skips:
+        return padded.reshape(chunks, rows, *x.shape[1:])
+    # A chunk has rows that are `chunks` apart, so that rows on several devices stay where they are.
+    return jnp.moveaxis(padded.reshape(rows, chunks, *x.shape[1:]), 1, 0)
+
+
+def _join(x: Array, size: int, split: Split) -> Array:
+    """The reverse of `_split`: (size, …) without the padding."""
+    chunks, rows = x.shape[:2]
+    parts = x if split.skips else jnp.moveaxis(x, 0, 1)
+    return parts.reshape(chunks * rows, *x.shape[2:])[:size]
 
 
 def _varying_zero(settings: LayerSettings, rows: RowInputs, shared: SharedInputs) -> Array:

@@ -15,6 +15,7 @@ from .._base.autodiff import ClosedForm
 from .._base.collectives import Group, sum_over
 from .._base.reduction import at_least_one, divisor_of, reduce
 from .._base.tracing import after, compiled
+from .._base.versions import has_one_device
 from .asymmetric import asymmetric_focal
 from .heatmap import heatmap_focal, peaks_of
 from .linear_chunk import LayerSettings, RowInputs, SharedInputs
@@ -177,9 +178,8 @@ def linear_softmax_focal(
     # Else the gradient of the kernel would have 0·NaN in it.
     features = zero_outside(where, features)
     divisor = divisor_of(reduction, ids, where, ids.size, group)
-    # On several devices collectives would have to be in all chunks or in none.
-    skips = where is not None and chunks > 1 and not class_group
-    split = Split(chunks, skips)
+    # On several devices collectives would have to be in all chunks or in none, and rows would move.
+    skips = where is not None and chunks > 1 and has_one_device()
     if where is None and ids.size % chunks:
         # What fills up the last chunk is left out.
         where = jnp.ones(ids.shape, bool)
@@ -189,5 +189,5 @@ def linear_softmax_focal(
         divisor = at_least_one(divisor, compute_dtype(features))
     shared = SharedInputs(alpha, bias, divisor, class_gamma, kernel)
     if reduction == "none":
-        return losses_in_chunks(rows, shared, split, settings)
-    return sum_over(sum_over_chunks(rows, shared, split, settings), group)
+        return losses_in_chunks(rows, shared, chunks, settings)
+    return sum_over(sum_over_chunks(rows, shared, Split(chunks, skips), settings), group)

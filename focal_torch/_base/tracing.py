@@ -15,6 +15,7 @@ from .arrays import is_bool
 from .collectives import Group
 from .versions import (
     forward_levels,
+    has_dispatch_modes,
     is_distributed,
     is_forward,
     is_traced,
@@ -94,7 +95,9 @@ def concrete_bool_targets(x: Tensor) -> Tensor | None:
 
 def kept_rows(where: Tensor) -> Tensor | None:
     """The indices of the rows that a mask (N,) keeps, if they can be counted."""
-    if torch.compiler.is_compiling() or is_traced() or is_distributed(where):
+    if torch.compiler.is_compiling() or is_traced() or has_dispatch_modes():
+        return None
+    if is_distributed(where):
         return None
     if where.is_cuda and torch.cuda.is_current_stream_capturing():
         return None

@@ -36,6 +36,8 @@ if VERSION < OLDEST:
 SOFTPLUS_TAKES_NO_DTENSOR = VERSION < (2, 11)
 # Before PyTorch 2.8 a product of half precision is one, and rounded to it.
 HAS_WIDE_PRODUCTS = "dtype_out" in torch.ops.aten.addmm.overloads()
+# Before PyTorch 2.11, or 2.10, what such a product is added to has to be of half precision, too.
+ADDS_WIDE_PRODUCTS = VERSION >= (2, 11)
 # Before PyTorch 2.12 torch.compile does not look into is_autocast_available.
 AUTOCAST_IS_OPAQUE = VERSION < (2, 12)
 
@@ -117,6 +119,11 @@ def has_modes() -> bool:
     return _dispatch_modes() > 0 or _function_modes() > 0
 
 
+def has_dispatch_modes() -> bool:
+    """Whether a mode sees every operation in this thread, as one that makes a program of them."""
+    return _dispatch_modes is None or _dispatch_modes() > 0
+
+
 def has_forward_levels() -> bool:
     """Whether PyTorch says which functions of torch.func are nested in each other."""
     return _transforms is not None
@@ -135,9 +142,15 @@ def transforms() -> tuple[str, ...]:
     return tuple(level.key().name for level in _transforms())
 
 
-# torch.compile asks while it traces, and does not look into it. The decorator for it would import
+def device_name(device: torch.device) -> str:
+    """The name of a GPU, or the type of another device."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+
+
+# torch.compile asks while it traces, and does not look into them. The decorator for it would import
 # the compiler.
-vars(transforms)["_dynamo_marked_constant"] = True
+for function in (transforms, device_name):
+    vars(function)["_dynamo_marked_constant"] = True
 
 
 def with_autograd(function: Callable[..., Result], *args: object) -> Result:

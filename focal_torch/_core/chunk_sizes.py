@@ -1,6 +1,6 @@
 """How many rows of a linear layer have logits at a time, where the caller does not say it.
 
-The gradient of the kernel is a sum over chunks. Adding to it reads and writes 4 bytes for each of
+The gradient of the kernel is a sum over chunks. Adding to it reads 4 bytes and writes 4 for each of
 its numbers, and a chunk of N rows makes 2·N operations for each. With F operations and B bytes a
 second the products wait for the memory unless 2·N / F ≥ 8 / B, which is N ≥ 4·F / B: the same for
 any number of features and classes.
@@ -18,6 +18,7 @@ PEAKS = {
     "A100": (312, 2.039),
     "H100 PCIe": (756, 2.0),
     "H100": (989, 3.35),
+    "GH200": (989, 4.0),
     "H200": (989, 4.8),
     "B200": (2250, 8.0),
     "MI300X": (1307, 5.3),
@@ -30,13 +31,11 @@ BYTES = 10
 
 def default_chunk_size(depth: int, platform: str, device: str, dtype: torch.dtype) -> int:
     """The rows of a chunk for D = `depth` features, on a device of this name."""
-    if platform == "cpu" or dtype.itemsize > 4:
-        # The logits of a chunk then have three eighths of the kernel's numbers.
+    if platform == "cpu" or dtype.itemsize >= 4:
+        # The logits of a chunk then have three eighths of the kernel's numbers. Float32 has no
+        # matrix units on a GPU, unless PyTorch is told to round it.
         return max(LEAST, 3 * depth // 8)
     rows = rows_that_keep_up(device)
-    if dtype.itemsize == 4:
-        # Float32 has no matrix units, unless PyTorch is told to round it.
-        rows = LEAST
     # A chunk takes no more memory than the sum of the kernel's gradients.
     fitting = 4 * depth // BYTES
     return min(rows, max(LEAST, fitting))

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from .._base.arrays import Number, upcast
 from .._base.collectives import Group
-from .._base.versions import HAS_WIDE_PRODUCTS, with_autograd
+from .._base.versions import ADDS_WIDE_PRODUCTS, HAS_WIDE_PRODUCTS, with_autograd
 from .eager import eager_id_focal
 from .focal import softcapped
 from .softmax import id_focal
@@ -158,9 +158,11 @@ def _product(dlogits: Tensor, x: Tensor) -> Tensor:
 
 def _add_product(sums: Tensor, dlogits: Tensor, x: Tensor) -> None:
     """Add dlogits·x to sums, in place."""
-    if has_wide_products(x) and x.dtype == torch.bfloat16:
-        # Its own sum: a product apart would be a second tensor of the size of the kernel.
+    if has_wide_products(x) and x.dtype == torch.bfloat16 and ADDS_WIDE_PRODUCTS:
+        # In place: a product apart would be a second tensor of the size of the kernel.
         torch.addmm(sums, dlogits.to(x.dtype), x, out_dtype=torch.float32, out=sums)
+    elif has_wide_products(x) and x.dtype == torch.bfloat16:
+        sums += _product(dlogits, x)
     else:
         sums.addmm_(dlogits, upcast(x))
 

@@ -235,13 +235,14 @@ def _losses(*flat: Any) -> Tensor:
             rows = _part_of(inputs.rows, part)
             logits = logits_of(rows.features, shared.kernel)
             losses.append(row_losses(inputs.spec.settings, logits, rows, shared))
-    of_all = features.new_zeros((len(features),), dtype=compute_dtype(features))
     # Without rows there is no chunk.
     if not losses:
-        return of_all
+        return features.new_zeros((0,), dtype=compute_dtype(features))
     computed = torch.cat(losses)
     indices = [part for part in parts if isinstance(part, Tensor)]
-    return of_all.index_copy(0, torch.cat(indices), computed) if indices else computed
+    if not indices:
+        return computed
+    return computed.new_zeros((len(features),)).index_copy(0, torch.cat(indices), computed)
 
 
 def _upcast_kernel(inputs: Inputs) -> SharedInputs:
@@ -264,10 +265,11 @@ def _chunks(inputs: Inputs) -> Iterator[slice | Tensor]:
     if kept is None:
         for start in range(0, size, step):
             yield slice(start, start + step)
-    elif len(kept):
-        # As many chunks as without the other rows, and all of nearly one size.
-        chunks = -(-len(kept) // step)
-        yield from kept.split(-(-len(kept) // chunks))
+    else:
+        # As many chunks as without the other rows, and all of nearly one size; without rows an
+        # empty one, so that there is a graph.
+        chunks = -(-len(kept) // step) or 1
+        yield from kept.split(-(-len(kept) // chunks) or 1)
 
 
 def _part_of(rows: RowInputs, part: slice | Tensor) -> RowInputs:
