@@ -207,7 +207,7 @@ def test_torch_has_second_derivatives_where_nothing_is_kept(reduction: str) -> N
 
 def test_torch_takes_a_bias_of_more_digits() -> None:
     features, kernel, ids = (torch.tensor(x) for x in (FEATURES, KERNEL, IDS))
-    bias = torch.linspace(-1, 1, CLASSES, dtype=torch.float64)
+    bias = torch.tensor(DRAWS.integers(-8, 9, CLASSES) / 4)
     settings: dict[str, Any] = {"bias": bias, "chunk_size": CHUNK, "reduction": "none"}
     loss = partial(focal_torch.linear_softmax_focal_loss, features.float(), kernel.float(), ids)
     whole, half = loss(**settings), loss(where=torch.tensor(HALF), **settings)
