@@ -1,6 +1,7 @@
 """The softmax focal loss fused with the linear layer before it, whose logits are never stored at
 once."""
 
+import torch
 from torch import Tensor
 from torch.distributed import ProcessGroup
 from torch.fx import Proxy
@@ -139,7 +140,7 @@ def linear_softmax_focal_loss(
     weight = arguments.weight(weight, shape, dtype, where)
     if chunk_size is not None:
         chunk_size = arguments.chunk_size(chunk_size)
-    chunks = _chunks(features, chunk_size)
+    chunks = _chunks(features, features.dtype, chunk_size)
 
     # Else the gradient of the kernel would have 0·NaN in it.
     features = zero_outside(beside(features, where), features)
@@ -166,11 +167,11 @@ def _split_gamma(gamma: Number) -> tuple[float | None, Tensor | None, Tensor | N
     return None, None, gamma
 
 
-def _chunks(features: Tensor, chunk_size: int | None) -> int:
+def _chunks(features: Tensor, dtype: torch.dtype, chunk_size: int | None) -> int:
     """How many chunks there are."""
     depth = features.shape[-1]
     rows = features.numel() // max(depth, 1)
     device = features.device
-    default = default_chunk_size(depth, device.type, device_name(device), features.dtype)
+    default = default_chunk_size(depth, device.type, device_name(device), dtype)
     chunk_size = chunk_size or default
     return max(1, -(-rows // chunk_size))

@@ -148,14 +148,6 @@ def _value_and_grads(
         return total.detach(), torch.autograd.grad(total, leaves)
 
 
-def _product(dlogits: Tensor, x: Tensor) -> Tensor:
-    """dlogits·x, in float32 at least."""
-    # Gradients are as small as probabilities, which float16 does not hold.
-    if has_wide_products(x) and x.dtype == torch.bfloat16:
-        return torch.mm(dlogits.to(x.dtype), x, out_dtype=torch.float32)
-    return dlogits @ upcast(x)
-
-
 def _add_product(sums: Tensor, dlogits: Tensor, x: Tensor) -> None:
     """Add dlogits·x to sums, in place."""
     if has_wide_products(x) and x.dtype == torch.bfloat16 and ADDS_WIDE_PRODUCTS:
@@ -165,6 +157,14 @@ def _add_product(sums: Tensor, dlogits: Tensor, x: Tensor) -> None:
         sums += _product(dlogits, x)
     else:
         sums.addmm_(dlogits, upcast(x))
+
+
+def _product(dlogits: Tensor, x: Tensor) -> Tensor:
+    """dlogits·x, in float32 at least."""
+    # Gradients are as small as probabilities, which float16 does not hold.
+    if has_wide_products(x) and x.dtype == torch.bfloat16:
+        return torch.mm(dlogits.to(x.dtype), x, out_dtype=torch.float32)
+    return dlogits @ upcast(x)
 
 
 def has_wide_products(x: Tensor) -> bool:

@@ -1,17 +1,17 @@
-"""All inputs of the loss of a linear layer as one list, and back.
+"""All inputs of the loss of a linear layer as one list, and back; and the rows of each chunk.
 
 A rule and an operator of torch.library take tensors, numbers and strings, and no records. Shapes
 are those of `linear_chunk.py`, with one axis for all rows.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 from torch import Tensor
 
 from .._base.arrays import is_floating
 from .._base.collectives import Group
-from .._base.tracing import needs_grad
+from .._base.tracing import is_for_onnx, kept_rows, needs_grad
 from .linear_chunk import LayerSettings, RowInputs, SharedInputs
 
 # Tensors, numbers and strings in the order of `Inputs.flatten`.
@@ -87,3 +87,29 @@ def for_each(function: Callable[[Tensor], Tensor], rows: RowInputs) -> RowInputs
     # torch.compile of PyTorch 2.4 looks into no method of a NamedTuple.
     fields: list[Any] = [x if x is None else function(x) for x in rows]
     return RowInputs(*fields)
+
+
+def chunks_of(inputs: Inputs) -> Iterator[slice | Tensor]:
+    """The rows of one chunk after the other, without those that a mask leaves out where they can be
+    counted."""
+    if is_for_onnx():
+        # How many rows there are is left open, and so would be the number of chunks.
+        yield slice(None)
+        return
+    size, where = len(inputs.rows.features), inputs.rows.where
+    step = -(-size // inputs.spec.chunks) or 1
+    kept = None if where is None else kept_rows(where)
+    if kept is None:
+        for start in range(0, size, step):
+            yield slice(start, start + step)
+    else:
+        # As many chunks as without the other rows, and all of nearly one size; without rows an
+        # empty one, so that there is a graph.
+        chunks = -(-len(kept) // step) or 1
+        yield from kept.split(-(-len(kept) // chunks) or 1)
+
+
+def part_of(rows: RowInputs, part: slice | Tensor) -> RowInputs:
+    # Indices are those of rows that are kept.
+    where = None if isinstance(part, Tensor) else rows.where
+    return for_each(lambda x: x[part], rows._replace(where=where))

@@ -7,7 +7,7 @@ of `linear_chunk.py`; before `_flat` rows have any number of axes.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -20,7 +20,6 @@ from .._base.tracing import (
     in_functorch_or_forward_mode,
     is_concrete,
     is_for_onnx,
-    kept_rows,
     refuse_compiled_transforms,
     refuse_other_rules,
     refuse_second_derivative,
@@ -37,7 +36,15 @@ from .linear_chunk import (
     logits_of,
     row_losses,
 )
-from .linear_inputs import TENSORS, Flat, Inputs, for_each, inputs_of
+from .linear_inputs import (
+    TENSORS,
+    Flat,
+    Inputs,
+    chunks_of,
+    for_each,
+    inputs_of,
+    part_of,
+)
 
 # For DTensors: the fields with rows, and the axis of the classes in those that have it.
 ROWS = RowInputs._fields
@@ -204,8 +211,8 @@ def _sum_and_grads(*flat: Any) -> list[Tensor]:
     total = inputs.rows.features.new_zeros((), dtype=dtype)
     shared = _upcast_kernel(inputs)
     with without_autocast(total):
-        for part in _chunks(inputs):
-            rows = _part_of(inputs.rows, part)
+        for part in chunks_of(inputs):
+            rows = part_of(inputs.rows, part)
             value, grads = add_chunk(inputs.spec.settings, rows, shared, shared_grads, row_grads)
             total += value
             for name, grad in grads.items():
@@ -229,10 +236,10 @@ def _losses(*flat: Any) -> Tensor:
     inputs = Inputs.of(flat)
     features, shared = inputs.rows.features, _upcast_kernel(inputs)
     losses: list[Tensor] = []
-    parts = list(_chunks(inputs))
+    parts = list(chunks_of(inputs))
     with without_autocast(features):
         for part in parts:
-            rows = _part_of(inputs.rows, part)
+            rows = part_of(inputs.rows, part)
             logits = logits_of(rows.features, shared.kernel)
             losses.append(row_losses(inputs.spec.settings, logits, rows, shared))
     # Without rows there is no chunk.
@@ -250,32 +257,6 @@ def _upcast_kernel(inputs: Inputs) -> SharedInputs:
     if has_wide_products(inputs.rows.features):
         return inputs.shared
     return inputs.shared._replace(kernel=upcast(inputs.shared.kernel))
-
-
-def _chunks(inputs: Inputs) -> Iterator[slice | Tensor]:
-    """The rows of one chunk after the other, without those that a mask leaves out where they can be
-    counted."""
-    if is_for_onnx():
-        # How many rows there are is left open, and so would be the number of chunks.
-        yield slice(None)
-        return
-    size, where = len(inputs.rows.features), inputs.rows.where
-    step = -(-size // inputs.spec.chunks) or 1
-    kept = None if where is None else kept_rows(where)
-    if kept is None:
-        for start in range(0, size, step):
-            yield slice(start, start + step)
-    else:
-        # As many chunks as without the other rows, and all of nearly one size; without rows an
-        # empty one, so that there is a graph.
-        chunks = -(-len(kept) // step) or 1
-        yield from kept.split(-(-len(kept) // chunks) or 1)
-
-
-def _part_of(rows: RowInputs, part: slice | Tensor) -> RowInputs:
-    # Indices are those of rows that are kept.
-    where = None if isinstance(part, Tensor) else rows.where
-    return for_each(lambda x: x[part], rows._replace(where=where))
 
 
 # Opaque to torch.compile, which would lay out the steps of all chunks, one after the other. The

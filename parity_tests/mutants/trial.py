@@ -34,6 +34,7 @@ LINEAR_LOSS = "linear/test_linear.py"
 FAMILY = ("losses/test_family.py", *INVALID)
 # The small calls have the hooks of gradients that are differentiated again.
 LINEAR = (LINEAR_LOSS, "linear/test_linear_transformations.py", SMALL_CALLS)
+LINEAR += ("linear/test_masked_rows.py",)
 # Tests of what the quick tier asks little of, such as compiled loops, by the name of the file.
 OWN_TESTS: dict[str, tuple[str, ...]] = {
     "hyperparameters.py": RECIPES,
@@ -43,6 +44,7 @@ OWN_TESTS: dict[str, tuple[str, ...]] = {
     "reduction.py": INVALID,
     "sigmoid.py": INVALID,
     "softmax.py": INVALID,
+    "chunk_sizes.py": ("linear/test_chunk_sizes.py",),
     "linear_chunk.py": LINEAR,
     "linear_inputs.py": LINEAR,
     "linear_scan.py": LINEAR,
