@@ -16,8 +16,7 @@ from parity_tests.contract.tolerances import SIGMOID as SIGMOID_UNITS
 from parity_tests.tests.parametrize import (
     both_packages,
     each_function_of_logits,
-    each_port,
-    each_problem,
+    each_problem_of_each_port,
     each_vector_file,
 )
 from parity_tests.truth import float64
@@ -25,8 +24,7 @@ from parity_tests.truth import float64
 from .calls import SIGMOID, gradient, sigmoid
 
 
-@each_port
-@each_problem
+@each_problem_of_each_port
 def test_the_loss_is_the_oracles(name: str, port: Port) -> None:
     examine(solved(name), port, VALUE)
 

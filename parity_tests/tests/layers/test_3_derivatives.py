@@ -10,19 +10,16 @@ from parity_tests.contract.tolerances import GRADIENT, HESSIAN
 from parity_tests.tests.parametrize import (
     both_packages,
     each_function_of_logits,
-    each_port,
-    each_problem,
+    each_problem_of_each_port,
 )
 
 
-@each_port
-@each_problem
+@each_problem_of_each_port
 def test_first_derivatives_are_the_oracles(name: str, port: Port) -> None:
     examine(solved(name), port, GRADIENT)
 
 
-@each_port
-@each_problem
+@each_problem_of_each_port
 def test_second_derivatives_are_the_oracles(name: str, port: Port) -> None:
     examine(solved(name), port, HESSIAN)
 
