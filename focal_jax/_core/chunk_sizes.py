@@ -14,21 +14,20 @@ LEAST = 128
 STEP = 128
 # Of products in half precision 10^12 operations a second, without sparsity, and 10^12 bytes a
 # second of memory, as in data sheets. The first entry counts that is a part of the device's name.
-PEAKS = {
-    "A100": (312, 2.039),
-    "H100 PCIe": (756, 2.0),
-    "H100": (989, 3.35),
-    "GH200": (989, 4.0),
-    "H200": (989, 4.8),
-    "B200": (2250, 8.0),
-    "MI300X": (1307, 5.3),
-    "TPU v4": (275, 1.228),
-    "TPU v5 lite": (197, 0.82),
-    "TPU v5e": (197, 0.82),
-    "TPU v5": (459, 2.765),
-    "TPU v6": (918, 1.64),
-    "TPU7x": (2307, 7.4),
-}
+PEAKS: dict[str, tuple[float, float]] = {}
+PEAKS["A100"] = 312, 2.039
+PEAKS["H100 PCIe"] = 756, 2.0
+PEAKS["H100"] = 989, 3.35
+PEAKS["GH200"] = 989, 4.0
+PEAKS["H200"] = 989, 4.8
+PEAKS["B200"] = 2250, 8.0
+PEAKS["MI300X"] = 1307, 5.3
+PEAKS["TPU v4"] = 275, 1.228
+PEAKS["TPU v5 lite"] = 197, 0.82
+PEAKS["TPU v5e"] = 197, 0.82
+PEAKS["TPU v5"] = 459, 2.765
+PEAKS["TPU v6"] = 918, 1.64
+PEAKS["TPU7x"] = 2307, 7.4
 # Of a device that is not in the table.
 COMMON = 1024
 # A row of a chunk has logits and slopes, some of them in half precision: at most so many bytes for

@@ -14,15 +14,14 @@ LEAST = 192
 STEP = 128
 # Of products in half precision 10^12 operations a second, without sparsity, and 10^12 bytes a
 # second of memory, as in data sheets. The first entry counts that is a part of the device's name.
-PEAKS = {
-    "A100": (312, 2.039),
-    "H100 PCIe": (756, 2.0),
-    "H100": (989, 3.35),
-    "GH200": (989, 4.0),
-    "H200": (989, 4.8),
-    "B200": (2250, 8.0),
-    "MI300X": (1307, 5.3),
-}
+PEAKS: dict[str, tuple[float, float]] = {}
+PEAKS["A100"] = 312, 2.039
+PEAKS["H100 PCIe"] = 756, 2.0
+PEAKS["H100"] = 989, 3.35
+PEAKS["GH200"] = 989, 4.0
+PEAKS["H200"] = 989, 4.8
+PEAKS["B200"] = 2250, 8.0
+PEAKS["MI300X"] = 1307, 5.3
 # Of a device that is not in the table.
 COMMON = 1024
 # A row of a chunk has logits, slopes, and slopes in half precision: so many bytes for a class.
