@@ -31,6 +31,7 @@ ASKED_FOR = {
     "audit": (f"{COMMAND}audit",),
     "sweep": (f"{COMMAND}sweep",),
     "bench": ("benchmarks ", "benchmarks.scaling ", "benchmarks.vocabulary "),
+    "vocabulary": ("benchmarks.vocabulary ",),
     "gpu": ("benchmarks.accelerator ",),
     "aot": ("benchmarks.aot ",),
     "pods": ("benchmarks.pods ",),
