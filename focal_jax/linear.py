@@ -164,7 +164,7 @@ def _chunks(features: Array, dtype: jnp.dtype, chunk_size: int | None) -> int:
     if not isinstance(rows, int):
         # jax.export leaves their number open.
         return 1
-    device = jax.devices()[0]
-    default = default_chunk_size(depth, device.platform, device.device_kind, dtype)
-    chunk_size = chunk_size or default
+    if chunk_size is None:
+        device = jax.devices()[0]
+        chunk_size = default_chunk_size(depth, device.platform, device.device_kind, dtype)
     return max(1, -(-rows // chunk_size))

@@ -171,7 +171,7 @@ def _chunks(features: Tensor, dtype: torch.dtype, chunk_size: int | None) -> int
     """How many chunks there are."""
     depth = features.shape[-1]
     rows = features.numel() // max(depth, 1)
-    device = features.device
-    default = default_chunk_size(depth, device.type, device_name(device), dtype)
-    chunk_size = chunk_size or default
+    if chunk_size is None:
+        device = features.device
+        chunk_size = default_chunk_size(depth, device.type, device_name(device), dtype)
     return max(1, -(-rows // chunk_size))

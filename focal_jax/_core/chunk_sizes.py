@@ -6,6 +6,8 @@ second the products wait for the memory unless 2·N / F ≥ 8 / B, which is N �
 any number of features and classes.
 """
 
+import math
+
 import jax.numpy as jnp
 
 # A product of fewer rows is not worth its start on a CPU, whose float32 would need tens of rows.
@@ -53,5 +55,5 @@ def rows_that_keep_up(device: str) -> int:
     """The smallest multiple of 128 that is at least 4·F / B for a device of this name."""
     for name, (operations, bandwidth) in PEAKS.items():
         if name in device:
-            return STEP * -(-int(4 * operations / bandwidth) // STEP)
+            return STEP * math.ceil(4 * operations / bandwidth / STEP)
     return COMMON

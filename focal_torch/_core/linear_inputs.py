@@ -110,6 +110,7 @@ def chunks_of(inputs: Inputs) -> Iterator[slice | Tensor]:
 
 
 def part_of(rows: RowInputs, part: slice | Tensor) -> RowInputs:
+    """The rows of one chunk."""
     # Indices are those of rows that are kept.
     where = None if isinstance(part, Tensor) else rows.where
     return for_each(lambda x: x[part], rows._replace(where=where))

@@ -174,6 +174,7 @@ def test_torch_keeps_the_mask_where_rows_cannot_be_counted() -> None:
         return focal_torch.linear_softmax_focal_loss(features, kernel, ids, **settings)
 
     together = torch.vmap(loss)(masks)
+    # Other chunks are other sums, each rounded a few times.
     for row, mask in zip(together, masks, strict=True):
         torch.testing.assert_close(row, loss(mask), rtol=1e-13, atol=0)
         assert (row[~mask] == 0).all()
