@@ -31,6 +31,7 @@ class LinearSoftmaxFocalLoss(Settings):
     gamma: OneOrSeveral = 2.0
     softcap: float | None = None
     label_smoothing: float = 0.0
+    z_loss: float = 0.0
     ignore_index: int | None = None
     reduction: str = "mean"
     chunk_size: int | None = None

@@ -29,6 +29,7 @@ def linear_softmax_focal_loss(
     gamma: OneOrSeveral = 2.0,
     softcap: float | None = None,
     label_smoothing: float = 0.0,
+    z_loss: float = 0.0,
     ignore_index: int | None = None,
     where: Tensor | None = None,
     weight: Tensor | None = None,
@@ -61,6 +62,9 @@ def linear_softmax_focal_loss(
             on its last axis for one γ per row.
         softcap: None, or a number c > 0 for c·tanh(logits / c) in place of the logits.
         label_smoothing: ε in [0, 1]: the class of the target gets 1 − ε + ε/C, every other one ε/C.
+        z_loss: ζ ≥ 0, finite: adds ζ·log(Σ_c exp(z_c))² to the loss of each row, with z its logits
+            after `bias` and `softcap`, which keeps them from drifting (1e-4 in PaLM). `weight`,
+            `where` and `reduction` go for it, too; α and γ do not.
         ignore_index: A class id, inside or outside [0, C), whose rows `where` shall leave out.
         where: Bool mask of the shape of `targets`, repeating dimensions of length 1. A row that it
             leaves out has loss 0 and gradient 0, whatever its features are; its logits are not
@@ -109,7 +113,8 @@ def linear_softmax_focal_loss(
     References:
         Lin, Goyal, Girshick, He, Dollár: Focal Loss for Dense Object Detection, 2017,
         arXiv:1708.02002, equations (4) and (5), with p_t from a softmax. Logits in chunks: Hsu et
-        al., Liger Kernel, 2024, arXiv:2410.10989.
+        al., Liger Kernel, 2024, arXiv:2410.10989. z-loss: Chowdhery et al., PaLM, 2022,
+        arXiv:2204.02311, section 5.
     """
     if isinstance(features, Proxy):
         return record(features, linear_softmax_focal_loss, locals())
@@ -130,6 +135,7 @@ def linear_softmax_focal_loss(
     if softcap is not None:
         softcap = arguments.number("softcap", softcap, POSITIVE, "None caps nothing.")
     smoothing = arguments.number("label_smoothing", label_smoothing, UNIT, "0 smooths nothing.")
+    z_loss = arguments.number("z_loss", z_loss, NONNEGATIVE, "0 adds nothing.")
     where = arguments.where(where, shape)
     element_ranks = arguments.element_group(group, reduction)
     like, all_classes = "features without their last axis", classes * size(class_ranks)
@@ -148,7 +154,7 @@ def linear_softmax_focal_loss(
     divides_by = "mean" if reduction == "mean_positive" else reduction
     divisor = divisor_of(divides_by, ids, where, ids.numel(), element_ranks)
     number, class_gamma, row_gamma = _split_gamma(gamma)
-    settings = LayerSettings(number, softcap, smoothing, class_ranks)
+    settings = LayerSettings(number, softcap, smoothing, z_loss, class_ranks)
     rows = RowInputs(features, row_gamma, ids, weight, where)
     if divisor is not None:
         divisor = at_least_one(divisor, dtype)

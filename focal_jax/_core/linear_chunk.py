@@ -16,10 +16,10 @@ import jax.numpy as jnp
 from jax import Array, lax
 from jax.typing import DTypeLike
 
-from .._base.arrays import Number, compute_dtype, upcast
+from .._base.arrays import Number, compute_dtype, multiply_no_nan, upcast, zero_outside
 from .._base.collectives import Group
 from .focal import softcapped
-from .softmax import id_focal
+from .softmax import id_focal, log_sum_exp
 
 
 class RowInputs(NamedTuple):
@@ -47,12 +47,13 @@ Grads: TypeAlias = dict[str, Array]
 
 
 class LayerSettings(NamedTuple):
-    """What is no array: γ, unless it is one, the cap, label smoothing, and the ranks that classes
-    are sharded over."""
+    """What is no array: γ, unless it is one, the cap, label smoothing, the factor of the z-loss,
+    and the ranks that classes are sharded over."""
 
     gamma: float | None
     softcap: float | None
     smoothing: float
+    z_loss: float
     group: Group
 
 
@@ -78,9 +79,23 @@ def row_losses(
     losses = id_focal(
         z, t, alpha, gamma, smoothing, weight=rows.weight, where=rows.where, group=group
     )
+    if settings.z_loss:
+        losses = losses + _z_losses(settings, z, rows)
     # Divided here, the gradients of a sum are those of the mean, and take no factor that would need
     # another kernel.
     return losses if shared.divisor is None else losses / shared.divisor
+
+
+def _z_losses(settings: LayerSettings, z: Array, rows: RowInputs) -> Array:
+    """The factor times the square of log Σ_k exp(z_k), with weight and mask: (N,)."""
+    weight, where = rows.weight, rows.where
+    log_sum = log_sum_exp(z, settings.group)
+    losses = settings.z_loss * log_sum**2
+    if weight is not None:
+        weight = zero_outside(where, weight)
+        # A weight of 0 leaves out what is inf.
+        losses = multiply_no_nan(weight, losses)
+    return zero_outside(where, losses)
 
 
 def _gamma(settings: LayerSettings, rows: RowInputs, shared: SharedInputs) -> Number:

@@ -166,6 +166,7 @@ def linear_softmax_focal(
     row_gamma: Array | None,
     softcap: float | None,
     smoothing: float,
+    z_loss: float,
     weight: Array | None,
     where: Array | None,
     chunks: int,
@@ -183,7 +184,7 @@ def linear_softmax_focal(
     if where is None and ids.size % chunks:
         # What fills up the last chunk is left out.
         where = jnp.ones(ids.shape, bool)
-    settings = LayerSettings(gamma, softcap, smoothing, class_group)
+    settings = LayerSettings(gamma, softcap, smoothing, z_loss, class_group)
     rows = RowInputs(features, row_gamma, ids, weight, where)
     if divisor is not None:
         divisor = at_least_one(divisor, compute_dtype(features))

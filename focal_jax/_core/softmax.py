@@ -214,6 +214,13 @@ def _shift(z: Array, group: Group) -> Array:
     return jnp.where(maximum == jnp.inf, large(), finite)
 
 
+def log_sum_exp(z: Array, group: Group) -> Array:
+    """log Σ_k exp(z_k) over the classes of all ranks: (…)."""
+    shift = _shift(z, group)
+    total = sum_over(jnp.exp(z - shift).sum(-1), group)
+    return jnp.log(total) + shift[..., 0]
+
+
 def _argmax(z: Array, group: Group) -> Array:
     """The id of the largest logit, −1 where another rank has it: (…, 1)."""
     z = lax.stop_gradient(z)

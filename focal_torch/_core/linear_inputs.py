@@ -25,6 +25,7 @@ class ChunkSpec(NamedTuple):
     gamma: float | None
     softcap: float | None
     smoothing: float
+    z_loss: float
     group: str
     rank: int
     size: int
@@ -33,7 +34,7 @@ class ChunkSpec(NamedTuple):
     @property
     def settings(self) -> LayerSettings:
         group = Group(self.group, self.rank, self.size)
-        return LayerSettings(self.gamma, self.softcap, self.smoothing, group)
+        return LayerSettings(self.gamma, self.softcap, self.smoothing, self.z_loss, group)
 
 
 TENSORS = len(RowInputs._fields) + len(SharedInputs._fields)
@@ -75,8 +76,8 @@ class Inputs(NamedTuple):
 def inputs_of(
     rows: RowInputs, shared: SharedInputs, chunks: int, settings: LayerSettings
 ) -> Inputs:
-    gamma, softcap, smoothing, group = settings
-    spec = ChunkSpec(gamma, softcap, smoothing, group.name, group.rank, group.size, chunks)
+    gamma, softcap, smoothing, z_loss, group = settings
+    spec = ChunkSpec(gamma, softcap, smoothing, z_loss, group.name, group.rank, group.size, chunks)
     # Ids and masks are never differentiated.
     wanted = [x is not None and is_floating(x) and needs_grad([x]) for x in (*rows, *shared)]
     return Inputs(rows, shared, spec, wanted)

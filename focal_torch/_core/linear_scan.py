@@ -265,8 +265,8 @@ def _upcast_kernel(inputs: Inputs) -> SharedInputs:
 ARGUMENTS = (
     "(Tensor features, Tensor? row_gamma, Tensor targets, Tensor? weight, Tensor? where, "
     "Tensor? alpha, Tensor? bias, Tensor? divisor, Tensor? class_gamma, Tensor kernel, "
-    "float? gamma, float? softcap, float smoothing, str group, int rank, int size, SymInt chunks, "
-    "bool[] wanted)"
+    "float? gamma, float? softcap, float smoothing, float z_loss, str group, int rank, int size, "
+    "SymInt chunks, bool[] wanted)"
 )
 _opaque_sum_and_grads = torch.library.custom_op(
     "focal_torch::sum_over_chunks",

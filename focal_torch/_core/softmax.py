@@ -221,6 +221,13 @@ def _shift(z: Tensor, group: Group) -> Tensor:
     return torch.where(maximum == torch.inf, large(), finite)
 
 
+def log_sum_exp(z: Tensor, group: Group) -> Tensor:
+    """log Σ_k exp(z_k) over the classes of all ranks: (…)."""
+    shift = _shift(z, group)
+    total = sum_over(torch.exp(z - shift).sum(-1), group)
+    return torch.log(total) + shift[..., 0]
+
+
 def _argmax(z: Tensor, group: Group) -> Tensor:
     """The id of the largest logit, −1 where another rank has it: (…, 1)."""
     z = z.detach()

@@ -31,6 +31,8 @@ LINEAR_SETTINGS: tuple[dict[str, Any], ...] = (
     {"gamma": 2.0, "softcap": 4.0},
     {"gamma": 1.0, "reduction": "sum"},
     {"gamma": 2.0, "ignore_index": 1, "label_smoothing": 0.25, "alpha": [2.0, 1.0, 0.5]},
+    {"gamma": 2.0, "z_loss": 0.25},
+    {"gamma": 0.5, "z_loss": 0.5, "softcap": 4.0, "where": [True, True, False, True]},
 )
 
 Named = dict[str, Callable[[], Problem]]

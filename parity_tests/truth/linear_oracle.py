@@ -5,7 +5,7 @@ Arrays are flat, row by row: features (rows, D), kernel (D, C), bias (C,). The s
 Σ|x·w| + |b|, which its rounding goes by, and the loss has its scale from those of its logits.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import mpmath
@@ -21,6 +21,7 @@ class Layer(NamedTuple):
     kernel: Sequence[float]
     bias: Sequence[float]
     softcap: float | None = None
+    z_loss: float = 0.0
 
 
 def row_jet(
@@ -46,7 +47,28 @@ def row_jet(
     loss = softmax_focal_loss(
         numbers, targets, alpha, gamma, variables=frozenset(logits), sizes=sizes
     )
-    return compose(loss, logits)
+    loss = compose(loss, logits)
+    if not layer.z_loss:
+        return loss
+    log_sum = log_sum_exp(logits)
+    return loss + Jet.constant(mpf(layer.z_loss)) * log_sum * log_sum
+
+
+def log_sum_exp(logits: Mapping[str, Jet]) -> Jet:
+    """log Σ exp(z). A rounded logit moves it by as much, and each share by that part of itself."""
+    terms = {name: jet[()] for name, jet in logits.items()}
+    size = max(term.scale for term in terms.values())
+    whole = sum(mpmath.exp(term.value) for term in terms.values())
+    shares = {name: mpmath.exp(term.value) / whole for name, term in terms.items()}
+    value = mpmath.log(whole)
+    outer = Jet({(): Term(value, abs(value) + size)})
+    for a, p in shares.items():
+        outer[(a,)] = Term(p, p * (1 + size))
+        for b, q in shares.items():
+            if a <= b:
+                same = int(a == b)
+                outer[(a, b)] = Term(p * (same - q), p * (same + q) * (1 + size))
+    return compose(outer, logits)
 
 
 def _logit(row: int, features: Sequence[float], layer: Layer, c: int) -> Jet:
@@ -90,6 +112,7 @@ def linear_softmax_focal_loss(
     alpha: Sequence[float] | None = None,
     softcap: float | None = None,
     label_smoothing: float = 0.0,
+    z_loss: float = 0.0,
     ignore_index: int | None = None,
     where: Sequence[bool] | None = None,
     weight: Sequence[float] | None = None,
@@ -98,7 +121,7 @@ def linear_softmax_focal_loss(
     """The sum or mean of a batch with its first derivatives in features, kernel and bias."""
     classes = len(bias)
     depth = len(kernel) // classes
-    layer = Layer(kernel, bias, softcap)
+    layer = Layer(kernel, bias, softcap, z_loss)
     losses = [Jet()]
     for row, target in enumerate(targets):
         if target == ignore_index or (where is not None and not where[row]):

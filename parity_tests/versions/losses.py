@@ -53,6 +53,6 @@ CALLS = {
     "softmax smooth": Call(SOFTMAX, IDS, {"axis": -1, "label_smoothing": 0.1}),
     "softmax soft": Call(SOFTMAX, PROBABILITIES, {**CLASS, **ALL, "reduction": "mean"}),
     "linear": Call(LINEAR_SOFTMAX, IDS, {"chunk_size": 3}),
-    "linear all": Call(LINEAR_SOFTMAX, IDS, {**LINEAR, **ALL, "reduction": "sum"}),
+    "linear all": Call(LINEAR_SOFTMAX, IDS, {**LINEAR, **ALL, "z_loss": 0.01, "reduction": "sum"}),
     "linear rows": Call(LINEAR_SOFTMAX, IDS, {**LINEAR, "gamma": 1.5, "reduction": "none"}),
 }

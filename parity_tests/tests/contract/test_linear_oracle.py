@@ -21,6 +21,7 @@ SETTINGS: list[dict[str, Any]] = [
     {"gamma": 1.5, "softcap": 1.5, "alpha": [0.5, 2.0, 0.25]},
     {"gamma": 2.0, "ignore_index": 2, "weight": [0.5, 2.0]},
     {"gamma": 0.0, "where": [False, True]},
+    {"gamma": 2.0, "z_loss": 0.5, "softcap": 1.5, "weight": [0.5, 2.0]},
 ]
 
 
@@ -45,7 +46,7 @@ def naive_row(
         p = mpmath.exp(z) / whole
         share = mpf(smoothing) / 3 + (1 - mpf(smoothing) if c == target else 0)
         loss -= share * alpha[c] * (1 - p) ** mpf(gamma) * mpmath.log(p)
-    return loss
+    return loss + mpf(settings.get("z_loss", 0)) * mpmath.log(whole) ** 2
 
 
 def naive(values: dict[str, Real], gamma: float, **settings: Any) -> Real:
@@ -59,15 +60,16 @@ def naive(values: dict[str, Real], gamma: float, **settings: Any) -> Real:
     return total if settings.get("reduction") == "sum" else total / sum(kept)
 
 
+@pytest.mark.parametrize("z_loss", [0.0, 0.5])
 @pytest.mark.parametrize("softcap", [None, 1.5])
-def test_a_row_with_its_second_derivatives(softcap: float | None) -> None:
-    layer = linear_oracle.Layer(KERNEL, BIAS, softcap)
+def test_a_row_with_its_second_derivatives(softcap: float | None, z_loss: float) -> None:
+    layer = linear_oracle.Layer(KERNEL, BIAS, softcap, z_loss)
     targets = [0.0, 1.0, 0.0]
     jet = oracle.certified(lambda: linear_oracle.row_jet(0, FEATURES, layer, targets, None, 1.5))
     point = flat(features=FEATURES, kernel=KERNEL, bias=BIAS)
 
     def loss(values: dict[str, Real]) -> Real:
-        return naive_row(values, 0, 1, 1.5, softcap=softcap)
+        return naive_row(values, 0, 1, 1.5, softcap=softcap, z_loss=z_loss)
 
     # Of the second derivatives, those of each kind of pair.
     names = ["features0", "features1", "kernel0", "kernel4", "bias1"]
@@ -123,7 +125,7 @@ def test_the_scale_has_the_terms_that_cancel() -> None:
 
 def test_the_vectors_have_every_setting() -> None:
     names = {name for settings in grid.LINEAR_SETTINGS for name in settings}
-    expected = {"gamma", "alpha", "softcap", "label_smoothing", "ignore_index", "where", "weight"}
-    assert names >= expected | {"reduction"}
+    expected = {"gamma", "alpha", "softcap", "label_smoothing", "z_loss", "ignore_index", "where"}
+    assert names >= expected | {"weight", "reduction"}
     for problem in grid.linear("float32"):
         assert problem.argument("features").shape[1] == grid.ROWS * grid.DEPTH

@@ -32,6 +32,7 @@ SETTINGS["smooth"] = {"label_smoothing": 0.25, "gamma": 1.5}
 SETTINGS["per class"] = {"alpha": DRAWS.integers(1, 9, CLASSES) / 4}
 SETTINGS["per class"]["gamma"] = DRAWS.integers(0, 9, CLASSES) / 4
 SETTINGS["per row"] = {"gamma": DRAWS.integers(0, 9, (ROWS, 1)) / 4}
+SETTINGS["z-loss"] = {"z_loss": 0.25, "where": IDS > 2, "weight": SETTINGS["mask"]["weight"]}
 SETTINGS["everything per row"] = {"gamma": DRAWS.integers(0, 9, (ROWS, CLASSES)) / 4}
 # Of the gradients, in their order.
 INPUTS = ("features", "kernel", "bias")
@@ -104,11 +105,14 @@ def truth_of(name: str, reduction: str) -> Truth:
 
 def unfused(settings: Settings, reduction: str) -> Truth:
     """From all logits at once."""
-    settings = settings_of(JAX, settings, "float64") | {"reduction": reduction}
+    settings = settings_of(JAX, settings, "float64")
+    factor = settings.pop("z_loss", 0.0)
     logits = jnp.asarray(FEATURES @ KERNEL + BIAS)
 
     def loss(logits: jax.Array) -> jax.Array:
-        return focal_jax.softmax_focal_loss(logits, jnp.asarray(IDS), **settings)
+        ids = jnp.asarray(IDS)
+        losses = focal_jax.softmax_focal_loss(logits, ids, reduction=reduction, **settings)
+        return losses + factor * z_losses(logits, settings, reduction) if factor else losses
 
     def summed(logits: jax.Array) -> jax.Array:
         return loss(logits).sum()
@@ -116,6 +120,15 @@ def unfused(settings: Settings, reduction: str) -> Truth:
     value = jax.jit(loss)(logits)
     slope = jax.jit(jax.grad(summed))(logits)
     return truth_from(np.asarray(value), np.asarray(slope))
+
+
+def z_losses(logits: jax.Array, settings: Settings, reduction: str) -> jax.Array:
+    """The squares of log Σ exp(z), under a mask and with weights."""
+    where, weight = settings["where"], settings["weight"]
+    squares = jnp.where(where, weight * jax.nn.logsumexp(logits, -1) ** 2, 0)
+    if reduction == "none":
+        return squares
+    return squares.mean(where=where) if reduction.startswith("mean") else squares.sum()
 
 
 def truth_from(value: np.ndarray, slope: np.ndarray) -> Truth:

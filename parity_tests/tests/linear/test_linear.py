@@ -242,6 +242,7 @@ bad("chunk_size=...): expected at least 1 row, got 0. None chooses.", chunk_size
 text = "chunk_size=...): expected an integer, got float. It is a number of rows."
 bad(text, TypeError, chunk_size=2.5)
 bad("softcap=...): expected a number finite and greater than 0, got 0.0.", softcap=0.0)
+bad("z_loss=...): expected a number finite and at least 0, got -1.0.", z_loss=-1.0)
 text = "bias=...): expected shape (11,) with one number per class, got (10,)."
 bad(text, bias=BIAS[1:])
 text = "features=...): expected floating-point numbers, got int64. Convert it"

@@ -96,7 +96,7 @@ class Case(NamedTuple):
             # Beside a shift the loss has fewer digits, on one device as on several.
             settings["shift"] = 0.0
         if self.function == LINEAR:
-            settings["chunk_size"] = 3
+            settings |= {"chunk_size": 3, "z_loss": self.smoothing}
         return settings
 
     @property

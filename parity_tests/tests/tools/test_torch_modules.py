@@ -27,7 +27,7 @@ OF_CLASSES = {"gamma": GAMMA, "label_smoothing": 0.1, "ignore_index": 7, "reduct
 # All options of each module but its groups, and the arguments of its call.
 OPTIONS: dict[str, dict[str, Any]] = {
     "LinearSoftmaxFocalLoss": OF_CLASSES
-    | {"alpha": torch.ones(4), "softcap": 5.0, "chunk_size": 1},
+    | {"alpha": torch.ones(4), "softcap": 5.0, "z_loss": 0.1, "chunk_size": 1},
     "SigmoidFocalLoss": {
         "alpha": WEIGHTS,
         "gamma": GAMMA,

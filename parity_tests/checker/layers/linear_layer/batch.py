@@ -50,7 +50,7 @@ class Batch:
         problem = self.problem
         assert problem.ids is not None
         kernel, bias = self.inputs.kernel.ravel().tolist(), self.inputs.bias.tolist()
-        layer = linear_oracle.Layer(kernel, bias, softcap)
+        layer = linear_oracle.Layer(kernel, bias, softcap, options.get("z_loss", 0.0))
         alpha = problem.constants.get("alpha")
         if smoothing and "alpha" in options:
             # Each class has its own.

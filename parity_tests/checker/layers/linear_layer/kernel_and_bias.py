@@ -36,12 +36,12 @@ from ..ways import EVERY_OTHER, OF_ALL, Way, ways, ways_with_gammas
 from .batch import SIX, Batch, batch_of
 from .reasons import Own, Reasons, derivatives, sums
 
-SOFTCAP = 4.0
+SOFTCAP, Z_LOSS = 4.0, 0.25
 # One divides the six rows, and two do not.
 CHUNK_SIZES = (1, 4, 7)
 POISONS = (None, math.nan, math.inf)
 # Options on which the loss of a row by itself depends.
-OF_TRUTHS = {"label_smoothing", "softcap", "alpha"}
+OF_TRUTHS = {"label_smoothing", "softcap", "z_loss", "alpha"}
 MASKS = {"where", "ignore_index", "weight", "alpha"}
 ONE_ROW, MANY_ROWS = (2,), (*SIX, *SIX, *SIX, 0, 3)
 PLACES = (3, 2)
@@ -127,6 +127,8 @@ def _of_a_layer(port: LinearPort) -> Iterator[Way]:
     has_none = not port.one_by_one
     if has_none and port.takes("softcap"):
         yield Way("softcap", np.array(EVERY_OTHER), ones, {"softcap": SOFTCAP})
+    if port.takes("z_loss"):
+        yield from _of_z_losses(port, ones)
     if not port.takes("chunk_size"):
         return
     for size in CHUNK_SIZES:
@@ -137,6 +139,17 @@ def _of_a_layer(port: LinearPort) -> Iterator[Way]:
             kept = np.array(KEPT)
             options = chunks | {"reduction": "sum", "where": kept}
             yield Way(f"sum with where, chunk_size {size}", np.array(OF_ALL), ones * kept, options)
+
+
+def _of_z_losses(port: LinearPort, ones: np.ndarray) -> Iterator[Way]:
+    """By itself, and under a mask with weights, which go for it as well."""
+    z_loss = {"z_loss": Z_LOSS}
+    if not port.one_by_one:
+        yield Way("z_loss", np.array(EVERY_OTHER), ones, z_loss)
+    if port.takes("reduction") and port.takes("where") and port.takes("weight"):
+        kept, weight = np.array(KEPT), np.arange(1.0, len(ones) + 1)
+        options = z_loss | {"reduction": "sum", "where": kept, "weight": weight}
+        yield Way("sum with where and weight, z_loss", np.array(OF_ALL), weight * kept, options)
 
 
 @dataclass(frozen=True)
