@@ -17,12 +17,12 @@ IN_TEST = {(tool, name) for tool, name in product(("compile",), MOST_USED)}
 SAMPLE = {name for name in CALLS if name in MOST_USED or name.endswith(", all")}
 SAMPLE |= {"linear, γ of rows", "module weighted", "posterior of softmax", "counts", "prior"}
 SAMPLE |= {"γ of p_t", "softmax ids, γ 1c11"}
-# Inductor takes ten times as long as the others.
-INDUCTOR = {*MOST_USED, "softmax soft, all"}
+# They take the longest, and make two programs or three of a call.
+LONGEST = ("compile", "compile, inductor")
 # Ways of one tool: the most used calls go all of them, the others of the sample take turns.
 WAYS = (
-    ("compile", "compile, dynamic", "compile, marked"),
-    ("export", "export, strict", "export, named", "export, strict, named"),
+    ("compile, dynamic", "compile, marked"),
+    ("export", "export, strict", "export, named", "export, strict, named", "onnx"),
 )
 
 
@@ -30,11 +30,9 @@ def sample_of(tool: str) -> set[str]:
     """The calls that go through a tool."""
     if tool in QUICK:
         return {*CALLS}
-    if tool == "compile, inductor":
-        return INDUCTOR
+    if tool in LONGEST:
+        return {*MOST_USED}
     others = [name for name in CALLS if name in SAMPLE - {*MOST_USED}]
-    if tool == "onnx":
-        return {*MOST_USED, *others[::2]}
     for ways in WAYS:
         if tool in ways:
             return {*MOST_USED, *others[ways.index(tool) :: len(ways)]}

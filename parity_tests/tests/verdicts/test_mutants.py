@@ -11,9 +11,9 @@ import pytest
 from parity_tests.mutants.equivalent import REASONS, reason
 from parity_tests.mutants.mutant import ROOT, Mutant, mutants, original, paths
 from parity_tests.mutants.table import table
-from parity_tests.mutants.trial import CHECKER, QUICK, SPLIT, Outcome, controls
+from parity_tests.mutants.trial import CHECKER, OWN, QUICK, SPLIT, Outcome, controls
 
-CHEAP = "focal_torch/_core/interpolated_pt.py"
+CHEAP, CHEAPEST = "focal_torch/_core/interpolated_pt.py", "focal_torch/_core/chunk_sizes.py"
 SOFTMAX = "focal_torch/_core/softmax.py"
 ALL = [mutant for path in paths() for mutant in mutants(path)]
 
@@ -80,29 +80,41 @@ def test_nothing_is_said_where_the_packages_fail_as_they_are(tmp_path: Path) -> 
 
 
 def test_a_fault_is_noticed_and_the_module_as_it_is_is_not(tmp_path: Path) -> None:
-    chosen = list(mutants(CHEAP))
+    chosen = list(mutants(CHEAPEST))
     out = tmp_path / "mutants.jsonl"
-    result = run("--only", CHEAP, "--every", str(len(chosen)), "--out", str(out))
+    result = run("--only", CHEAPEST, "--every", str(len(chosen)), "--out", str(out))
     assert result.returncode == 0, result.stdout + result.stderr
     lines = [json.loads(line) for line in out.read_text().splitlines()]
     outcomes = {identity: killer for identity, killer, _ in lines}
     expected = {control.identity: "" for control in controls(chosen)}
-    assert outcomes == expected | {chosen[0].identity: QUICK}
+    assert outcomes == expected | {chosen[0].identity: OWN}
 
 
-IN_RANKS = f"""
+# Only what is asked about is shown the mutant: the command shows it everything.
+TRIAL = """
+import sys
+from parity_tests.mutants import trial
 from parity_tests.mutants.mutant import mutants
-from parity_tests.mutants.trial import outcome, prepare
-prepare()
-of_ranks = "top_id, - 0)"
-fault = next(m for m in mutants({SOFTMAX!r}) if of_ranks in m.lines())
-print(outcome(fault).killer or "nothing")
+path, lines, *others = sys.argv[1:]
+for name in others:
+    getattr(trial, name).pop(path.rpartition("/")[2])
+trial.prepare()
+fault = next(mutant for mutant in mutants(path) if lines in mutant.lines())
+print(trial.outcome(fault).killer or "nothing")
 """
 
 
-def test_a_fault_that_shows_where_ranks_find_each_other_is_noticed() -> None:
-    """In processes of their own, which have to import the same mutant. That nothing is noticed in
-    the module as it is, its own tests say."""
-    command = [sys.executable, "-c", IN_RANKS]
+@pytest.mark.parametrize(
+    ("path", "lines", "others", "killer"),
+    [
+        (CHEAP, "", (), QUICK),
+        # In processes of their own, which have to import the same mutant.
+        (SOFTMAX, "top_id, - 0)", ("OWN_TESTS", "CHECKED"), SPLIT),
+    ],
+    ids=["quick tier", "ranks"],
+)
+def test_a_fault_is_noticed_by(path: str, lines: str, others: tuple[str, ...], killer: str) -> None:
+    """That nothing is noticed in the module as it is, the tests themselves say."""
+    command = [sys.executable, "-c", TRIAL, path, lines, *others]
     result = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=1500)
-    assert result.stdout.split() == [SPLIT], result.stderr
+    assert result.stdout.split("\n") == [killer, ""], result.stderr
