@@ -9,7 +9,7 @@ TEST := $(firstword $(wildcard $(READY)) .venv/ready-test-$(INPUTS))
 EXAMPLES := $(firstword $(wildcard $(READY) .venv/ready-test-$(INPUTS)) .venv/ready-examples-$(INPUTS))
 DOCS := $(firstword $(wildcard $(READY)) .venv/ready-docs-$(INPUTS))
 WORKERS ?= 2
-PYTEST := $(BIN)/python -m pytest parity_tests/tests -n $(WORKERS)
+PYTEST := $(BIN)/python -m pytest parity_tests/tests -n $(WORKERS) --durations=25 --durations-min=20
 
 # pip compiles nothing here, so that the first import of a module has to, and to keep it.
 unexport PYTHONDONTWRITEBYTECODE

@@ -145,22 +145,24 @@ def test_rows_that_leak_are_named() -> None:
 
 
 @pytest.mark.parametrize(
-    ("package", "dtype"),
-    [
-        (focal_torch, "float32"),
-        (focal_torch, "bfloat16"),
-        pytest.param(focal_torch, "float64", marks=pytest.mark.slow),
-        pytest.param(focal_jax, "float32", marks=pytest.mark.slow),
-    ],
-    ids=lambda x: getattr(x, "__name__", x),
+    "dtype", ["float32", "bfloat16", pytest.param("float64", marks=pytest.mark.slow)]
 )
-def test_the_package_is_complete(package: Any, dtype: str) -> None:
-    subject = build(Options(package.linear_softmax_focal_loss, LINEAR), dtype)
+def test_the_package_is_complete(dtype: str) -> None:
+    subject = build(Options(focal_torch.linear_softmax_focal_loss, LINEAR), dtype)
     report = check(subject, subject.plan)
     assert report.grade == COMPLETE, report.limit
     names = [row.layer for row in report.rows]
     assert NAME in names
     assert "soft targets" not in names
+
+
+@pytest.mark.slow
+def test_the_package_of_jax_passes_layers() -> None:
+    """Every third layer, and the one of its own: JAX compiles a program for each setting."""
+    subject = build(Options(focal_jax.linear_softmax_focal_loss, LINEAR), "float32")
+    layers = [*layers_of(subject.plan.record)[::3], NAME]
+    for row in check(subject, subject.plan, layers).rows[1:]:
+        assert row.status == PASS, row
 
 
 def test_a_textbook_formula_is_the_same_function() -> None:
