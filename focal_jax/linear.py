@@ -58,9 +58,10 @@ def linear_softmax_focal_loss(
             on its last axis for one γ per row.
         softcap: None, or a number c > 0 for c·tanh(logits / c) in place of the logits.
         label_smoothing: ε in [0, 1]: the class of the target gets 1 − ε + ε/C, every other one ε/C.
-        z_loss: ζ ≥ 0, finite: adds ζ·log(Σ_c exp(z_c))² to the loss of each row, with z its logits
-            after `bias` and `softcap`, which keeps them from drifting (1e-4 in PaLM). `weight`,
-            `where` and `reduction` go for it, too; α and γ do not.
+        z_loss: ζ ≥ 0, finite: adds ζ·(log Σ_c exp(z_c))² to the loss of each row, with z its logits
+            after `bias` and `softcap`, which keeps the logits from drifting (1e-4 in PaLM).
+            `weight`, `where` and `reduction` apply to it as to the loss; `alpha`, `gamma` and
+            `label_smoothing` do not.
         ignore_index: A class id, inside or outside [0, C), whose rows `where` shall leave out.
         where: Bool mask of the shape of `targets`, repeating dimensions of length 1. A row that it
             leaves out has loss 0 and gradient 0, whatever its features are. Where JAX has one

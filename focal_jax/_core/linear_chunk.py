@@ -16,10 +16,11 @@ import jax.numpy as jnp
 from jax import Array, lax
 from jax.typing import DTypeLike
 
-from .._base.arrays import Number, compute_dtype, multiply_no_nan, upcast, zero_outside
+from .._base.arrays import Number, compute_dtype, upcast
 from .._base.collectives import Group
 from .focal import softcapped
-from .softmax import id_focal, log_sum_exp
+from .softmax import id_focal
+from .z_loss import squared_log_sum
 
 
 class RowInputs(NamedTuple):
@@ -87,15 +88,9 @@ def row_losses(
 
 
 def _z_losses(settings: LayerSettings, z: Array, rows: RowInputs) -> Array:
-    """The factor times the square of log Σ_k exp(z_k), with weight and mask: (N,)."""
-    weight, where = rows.weight, rows.where
-    log_sum = log_sum_exp(z, settings.group)
-    losses = settings.z_loss * log_sum**2
-    if weight is not None:
-        weight = zero_outside(where, weight)
-        # A weight of 0 leaves out what is inf.
-        losses = multiply_no_nan(weight, losses)
-    return zero_outside(where, losses)
+    """The factor times (log Σ_k exp(z_k))², with weight and mask: (N,)."""
+    squares = squared_log_sum(z, settings.group, weight=rows.weight, where=rows.where)
+    return settings.z_loss * squares
 
 
 def _gamma(settings: LayerSettings, rows: RowInputs, shared: SharedInputs) -> Number:

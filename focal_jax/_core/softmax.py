@@ -136,7 +136,7 @@ def weighted_sum_focal_z(z: Array, y: Array, alpha: Number, gamma: Number, group
     """a_k − Σ_{c≠k} a_c·softmax_{j≠c}(z)_k with a_c = y_c·α_c·f′(u_c): (…, C)."""
     top_id = _argmax(z, group)
     top = is_class(z, top_id)
-    exp_z = jnp.exp(z - _shift(z, group))
+    exp_z = jnp.exp(z - shift_of(z, group))
     sum_others = _leave_one_out(exp_z, top, group)
     u = _clamped_margins(z, group)
     a = -y * alpha * neg_grad_u(u, gamma)
@@ -182,10 +182,10 @@ def margins(z: Array, group: Group) -> Array:
     # subtraction would cancel.
     top_id = _argmax(z, group)
     top = is_class(z, top_id)
-    exp_z = jnp.exp(z - _shift(z, group))
+    exp_z = jnp.exp(z - shift_of(z, group))
     sum_others = _leave_one_out(exp_z, top, group)
     u_top = margin(z, top_id, None, group)[..., None]
-    u_others = z - _shift(z, group) - jnp.log(sum_others)
+    u_others = z - shift_of(z, group) - jnp.log(sum_others)
     return jnp.where(top, u_top, u_others)
 
 
@@ -206,19 +206,12 @@ def _leave_one_out(exp_z: Array, top: Array, group: Group) -> Array:
     return jnp.where(top, 1, total - jnp.where(top, 0, exp_z))
 
 
-def _shift(z: Array, group: Group) -> Array:
+def shift_of(z: Array, group: Group) -> Array:
     """What keeps exp(z − shift) in range, also beside a logit that is inf: (…, 1)."""
     # All uses are invariant under it, so it has no derivative.
     maximum = max_over(lax.stop_gradient(z.max(-1, keepdims=True)), group)
     finite = jnp.where(jnp.isfinite(maximum), maximum, 0)
     return jnp.where(maximum == jnp.inf, large(), finite)
-
-
-def log_sum_exp(z: Array, group: Group) -> Array:
-    """log Σ_k exp(z_k) over the classes of all ranks: (…)."""
-    shift = _shift(z, group)
-    total = sum_over(jnp.exp(z - shift).sum(-1), group)
-    return jnp.log(total) + shift[..., 0]
 
 
 def _argmax(z: Array, group: Group) -> Array:

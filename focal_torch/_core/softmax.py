@@ -141,7 +141,7 @@ def weighted_sum_focal_z(
     """a_k − Σ_{c≠k} a_c·softmax_{j≠c}(z)_k with a_c = y_c·α_c·f′(u_c): (…, C)."""
     top_id = _argmax(z, group)
     top = is_class(z, top_id)
-    exp_z = torch.exp(z - _shift(z, group))
+    exp_z = torch.exp(z - shift_of(z, group))
     sum_others = _leave_one_out(exp_z, top, group)
     u = _clamped_margins(z, group)
     a = -y * alpha * neg_grad_u(u, gamma)
@@ -189,10 +189,10 @@ def margins(z: Tensor, group: Group) -> Tensor:
     # subtraction would cancel.
     top_id = _argmax(z, group)
     top = is_class(z, top_id)
-    exp_z = torch.exp(z - _shift(z, group))
+    exp_z = torch.exp(z - shift_of(z, group))
     sum_others = _leave_one_out(exp_z, top, group)
     u_top = margin(z, top_id, None, group)[..., None]
-    u_others = z - _shift(z, group) - torch.log(sum_others)
+    u_others = z - shift_of(z, group) - torch.log(sum_others)
     return torch.where(top, u_top, u_others)
 
 
@@ -213,19 +213,12 @@ def _leave_one_out(exp_z: Tensor, top: Tensor, group: Group) -> Tensor:
     return torch.where(top, 1, total - torch.where(top, 0, exp_z))
 
 
-def _shift(z: Tensor, group: Group) -> Tensor:
+def shift_of(z: Tensor, group: Group) -> Tensor:
     """What keeps exp(z − shift) in range, also beside a logit that is inf: (…, 1)."""
     # All uses are invariant under it, so it has no derivative.
     maximum = max_over(z.detach().amax(-1, keepdim=True), group)
     finite = torch.where(torch.isfinite(maximum), maximum, 0)
     return torch.where(maximum == torch.inf, large(), finite)
-
-
-def log_sum_exp(z: Tensor, group: Group) -> Tensor:
-    """log Σ_k exp(z_k) over the classes of all ranks: (…)."""
-    shift = _shift(z, group)
-    total = sum_over(torch.exp(z - shift).sum(-1), group)
-    return torch.log(total) + shift[..., 0]
 
 
 def _argmax(z: Tensor, group: Group) -> Tensor:

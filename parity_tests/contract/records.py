@@ -246,7 +246,7 @@ LINEAR = Record(
     formulas=(
         "loss      = the softmax focal loss of z = features·kernel + bias",
         "softcap   = the same of c·tanh(z / c)",
-        "z_loss    = factor·log(Σ_c exp(z_c))², of the capped z, is added to the loss of each row",
+        "z_loss    = factor·(log Σ_c exp(z_c))², of the capped z, is added to the loss of each row",
         "∂/∂features = ∂/∂z·kernelᵀ;  ∂/∂kernel = featuresᵀ·∂/∂z;  ∂/∂bias = Σ_rows ∂/∂z",
         "A row that is left out is in none of them. With kernel = identity and bias = 0 it is "
         "softmax_focal_loss, as which most layers judge it.",

@@ -48,6 +48,7 @@ OWN_TESTS: dict[str, tuple[str, ...]] = {
     "linear_chunk.py": LINEAR,
     "linear_inputs.py": LINEAR,
     "linear_scan.py": LINEAR,
+    "z_loss.py": (LINEAR_LOSS,),
     "eager.py": (FAST_PATHS, SMALL_CALLS),
     "focal.py": (FAST_PATHS, "layers/test_2_values.py", LINEAR_LOSS),
     "margin.py": ("losses/test_rows.py",),
@@ -82,7 +83,7 @@ CHECKED: dict[str, tuple[str, ...]] = {
 }
 # The files that know of groups, and the tests that split every loss among devices.
 IN_GROUPS = {"linear_chunk.py", "linear_inputs.py", "linear_scan.py", "margin.py"}
-IN_GROUPS |= {"reduction.py", "softmax.py"}
+IN_GROUPS |= {"reduction.py", "softmax.py", "z_loss.py"}
 SPLIT_TESTS = {"focal_jax": "test_devices_of_jax", "focal_torch": "test_ranks_of_torch"}
 # A mutant that never ends is noticed, too.
 SECONDS = 1800

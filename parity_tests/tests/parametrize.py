@@ -6,17 +6,15 @@ from typing import Any
 import pytest
 
 from parity_tests.contract.family_records import EVERY
-from parity_tests.contract.suite import FULL, PROBLEMS, SMALL_GRID
+from parity_tests.contract.suite import FULL, PROBLEMS
 from parity_tests.ports.packages import EAGER_JAX, JAX, PORTS, TORCH
 
 each_port = pytest.mark.parametrize("port", PORTS, ids=lambda port: port.name.replace(" ", "-"))
-# JAX without jit does the same in float64 as in float32, and compiles every operation by itself:
-# beside the small grid it has every third problem.
-_WITHOUT_JIT = {*SMALL_GRID, *[name for name in PROBLEMS if "float32" in name][::3]}
+# JAX without jit does the same in float64 as in float32, and compiles every operation by itself.
 _CASES = [
     pytest.param(name, port, id=f"{name}-{port.name.replace(' ', '-')}")
     for name, port in product(PROBLEMS, PORTS)
-    if port is not EAGER_JAX or ("float32" in name and name in _WITHOUT_JIT)
+    if port is not EAGER_JAX or "float32" in name
 ]
 each_problem_of_each_port = pytest.mark.parametrize(("name", "port"), _CASES)
 both_packages = pytest.mark.parametrize("port", [JAX, TORCH], ids=("jax", "torch"))

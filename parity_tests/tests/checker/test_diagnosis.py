@@ -68,14 +68,18 @@ FUNCTIONS = (
 OF_A_CLASS = ("values", "soft targets", "gradients", "options", "neighbours")
 
 
+# Classes that call what is asked about in JAX anyway, and that PyTorch has with the same arguments.
+ONLY_IN_TORCH = ("SoftmaxFocalLoss", "WeightedFocalLoss")
+
+
 def whole_checks() -> Iterator[Any]:
-    """A parameter for each loss of each package.
+    """A parameter for each loss of each package but two classes of JAX.
 
     The slow ones are the classes and the softmax of JAX: without jit it compiles each operation for
-    each shape. Of its classes one is asked: the others are made in the same way.
+    each shape.
     """
     for package, name in product((focal_jax, focal_torch), FUNCTIONS):
-        if package is focal_jax and name in ("SoftmaxFocalLoss", "WeightedFocalLoss"):
+        if package is focal_jax and name in ONLY_IN_TORCH:
             continue
         is_class = name.endswith("Loss")
         takes_long = is_class or (package is focal_jax and name == "softmax_focal_loss")

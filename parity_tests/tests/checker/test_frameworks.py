@@ -1,5 +1,4 @@
-"""Ports in TensorFlow, and in Keras on each of its backends, through the command, as their users
-run it."""
+"""Ports in TensorFlow, and in Keras on JAX, through the command, as their users run it."""
 
 import json
 import os

@@ -53,7 +53,7 @@ TWINS = sorted(files(JAX) - OF_THE_FRAMEWORK - JAX_ALONE_FILES)
 MATHEMATICS = (
     *("asymmetric.py", "distance.py", "focal.py", "heatmap.py", "interpolated.py"),
     *("interpolated_pt.py", "quality.py", "shifted.py", "sigmoid.py", "softmax.py"),
-    "varifocal.py",
+    *("varifocal.py", "z_loss.py"),
 )
 # JAX names devices by the axes of a mesh, PyTorch by a process group; a module is called by another
 # name; and JAX hashes its settings, where PyTorch makes buffers of them, and pickles a group by its
@@ -123,7 +123,7 @@ def test_what_both_define_is_in_the_same_order(name: str) -> None:
 def test_the_mathematics_is_word_for_word_the_same(name: str) -> None:
     """Docstrings and partial derivatives do not mention a framework, so they have to be equal."""
     ours, theirs = (framework_free(package / "_core" / name) for package in (JAX, TORCH))
-    assert len(ours) > 10
+    assert len(ours) > 4
     assert ours == theirs
 
 

@@ -171,12 +171,21 @@ def truth(case: Case) -> dict[str, Truth]:
     factors = _factors(case, inputs)
     slope = _product(factors, per_logit)
     of_gamma = _product(factors, per_gamma)
+    of_weight = _product(factors, losses, without="weight")
+    terms = _product(factors, losses)
+    if "z_loss" in case.settings:
+        # Of a row, beside those of its class ids.
+        squares, slopes = _z_losses(case.settings["z_loss"], logits)
+        kept, weight = factors["kept"], factors["weight"]
+        of_weight = np.append(of_weight, kept * squares, axis=1)
+        terms = np.append(terms, kept * weight * squares, axis=1)
+        slope = np.append(slope, (kept * weight * slopes)[:, None], axis=1)
     # Terms, and the axes along which they are added.
     sums: dict[str, tuple[np.ndarray, Any]] = {}
-    sums["loss"] = _product(factors, losses), None
+    sums["loss"] = terms, None
     sums["logits"] = slope, 1
     sums["alpha"] = _product(factors, losses, without="alpha"), 0
-    sums["weight"] = _product(factors, losses, without="weight"), 1
+    sums["weight"] = of_weight, 1
     sums["gamma"] = of_gamma, 0
     sums["gamma_rows"] = of_gamma[..., None], 1
     sums["gamma_all"] = of_gamma, ()
@@ -193,6 +202,12 @@ def truth(case: Case) -> dict[str, Truth]:
         scale = np.abs(terms).sum(axis)
         truths[name] = Truth(terms.sum(axis), scale)
     return truths
+
+
+def _z_losses(factor: float, logits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The factor times (log Σ exp(z))² (rows, 1), and its slope in each logit (rows, C)."""
+    log_sum = np.logaddexp.reduce(logits, axis=1, keepdims=True)
+    return factor * log_sum**2, 2 * factor * log_sum * np.exp(logits - log_sum)
 
 
 def _logits(inputs: dict[str, np.ndarray]) -> np.ndarray:

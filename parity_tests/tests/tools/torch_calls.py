@@ -149,7 +149,8 @@ add("softmax ids, all", SOFTMAX, OF_IDS | OF_SAMPLES, ignore_index=0, reduction=
 add("softmax smooth", SOFTMAX, OF_IDS, label_smoothing=0.1, reduction="mean")
 add("softmax smooth, all", SOFTMAX, OF_IDS | OF_SAMPLES, label_smoothing=0.1, reduction="mean")
 add("softmax soft, all", SOFTMAX, SOFT | OF_SAMPLES, label_smoothing=0.1, reduction="mean_positive")
-add("linear, all", LINEAR, LAYER | OF_ROWS, softcap=5.0, z_loss=0.01, ignore_index=0)
+OF_LOGITS = {"softcap": 5.0, "z_loss": 0.01, "label_smoothing": 0.1}
+add("linear, all", LINEAR, LAYER | OF_ROWS, **OF_LOGITS, ignore_index=0)
 add("linear, γ of rows", LINEAR, LAYER | {"gamma": per("n1")}, reduction="none", chunk_size=3)
 add("linear, sequences", LINEAR, SEQUENCE | {"gamma": per("n1c"), "where": per("n1", "mask")})
 add("module linear", "LinearSoftmaxFocalLoss", LAYER)

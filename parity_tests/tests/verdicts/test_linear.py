@@ -104,6 +104,53 @@ def last_chunk_left_out(
     return unfused(features, kernel, targets, bias, reduction, gamma=gamma, weight=weight)
 
 
+def with_z_loss(losses: Tensor, squares: Tensor, where: Tensor | None, reduction: str) -> Tensor:
+    """Both parts under a mask, and their sum or mean."""
+    kept = torch.ones_like(losses) if where is None else where
+    rows = torch.where(kept > 0, losses + squares, 0)
+    divisors = {"none": 1, "sum": 1, "mean": kept.sum().clamp(min=1)}
+    return (rows if reduction == "none" else rows.sum()) / divisors[reduction]
+
+
+def z_loss_with_alpha(
+    features, kernel, targets, *, bias: Any = None, alpha=None, gamma=2.0, z_loss=0.0
+):
+    """α_t multiplies the z-loss, too."""
+    losses = unfused(features, kernel, targets, bias, "none", alpha=alpha, gamma=gamma)
+    squares = linear(features, kernel, bias).logsumexp(-1) ** 2
+    alpha_t = 1 if alpha is None else alpha[targets]
+    return losses + z_loss * alpha_t * squares
+
+
+def z_loss_of_all_rows(
+    features,
+    kernel,
+    targets,
+    *,
+    bias: Any = None,
+    gamma=2.0,
+    where: Any = None,
+    reduction="mean",
+    z_loss=0.0,
+):
+    """Its mean is over the rows that are left out as well."""
+    if where is not None:
+        features = torch.where(where[..., None], features, 0)
+    losses = unfused(features, kernel, targets, bias, "none", gamma=gamma, where=where)
+    squares = z_loss * linear(features, kernel, bias).logsumexp(-1) ** 2
+    if reduction == "mean" and where is not None:
+        squares = squares * where.sum() / where.numel()
+    return with_z_loss(losses, squares, where, reduction)
+
+
+def z_loss_unsquared(
+    features, kernel, targets, *, bias: Any = None, gamma=2.0, reduction="mean", z_loss=0.0
+):
+    losses = unfused(features, kernel, targets, bias, "none", gamma=gamma)
+    squares = z_loss * linear(features, kernel, bias).logsumexp(-1)
+    return with_z_loss(losses, squares, None, reduction)
+
+
 # Ports that pass every other layer, and what this one says.
 WRONG = {
     bias_without_gradient: "the gradient in bias through a cotangent of both signs is 0",
@@ -111,6 +158,9 @@ WRONG = {
     ignored_rows_leak: "the gradient in kernel",
     in_half: "the gradient in",
     last_chunk_left_out: "chunk_size",
+    z_loss_with_alpha: "alpha beside z_loss",
+    z_loss_of_all_rows: "mean with where, z_loss",
+    z_loss_unsquared: "z_loss",
 }
 
 
@@ -158,10 +208,14 @@ def test_the_package_is_complete(dtype: str) -> None:
 
 @pytest.mark.slow
 def test_the_package_of_jax_passes_layers() -> None:
-    """Every third layer, and the one of its own: JAX compiles a program for each setting."""
+    """Values, gradients, what only a linear layer has, and every fourth of the others: JAX compiles
+    a program for each setting."""
     subject = build(Options(focal_jax.linear_softmax_focal_loss, LINEAR), "float32")
-    layers = [*layers_of(subject.plan.record)[::3], NAME]
-    for row in check(subject, subject.plan, layers).rows[1:]:
+    always = ["values", "gradients", NAME]
+    others = [name for name in layers_of(subject.plan.record) if name not in always]
+    rows = check(subject, subject.plan, [*always, *others[::4]]).rows[1:]
+    assert len(rows) == len(always) + len(others[::4])
+    for row in rows:
         assert row.status == PASS, row
 
 

@@ -90,13 +90,14 @@ def test_a_fault_is_noticed_and_the_module_as_it_is_is_not(tmp_path: Path) -> No
     assert outcomes == expected | {chosen[0].identity: OWN}
 
 
-# Only what is asked about is shown the mutant: the command shows it everything.
+# The mutant is shown to the tests in question alone, by leaving the others out of the tables of
+# `trial`; the command would show it to all of them.
 TRIAL = """
 import sys
 from parity_tests.mutants import trial
 from parity_tests.mutants.mutant import mutants
-path, lines, *others = sys.argv[1:]
-for name in others:
+path, lines, *left_out = sys.argv[1:]
+for name in left_out:
     getattr(trial, name).pop(path.rpartition("/")[2])
 trial.prepare()
 fault = next(mutant for mutant in mutants(path) if lines in mutant.lines())
@@ -105,16 +106,19 @@ print(trial.outcome(fault).killer or "nothing")
 
 
 @pytest.mark.parametrize(
-    ("path", "lines", "others", "killer"),
+    ("path", "lines", "left_out", "killer"),
     [
+        # The first mutant of the file.
         (CHEAP, "", (), QUICK),
         # In processes of their own, which have to import the same mutant.
         (SOFTMAX, "top_id, - 0)", ("OWN_TESTS", "CHECKED"), SPLIT),
     ],
     ids=["quick tier", "ranks"],
 )
-def test_a_fault_is_noticed_by(path: str, lines: str, others: tuple[str, ...], killer: str) -> None:
+def test_a_fault_is_noticed_by(
+    path: str, lines: str, left_out: tuple[str, ...], killer: str
+) -> None:
     """That nothing is noticed in the module as it is, the tests themselves say."""
-    command = [sys.executable, "-c", TRIAL, path, lines, *others]
+    command = [sys.executable, "-c", TRIAL, path, lines, *left_out]
     result = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=1500)
     assert result.stdout.split("\n") == [killer, ""], result.stderr

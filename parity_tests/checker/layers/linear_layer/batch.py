@@ -46,14 +46,14 @@ class Batch:
     def jets(self, options: Mapping[str, Any]) -> list[Jet]:
         """The loss of each row, before masks and weights."""
         smoothing = options.get("label_smoothing", 0.0)
-        softcap = options.get("softcap")
+        softcap, z_loss = options.get("softcap"), options.get("z_loss", 0.0)
         problem = self.problem
         assert problem.ids is not None
         kernel, bias = self.inputs.kernel.ravel().tolist(), self.inputs.bias.tolist()
-        layer = linear_oracle.Layer(kernel, bias, softcap, options.get("z_loss", 0.0))
+        layer = linear_oracle.Layer(kernel, bias, softcap, z_loss)
         alpha = problem.constants.get("alpha")
-        if smoothing and "alpha" in options:
-            # Each class has its own.
+        if (smoothing or z_loss) and "alpha" in options:
+            # Each class has its own, and it is no factor of the whole loss.
             alpha = options["alpha"].tolist()
         gammas_of_rows = [self.gamma] * len(problem.ids)
         if "gamma" in options:

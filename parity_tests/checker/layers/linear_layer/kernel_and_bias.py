@@ -37,6 +37,7 @@ from .batch import SIX, Batch, batch_of
 from .reasons import Own, Reasons, derivatives, sums
 
 SOFTCAP, Z_LOSS = 4.0, 0.25
+ALPHAS = (0.5, 2.0, 1.25)
 # One divides the six rows, and two do not.
 CHUNK_SIZES = (1, 4, 7)
 POISONS = (None, math.nan, math.inf)
@@ -142,12 +143,22 @@ def _of_a_layer(port: LinearPort) -> Iterator[Way]:
 
 
 def _of_z_losses(port: LinearPort, ones: np.ndarray) -> Iterator[Way]:
-    """By itself, and under a mask with weights, which go for it as well."""
+    """By itself, beside a cap and beside α, which does not multiply it; and of a sum with weights
+    and of a mean, which do."""
     z_loss = {"z_loss": Z_LOSS}
+    beside: dict[str, Any] = {"softcap": SOFTCAP, "alpha": np.array(ALPHAS)}
     if not port.one_by_one:
         yield Way("z_loss", np.array(EVERY_OTHER), ones, z_loss)
-    if port.takes("reduction") and port.takes("where") and port.takes("weight"):
-        kept, weight = np.array(KEPT), np.arange(1.0, len(ones) + 1)
+        for name in filter(port.takes, beside):
+            options = z_loss | {name: beside[name]}
+            yield Way(f"{name} beside z_loss", np.array(EVERY_OTHER), ones, options)
+    if not (port.takes("reduction") and port.takes("where")):
+        return
+    kept = np.array(KEPT)
+    options = z_loss | {"reduction": "mean", "where": kept}
+    yield Way("mean with where, z_loss", np.array(OF_ALL), ones * kept, options, float(kept.sum()))
+    if port.takes("weight"):
+        weight = np.arange(1.0, len(ones) + 1)
         options = z_loss | {"reduction": "sum", "where": kept, "weight": weight}
         yield Way("sum with where and weight, z_loss", np.array(OF_ALL), weight * kept, options)
 
