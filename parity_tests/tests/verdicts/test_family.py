@@ -118,7 +118,7 @@ def test_a_package_passes_every_layer(function: str) -> None:
 
 # JAX compiles a program for each setting: beside values and gradients the losses take turns.
 @pytest.mark.slow
-@pytest.mark.parametrize(("turn", "function"), enumerate(FAMILY))
+@pytest.mark.parametrize(("turn", "function"), list(enumerate(FAMILY)))
 def test_the_package_of_jax_passes_layers(turn: int, function: str) -> None:
     port = build(Options(getattr(focal_jax, function), function, "jax"))
     others = [name for name in layers_of(port.plan.record) if name not in FORMULA]
