@@ -22,7 +22,7 @@ from parity_tests.tests import ROOT, markdown
 
 from .curves import difference
 
-SMALL = replace(RECIPE, train=16, validation=4, test=4, batch_size=2, steps=20, looks=(10, 20))
+SMALL = replace(RECIPE, train=16, validation=4, test=4, batch_size=2, steps=50, looks=(25, 50))
 PARTS = {part: recipe.dataset(part, SMALL, 0) for part in command.PARTS}
 PAGE = ROOT / "docs" / "segmentation.md"
 BOTH = LOSSES["Dice + focal, γ = 2"]
