@@ -42,8 +42,9 @@ test-quick: $(TEST)
 test: $(TEST)
 	$(PYTEST) --tier=test
 
+# With UNTIL, in seconds since 1970, tests that have not begun by then are skipped and counted.
 test-slow: $(READY)
-	$(PYTEST) --tier=slow
+	$(PYTEST) --tier=slow $(if $(UNTIL),-rs --until=$(UNTIL))
 
 lint: $(READY)
 	$(BIN)/ruff format --check .

@@ -1,5 +1,6 @@
 """Each test has its tier, the small grid is part of the grid, and a worker lets go of memory."""
 
+import time
 from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
@@ -160,3 +161,17 @@ def test_smaller_tiers_draw_fewer_examples_unless_a_profile_is_given(
     config: Any = SimpleNamespace(getoption=options.__getitem__, pluginmanager=plugins)
     conftest.pytest_configure(config)
     assert calls == loaded
+
+
+def begins(until: float | None) -> None:
+    """A test of a run that ends then."""
+    options = {"--until": until}
+    late: Any = SimpleNamespace(config=SimpleNamespace(getoption=options.__getitem__))
+    conftest.pytest_runtest_setup(late)
+
+
+def test_what_has_not_begun_in_time_is_skipped() -> None:
+    begins(None)
+    begins(time.time() + 60)
+    with pytest.raises(pytest.skip.Exception, match="no time"):
+        begins(time.time() - 60)
