@@ -109,7 +109,10 @@ def test_what_the_page_says_of_alpha(committed: list[Row]) -> None:
     for alpha in ("0.5", "0.25"):
         for seed, ap in ends(f"{AFTER}, α = {alpha}").items():
             assert ap < ends(AFTER)[seed]
-    assert {row.loss for row in committed if "γ = 5" in row.loss} == {"focal, γ = 5"}
+    ((seed, ap),) = ends("focal, γ = 5, α = 0.5").items()
+    assert f"{seed} {ap:.3f}" == "0 0.367"
+    assert ap < ends("focal, γ = 5")[seed]
+    assert not ends("focal, γ = 5, α = 0.25")
 
 
 def test_what_the_page_says_of_targets_that_are_overlaps(committed: list[Row]) -> None:
