@@ -48,7 +48,7 @@ OWN_TESTS: dict[str, tuple[str, ...]] = {
     "linear_chunk.py": LINEAR,
     "linear_inputs.py": LINEAR,
     "linear_scan.py": LINEAR,
-    "z_loss.py": (LINEAR_LOSS,),
+    "z_loss.py": (LINEAR_LOSS, "linear/test_z_loss.py"),
     "eager.py": (FAST_PATHS, SMALL_CALLS),
     "focal.py": (FAST_PATHS, "layers/test_2_values.py", LINEAR_LOSS),
     "margin.py": ("losses/test_rows.py",),
