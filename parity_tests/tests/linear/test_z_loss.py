@@ -18,7 +18,7 @@ def test_a_z_loss_of_infinite_logits_counts_where_it_has_a_weight(port: Port) ->
     """A row has a logit of inf and a weight of 0; then no row is kept, and a bias is inf."""
     features = np.array([[3e38, 1.0], [1.0, 2.0]], np.float32)
     kernel = np.array([[3.0, -1.0, 0.5], [0.0, 1.0, 1.0]], np.float32)
-    settings = {"z_loss": 0.25, "reduction": "sum", "chunk_size": 1}
+    settings = {"z_loss": 0.25, "reduction": "none", "chunk_size": 1}
     none, bias = np.zeros(2, bool), np.array([np.inf, 0, 0], np.float32)
     infinite = {"where": port.array(none), "bias": port.array(bias)}
     weighted = {"weight": port.array(np.array([0, 1], np.float32))}
@@ -30,6 +30,9 @@ def test_a_z_loss_of_infinite_logits_counts_where_it_has_a_weight(port: Port) ->
             w = flat.reshape(2, 3) if port is JAX else flat.reshape(2, 3).mT
             return port.module.linear_softmax_focal_loss(x, w, ids, **settings, **options)
 
+        # Of the first row nothing is counted, its loss neither.
+        losses = port.numpy(loss(port.array(kernel.ravel())))
+        assert not losses[:-1].any()
         return port.gradient(loss, kernel.ravel())
 
     alone = slopes(slice(1, 2), {})
